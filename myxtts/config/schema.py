@@ -1,0 +1,147 @@
+"""XTTSConfig: one validated tree over params.yaml."""
+
+import difflib
+import json
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from myxtts.config.base import Section
+from myxtts.config.errors import ConfigError
+from myxtts.config.model import ModelConfig
+from myxtts.config.stages import (
+    BundleConfig,
+    DataConfig,
+    EncodeConfig,
+    EvaluateConfig,
+    HardwareConfig,
+    PrepareConfig,
+    SynthesisConfig,
+    TrackingConfig,
+    TrainingConfig,
+)
+
+
+class XTTSConfig(Section):
+    """Everything a run is made of."""
+
+    seed: int = Field(20, ge=0, lt=2**31)
+    data: DataConfig = DataConfig()
+    prepare: PrepareConfig = PrepareConfig()
+    model: ModelConfig = ModelConfig()
+    encode: EncodeConfig = EncodeConfig()
+    training: TrainingConfig = TrainingConfig()
+    hardware: HardwareConfig = HardwareConfig()
+    synthesis: SynthesisConfig = SynthesisConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    bundle: BundleConfig = BundleConfig()
+    tracking: TrackingConfig = TrackingConfig()
+
+    @classmethod
+    def load(cls, path: str | Path = "params.yaml", overrides: Iterable[str] = ()) -> "XTTSConfig":
+        """Reads params.yaml (YAML 1.2, as DVC does) and applies `section.key=value` overrides.
+
+        Raises ConfigError with path, value and what is allowed; an unknown key is named with its nearest valid one.
+        """
+        path = Path(path)
+        yaml = YAML(typ="safe", pure=True)
+        try:
+            values = yaml.load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(
+                f"no {path}: run in the project folder, or start one from a recipe (cp recipes/demo.yaml params.yaml)"
+            ) from None
+        except (YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not valid YAML in UTF-8: {error}") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path} must hold sections (a mapping); it holds {type(values).__name__}")
+        for override in overrides:
+            apply_override(values, override)
+        return cls.from_dict(values, source=str(path))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str = "configuration") -> "XTTSConfig":
+        """Validates a plain tree. Raises ConfigError."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            lines = [_explain(cls, item) for item in error.errors()]
+            raise ConfigError(f"{source} is not valid:\n" + "\n".join(f"  {line}" for line in lines)) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain, resolved tree (presets filled in), of JSON types."""
+        return self.model_dump(mode="json")
+
+    def flat(self) -> dict[str, Any]:
+        """`{"training.gpt.learning_rate": 0.0003, …}`, as MLflow logs it."""
+        return dict(_flatten("", self.to_dict()))
+
+    def dump(self, path: str | Path) -> None:
+        """Writes the resolved tree as YAML that `load` reads back to an equal configuration."""
+        with Path(path).open("w", encoding="utf-8") as file:
+            _writer().dump(self.to_dict(), file)
+
+
+def _writer() -> YAML:
+    yaml = YAML()
+    yaml.default_flow_style = False
+    return yaml
+
+
+def json_schema() -> str:
+    """The JSON Schema of params.yaml, as `docs/params.schema.json` holds it."""
+    return json.dumps(XTTSConfig.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def apply_override(values: dict[str, Any], override: str) -> None:
+    """Sets `section.key=value` in a plain tree; the value is read as YAML. Raises ConfigError."""
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"override {override!r} must look like section.key=value")
+    node = values
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        node = node.setdefault(parent, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"override {override!r}: {parent!r} is a value, not a section")
+    try:
+        node[last] = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ConfigError(f"override {override!r}: the value is not valid YAML: {error}") from None
+
+
+def _flatten(prefix: str, value: Any):
+    if isinstance(value, dict) and value:
+        for key, child in value.items():
+            yield from _flatten(f"{prefix}.{key}" if prefix else key, child)
+    else:
+        yield prefix, value
+
+
+def _explain(root: type[BaseModel], item: Mapping[str, Any]) -> str:
+    """One line for one pydantic error: path, value received, what is allowed."""
+    location = [str(part) for part in item["loc"]]
+    path = ".".join(location) or "(top level)"
+    if item["type"] == "extra_forbidden":
+        valid = _keys_at(root, location[:-1])
+        near = difflib.get_close_matches(location[-1], valid, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}"
+        return f"{path}: unknown key; {hint}"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{path}: got {item['input']!r}; {message}" if not isinstance(item["input"], dict) else f"{path}: {message}"
+
+
+def _keys_at(root: type[BaseModel], location: list[str]) -> list[str]:
+    model = root
+    for part in location:
+        annotation = model.model_fields[part].annotation
+        candidates = [a for a in (annotation, *typing.get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]
+        if not candidates:
+            return []
+        model = candidates[0]
+    return list(model.model_fields)

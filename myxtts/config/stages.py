@@ -1,0 +1,146 @@
+"""Configuration of the stages: data, tokenizer, training, synthesis, evaluation, bundle, tracking."""
+
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from myxtts.config.base import Section
+
+LAYOUTS = ("sample", "metadata", "ljspeech", "coqui")
+
+
+class SourceConfig(Section):
+    """Where the corpus is. It is read, never copied or changed."""
+
+    layout: Literal[LAYOUTS] = Field("sample", description="how the corpus is laid out; `sample` speaks the embedded one")
+    path: str = Field("data/sample", min_length=1, description="folder of the corpus, relative to the project")
+    language: str = Field("en", min_length=2, description="language of rows that name none")
+    speaker: str = Field("speaker", min_length=1, description="speaker of rows that name none")
+    max_clips: int | None = Field(None, ge=1, description="use only so many clips, spread evenly over the corpus")
+
+    @field_validator("path")
+    @classmethod
+    def _posix(cls, value: str) -> str:
+        return str(PurePosixPath(value))
+
+
+class SampleConfig(Section):
+    """Size of the embedded sample."""
+
+    sentences: int = Field(720, ge=8, description="spoken sentences, over all voices")
+    held_out: int = Field(40, ge=2, description="of these, sentences kept for evaluation")
+    voices: tuple[str, ...] = Field(("en-us", "en-us+f3", "fa", "fa+f2"), min_length=1, description="eSpeak NG voice[+variant]")
+
+
+class DataConfig(Section):
+    source: SourceConfig = SourceConfig()
+    sample: SampleConfig = SampleConfig()
+
+
+class PrepareConfig(Section):
+    """raw -> processed."""
+
+    trim_db: float = Field(40.0, gt=0, le=100, description="silence quieter than this below the peak is trimmed from both ends")
+    loudness_lufs: float = Field(-23.0, ge=-40, le=-10, description="integrated loudness that clips are brought to (ITU-R BS.1770)")
+    min_seconds: float = Field(0.4, gt=0)
+    max_seconds: float = Field(11.6, gt=0)
+    max_text_chars: int = Field(250, ge=1)
+    eval_fraction: float = Field(0.05, gt=0, lt=0.5, description="share of utterances for evaluation, where the corpus has no split")
+    num_workers: int = Field(0, ge=0, description="processes; 0 = one for each core")
+
+    @model_validator(mode="after")
+    def _ordered(self):
+        if self.min_seconds >= self.max_seconds:
+            raise ValueError(f"min_seconds {self.min_seconds} is not below max_seconds {self.max_seconds}")
+        return self
+
+
+class EncodeConfig(Section):
+    """processed -> tokens."""
+
+    prompt_seconds: float = Field(3.0, gt=0.3, le=30, description="length of the reference mel that the GPT is conditioned on")
+
+
+class ScheduleConfig(Section):
+    """Learning rate over the steps."""
+
+    kind: Literal["constant", "cosine", "plateau"] = "constant"
+    warmup_steps: int = Field(0, ge=0)
+    min_lr_ratio: float = Field(0.05, ge=0, le=1, description="lowest rate, as a share of learning_rate")
+    factor: float = Field(0.5, gt=0, lt=1, description="plateau: the rate is multiplied by this")
+    patience: int = Field(3, ge=1, description="plateau: validations without improvement before that")
+
+
+class StageTraining(Section):
+    """Training of one network. Steps count optimizer updates."""
+
+    epochs: int = Field(1000, ge=1, description="stop after this many passes over the data ...")
+    max_steps: int | None = Field(None, ge=1, description="... or after this many steps, whichever comes first")
+    effective_batch_size: int = Field(32, ge=1, description="clips per optimizer update; decides the mathematics")
+    batch_size: int | None = Field(None, ge=1, description="clips per micro-batch; empty = suggested for this machine")
+    learning_rate: float = Field(1e-4, gt=0, le=1)
+    schedule: ScheduleConfig = ScheduleConfig()
+    betas: tuple[float, float] = (0.9, 0.96)
+    weight_decay: float = Field(0.01, ge=0, description="AdamW, on weight matrices only")
+    grad_clip_norm: float | None = Field(1.0, gt=0, description="clip the global gradient norm; empty = never")
+    log_step: int = Field(50, ge=1, description="metrics are read and logged every so many steps")
+    val_step: int = Field(1000, ge=1, description="validate every so many steps")
+    save_step: int = Field(5000, ge=1, description="write a checkpoint every so many steps")
+    keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept; the best one is kept besides")
+    num_buckets: int = Field(4, ge=1, le=16, description="length buckets; a step is traced once for each")
+
+
+class DVAETraining(StageTraining):
+    crop_seconds: float = Field(0.75, gt=0.1, description="random crop of a clip that a step sees")
+
+
+class GPTTraining(StageTraining):
+    text_loss_weight: float = Field(0.01, ge=0)
+    mel_loss_weight: float = Field(1.0, gt=0)
+    coqui_compatible: bool = Field(False, description="reproduce the reference implementation's masks, its prompt mask bug included")
+
+
+class DecoderTraining(StageTraining):
+    segment_codes: int = Field(8, ge=2, description="codes of a random segment that a step vocodes")
+    mel_weight: float = Field(45.0, ge=0)
+    feature_weight: float = Field(2.0, ge=0)
+    adversarial_weight: float = Field(1.0, ge=0)
+    speaker_weight: float = Field(1.0, ge=0, description="of the speaker encoder's classification loss")
+    discriminator_start: int = Field(0, ge=0, description="step from which the discriminators take part")
+
+
+class TrainingConfig(Section):
+    dvae: DVAETraining = DVAETraining()
+    gpt: GPTTraining = GPTTraining()
+    decoder: DecoderTraining = DecoderTraining()
+
+
+class HardwareConfig(Section):
+    """What the machine is, where it should not be asked. Never changes the mathematics."""
+
+    memory_gb: float | None = Field(None, gt=0, description="memory for training; empty = ask the machine")
+    num_workers: int | None = Field(None, ge=1, description="parallel calls of the data path; empty = from the core count")
+
+
+class SynthesisConfig(Section):
+    temperature: float = Field(0.75, ge=0, le=2, description="0 = greedy")
+    top_k: int = Field(50, ge=0, description="0 = all")
+    top_p: float = Field(0.85, gt=0, le=1)
+    repetition_penalty: float = Field(2.0, ge=1, description="on generated codes only")
+    griffin_lim_iterations: int = Field(32, ge=1)
+    vocoder: Literal["griffin_lim", "decoder"] = "griffin_lim"
+
+
+class EvaluateConfig(Section):
+    num_sentences: int = Field(12, ge=1, description="held-out sentences that are spoken and recognised")
+    num_logged: int = Field(4, ge=1, description="of these, how many are kept as audio and picture")
+
+
+class BundleConfig(Section):
+    name: str = Field("myxtts", min_length=1, pattern=r"^[A-Za-z0-9._-]+$", description="registered model and folder name")
+
+
+class TrackingConfig(Section):
+    experiment: str = Field("myxtts", min_length=1)
+    flush_seconds: float = Field(3.0, gt=0, description="metrics are sent in batches this often")
