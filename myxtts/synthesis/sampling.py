@@ -1,0 +1,79 @@
+"""Choosing the next code. Legend: B batch, A audio tokens (codes, [START], [STOP]), K candidates.
+
+The order is that of the Hugging Face generation loop which XTTS uses: repetition penalty, temperature, top-k, top-p, draw.
+Randomness comes in as one uniform number for each row, so that a row's codes depend on its own seed and on nothing else.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from myxtts.config.stages import SynthesisConfig
+
+
+class SamplingSettings(NamedTuple):
+    """The settings as scalar tensors: a compiled loop takes them as arguments, and a new temperature is no new trace."""
+
+    temperature: tf.Tensor  # 0 = greedy
+    top_k: tf.Tensor  # 0 = all
+    top_p: tf.Tensor
+    repetition_penalty: tf.Tensor
+
+    @classmethod
+    def of(cls, settings: SynthesisConfig) -> "SamplingSettings":
+        """The four numbers of a configuration, on the device."""
+        return cls(
+            temperature=tf.constant(settings.temperature, tf.float32),
+            top_k=tf.constant(settings.top_k, tf.int32),
+            top_p=tf.constant(settings.top_p, tf.float32),
+            repetition_penalty=tf.constant(settings.repetition_penalty, tf.float32),
+        )
+
+
+def sample(
+    logits: tf.Tensor, generated: tf.Tensor, settings: SamplingSettings | SynthesisConfig, uniform: tf.Tensor
+) -> tf.Tensor:
+    """One token id for each row.
+
+    logits (B, A) float; generated (B, A) boolean, True = this row has produced that code before (a prompt never counts: the
+    reference implementation penalises code 1 from the first step because of its placeholder prompt);
+    uniform (B,) float in [0, 1), the row's random number for this step, unused when temperature is 0. Returns ids (B,) int32.
+    """
+    if isinstance(settings, SynthesisConfig):
+        settings = SamplingSettings.of(settings)
+    logits = penalise_repetition(tf.cast(logits, tf.float32), generated, settings.repetition_penalty)
+    greedy = settings.temperature <= 0.0
+    logits = logits / tf.where(greedy, 1.0, settings.temperature)
+    size = tf.shape(logits)[1]
+    candidates = tf.where(settings.top_k > 0, tf.minimum(settings.top_k, size), size)
+    values, ids = tf.math.top_k(logits, k=candidates)  # (B, K), the most likely first
+    probabilities = keep_top_p(tf.nn.softmax(values, axis=-1), settings.top_p)
+    choice = tf.where(greedy, 0, draw(probabilities, uniform))
+    return tf.gather(ids, choice, axis=1, batch_dims=1)
+
+
+def penalise_repetition(logits: tf.Tensor, generated: tf.Tensor, penalty: tf.Tensor | float) -> tf.Tensor:
+    """Makes codes that were generated less likely, whatever the sign of their logit (Keskar et al. 2019, CTRL, section 4.1).
+
+    logits (B, A), generated (B, A) boolean, penalty >= 1. Returns (B, A).
+    """
+    penalised = tf.where(logits > 0, logits / penalty, logits * penalty)
+    return tf.where(generated, penalised, logits)
+
+
+def keep_top_p(probabilities: tf.Tensor, top_p: tf.Tensor | float) -> tf.Tensor:
+    """Zeroes all but the smallest leading set whose probability reaches top_p (Holtzman et al. 2020, nucleus sampling).
+
+    probabilities (B, K) in falling order. Returns (B, K), not renormalised; the first is always kept.
+    """
+    before = tf.cumsum(probabilities, axis=-1, exclusive=True)
+    # the first is kept by its place, not by 0 < top_p, so that no rounding can empty a row
+    keep = (before < top_p) | (tf.range(tf.shape(probabilities)[1]) == 0)
+    return tf.where(keep, probabilities, 0.0)
+
+
+def draw(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+    """Inverts the cumulative distribution: weights (B, K) >= 0 of any sum, uniform (B,) in [0, 1) -> indices (B,) int32."""
+    cumulative = tf.cumsum(weights, axis=-1)
+    threshold = uniform[:, None] * cumulative[:, -1:]
+    return tf.argmax(tf.cast(cumulative > threshold, tf.int32), axis=-1, output_type=tf.int32)
