@@ -1,0 +1,189 @@
+"""Waveforms: load, resample, trim, loudness, save.
+
+A wave is a float32 array (N,) of mono samples in [-1, 1].
+"""
+
+import contextlib
+import io
+import os
+import struct
+import threading
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from myxtts.config import DataError
+
+TRUE_PEAK_DBFS = -1.0
+_LOUDNESS_BLOCK = 0.4  # seconds: the gating block of BS.1770
+_FRAME, _HOP = 1024, 256  # samples: the window in which trim_silence measures loudness
+_MP3_FRAME = 1152  # samples: what a cut MP3 may lack unnoticed
+
+
+def load(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
+    """Decodes an audio file (wav, flac, mp3, ogg vorbis, ogg opus, aiff) to a mono wave (N,) in [-1, 1] and its rate in Hz.
+
+    Channels are averaged. With `sample_rate` (Hz) the wave is resampled to it. A wave that exceeds full scale (float files,
+    lossy codecs, resampling) is scaled down as a whole, never clipped.
+    Raises DataError when the file is missing, empty, truncated, not decodable, or holds NaN or infinity.
+    """
+    path = Path(path)
+    raw = _read_bytes(path)
+    cut = _truncation(raw)
+    if cut:
+        raise DataError(f"{path} is truncated: {cut}; copy or record it again")
+    try:
+        with soundfile.SoundFile(io.BytesIO(raw)) as file:
+            promised, rate = file.frames, file.samplerate
+            samples = file.read(dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} cannot be decoded ({error or type(error).__name__}): expected wav, flac, mp3, ogg or opus audio; "
+            "convert it (ffmpeg -i in out.wav) or drop its row"
+        ) from None
+    if len(samples) == 0:
+        raise DataError(f"{path} is empty: it holds no samples; record it again or drop its row")
+    if len(samples) < promised - _MP3_FRAME:
+        raise DataError(f"{path} is truncated: {promised} samples announced, {len(samples)} there; copy or record it again")
+    wave = samples.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(wave).all():
+        raise DataError(f"{path} holds samples that are NaN or infinite; export it again as 16-bit PCM")
+    if sample_rate is not None:
+        wave, rate = resample(wave, rate, sample_rate), sample_rate
+    peak = float(np.abs(wave).max(initial=0.0))
+    return (wave / peak if peak > 1.0 else wave).astype(np.float32), rate
+
+
+def resample(wave: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
+    """(N,) at source_rate Hz -> (N * target_rate / source_rate rounded,) at target_rate Hz, by soxr (high quality)."""
+    wave = np.ascontiguousarray(wave, dtype=np.float32)
+    if source_rate == target_rate or len(wave) == 0:
+        return wave
+    return soxr.resample(wave, source_rate, target_rate, quality="HQ").astype(np.float32)
+
+
+def trim_silence(wave: np.ndarray, top_db: float) -> np.ndarray:
+    """Cuts from both ends what is more than `top_db` below the loudest frame (RMS of 1024 samples); (N,) -> (N',), N' <= N.
+
+    One frame is kept on each side, so that soft onsets survive. A wave of zeros comes back empty.
+    """
+    if not len(wave) or not np.any(wave):
+        return np.asarray(wave, dtype=np.float32)[:0]
+    starts = np.arange(0, max(len(wave) - _FRAME, 0) + _HOP, _HOP)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(wave, dtype=np.float64))])
+    ends = np.minimum(starts + _FRAME, len(wave))
+    starts, ends = starts[ends > starts], ends[ends > starts]
+    power = (energy[ends] - energy[starts]) / (ends - starts)
+    loud = np.flatnonzero(power >= power.max() * 10 ** (-top_db / 10))
+    first = max(int(starts[loud[0]]) - _FRAME, 0)
+    last = min(int(ends[loud[-1]]) + _FRAME, len(wave))
+    return np.asarray(wave[first:last], dtype=np.float32)
+
+
+def normalize_loudness(wave: np.ndarray, sample_rate: int, lufs: float) -> np.ndarray:
+    """Brings a wave to an integrated loudness of `lufs` (ITU-R BS.1770-4, gated); (N,) -> (N,).
+
+    The gain is lowered where the true peak (4x oversampled) would pass -1 dBFS, so nothing is ever clipped. Clips shorter
+    than the 0.4 s gating block are measured repeated. Silence (below the absolute gate of -70 LUFS) comes back unchanged.
+    """
+    loudness = measure_loudness(wave, sample_rate)
+    if not np.isfinite(loudness):
+        return np.asarray(wave, dtype=np.float32)
+    gain = 10 ** ((lufs - loudness) / 20)
+    ceiling = 10 ** (TRUE_PEAK_DBFS / 20)
+    return np.asarray(wave * min(gain, ceiling / true_peak(wave, sample_rate)), dtype=np.float32)
+
+
+def measure_loudness(wave: np.ndarray, sample_rate: int) -> float:
+    """Integrated loudness in LUFS (ITU-R BS.1770-4); -inf for silence. The wave (N,) may be of any length."""
+    import pyloudnorm  # imports scipy.signal, a second that readers of manifests need not wait
+
+    if not len(wave) or not np.any(wave):
+        return -np.inf
+    block = int(np.ceil(_LOUDNESS_BLOCK * sample_rate))
+    if len(wave) <= block:
+        wave = np.tile(wave, block // len(wave) + 1)
+    with np.errstate(divide="ignore"):
+        return float(pyloudnorm.Meter(sample_rate, block_size=_LOUDNESS_BLOCK).integrated_loudness(wave.astype(np.float64)))
+
+
+def true_peak(wave: np.ndarray, sample_rate: int) -> float:
+    """Largest magnitude of the 4x oversampled wave (N,), at least that of its samples."""
+    oversampled = soxr.resample(np.asarray(wave, dtype=np.float32), sample_rate, 4 * sample_rate, quality="LQ")
+    return float(max(np.abs(oversampled).max(initial=0.0), np.abs(wave).max(initial=0.0)))
+
+
+def save(path: str | os.PathLike, wave: np.ndarray, sample_rate: int) -> None:
+    """Writes a 16-bit PCM wav, whole or not at all (temporary file, then rename). Samples beyond [-1, 1] are limited.
+
+    Raises DataError when the wave is not a finite (N,) array, or the disk is full or not writable.
+    """
+    path = Path(path)
+    wave = np.asarray(wave)
+    if wave.ndim != 1 or not np.isfinite(wave).all():
+        raise DataError(f"cannot write {path}: expected a mono wave (N,) of finite samples, got shape {wave.shape}")
+    pcm = np.clip(np.round(wave.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, pcm, sample_rate, format="WAV", subtype="PCM_16")
+    write_atomically(path, buffer.getvalue())
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"no audio file {path}: correct its row in the metadata, or put the file there") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}; expected an audio file") from None
+    if not raw:
+        raise DataError(f"{path} is empty (0 bytes): copy or record it again")
+    return raw
+
+
+def _truncation(raw: bytes) -> str:
+    """What shows that a file was cut, or "": decoders take the rest of a cut wav, aiff or ogg for the whole."""
+    if raw[:4] == b"RIFF" and raw[8:12] == b"WAVE":
+        return _wav_truncation(raw)
+    if raw[:4] == b"FORM" and len(raw) < (size := int.from_bytes(raw[4:8], "big") + 8):
+        return f"its header announces {size} bytes, {len(raw)} are there"
+    if raw[:4] == b"OggS":
+        page = raw.rfind(b"OggS")
+        segments = raw[page + 26] if len(raw) > page + 26 else 255
+        end = page + 27 + segments + sum(raw[page + 27 : page + 27 + segments])
+        if end > len(raw) or not raw[page + 5] & 4:  # header type 4: end of stream
+            return "its last Ogg page does not end the stream"
+    return ""
+
+
+def _wav_truncation(raw: bytes) -> str:
+    position = 12
+    while position + 8 <= len(raw):
+        name, size = struct.unpack_from("<4sI", raw, position)
+        position += 8
+        if name == b"data":
+            streamed = size >= 0xFFFFFFF0  # written to a pipe: the length was not known
+            missing = size - (len(raw) - position)
+            return f"{size} bytes of samples announced, {len(raw) - position} there" if missing > 0 and not streamed else ""
+        position += size + size % 2
+    return "it has no samples (no data chunk)"
+
+
+def write_atomically(path: str | os.PathLike, content: bytes) -> None:
+    """Writes a file whole or not at all (temporary file beside it, then rename); makes its folder.
+
+    Raises DataError when the disk is full or the folder is not writable; no part of the file is left behind.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise DataError(
+            f"cannot write {path}: {error.strerror or error}; free space on the disk or make the folder writable, then run again"
+        ) from None
