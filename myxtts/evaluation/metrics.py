@@ -1,0 +1,131 @@
+"""One function per metric; `METRICS` names them all.
+
+N samples, F frames, M mel bands. Waves are float32 (N,) in [-1, 1]. For every metric here less is better.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from myxtts.audio.mel import dvae_mel, log_mel_numpy
+from myxtts.audio.wave import resample
+from myxtts.config import AudioConfig, DataError
+
+# one mel for all models, whatever their own: distances of different runs stay comparable
+COMPARISON_MEL = dvae_mel(AudioConfig())
+DECIBEL_PER_NEPER = 10 / np.log(10)  # the mel is the natural logarithm of a power
+RECOGNISER_SAMPLE_RATE = 16000
+RECOGNISER_MINIMUM_SECONDS = 0.1
+UNALIGNED_TOLERANCE_SECONDS = 0.15
+APOSTROPHES = re.compile("['’ʼ]")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric, and what it can judge.
+
+    needs: "text" -> function(wave, sample_rate, text); "reference" -> function(wave, reference, sample_rate, aligned).
+    languages: codes it is valid for; None = any. meaning: one line for reports.
+    """
+
+    function: Callable[..., float]
+    needs: Literal["text", "reference"]
+    languages: tuple[str, ...] | None
+    unit: str
+    meaning: str
+
+
+def phone_error_rate(wave: np.ndarray, sample_rate: int, text: str) -> float:
+    """Edit distance between the phones heard in an English `wave` and the phones of `text`, by the number of the latter.
+
+    0 = every phone as written; about 0.1 for a clear recording, for recogniser and pronunciation model err as well (read it next
+    to the ground truth's); above 1 when more is heard than was written. Recogniser and pronunciations: hama, whose weights are in
+    its package. wave (N,) is resampled from sample_rate Hz; text is spelled-out words (normalised: numbers are not read).
+    Raises DataError if the text holds no word or hama is not installed.
+    """
+    jiwer, recogniser, pronounce = _phone_tools()
+    expected = _phones_of_text(pronounce, text)
+    if not expected:
+        raise DataError(f"phone_error_rate needs a text with words; it got {text!r}; drop this row from the evaluation")
+    heard = _phones_of_wave(recogniser, np.asarray(wave, np.float32), sample_rate)
+    return float(jiwer.wer(" ".join(expected), " ".join(heard))) if heard else 1.0
+
+
+def mel_distance(wave: np.ndarray, reference: np.ndarray, sample_rate: int, aligned: bool) -> float:
+    """Mean absolute difference of two log-mel spectrograms in decibel, over frames and bands.
+
+    Both waves (N,), (N',) at sample_rate Hz, compared on the 80-band mel of XTTS v2 (22.05 kHz, hop 256), its floor at 1e-5.
+    aligned=False: frame against frame, for a copy of the reference; lengths may differ by one code, the longer end is cut.
+    aligned=True: over the path of dynamic time warping with steps (1,1), (1,0), (0,1) (Sakoe & Chiba 1978), for the same
+    sentence said at another pace. Loudness counts: bring both to one level first if it should not.
+    Raises DataError for waves too short for a mel, or, unaligned, of different lengths.
+    """
+    difference = abs(len(wave) - len(reference)) / sample_rate
+    if not aligned and difference > UNALIGNED_TOLERANCE_SECONDS:
+        raise DataError(
+            f"an unaligned mel_distance compares a copy with its original, of equal length; these differ by {difference:.2f} s; "
+            "use aligned=True for two readings of a sentence"
+        )
+    first, second = (
+        log_mel_numpy(resample(np.asarray(w, np.float32), sample_rate, COMPARISON_MEL.sample_rate), COMPARISON_MEL)
+        for w in (wave, reference)
+    )  # (F, M), (F', M)
+    if aligned:
+        return _warped_distance(first, second) * DECIBEL_PER_NEPER
+    frames = min(len(first), len(second))
+    return float(np.abs(first[:frames] - second[:frames]).mean()) * DECIBEL_PER_NEPER
+
+
+def _warped_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean over the warping path of the mean absolute difference of mels (F, M), (F', M)."""
+    from librosa.sequence import dtw  # here, for it is slow to import
+    from scipy.spatial.distance import cdist
+
+    costs = cdist(first, second, "cityblock") / first.shape[1]  # (F, F')
+    total, path = dtw(C=costs)
+    return float(total[-1, -1] / len(path))
+
+
+@lru_cache(maxsize=1)
+def _phone_tools() -> tuple[Any, Any, Any]:
+    """jiwer, and hama's phone recogniser and pronunciation model, loaded once."""
+    try:
+        import hama
+        import jiwer
+    except ImportError as error:
+        raise DataError(
+            f"phone_error_rate expects the packages hama and jiwer; {error.name} is not installed: pip install 'myxtts[evaluation]'"
+        ) from None
+    return jiwer, hama.ASRModel(), hama.G2PModel()
+
+
+def _phones_of_text(pronounce: Any, text: str) -> list[str]:
+    # the pronunciation model reads punctuation as if it were a foreign script, and knows "dont" but not "don't"
+    words = APOSTROPHES.sub("", text.lower())
+    words = "".join(" " if unicodedata.category(c)[0] in "PSC" else c for c in words).split()
+    phones = (phone.phoneme for word in words for phone in pronounce(word).alignments)
+    return [phone for phone in phones if phone.strip()]
+
+
+def _phones_of_wave(recogniser: Any, wave: np.ndarray, sample_rate: int) -> list[str]:
+    if len(wave) < RECOGNISER_MINIMUM_SECONDS * sample_rate:
+        return []
+    # resampled here: hama would interpolate linearly, and alias
+    return list(recogniser(resample(wave, sample_rate, RECOGNISER_SAMPLE_RATE), RECOGNISER_SAMPLE_RATE).phonemes)
+
+
+METRICS: dict[str, Metric] = {
+    "phone_error_rate": Metric(
+        phone_error_rate, needs="text", languages=("en",), unit="share",
+        meaning="phones that a recogniser hears wrongly, by the phones of the text (English)",
+    ),
+    "mel_distance": Metric(
+        mel_distance, needs="reference", languages=None, unit="dB",
+        meaning="mean absolute difference of the log-mel spectrogram from the recording's",
+    ),
+}
