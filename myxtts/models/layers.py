@@ -1,0 +1,118 @@
+"""Parts that several networks share: attention with boolean masks, a transformer block with a key-value cache.
+
+B batch, H heads, Q queries, P keys, D width, d = D / H. Masks are boolean, True = keep.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+HIDDEN_SCORE = -1e9  # finite, so that a query with every key hidden gives a mean and not NaN
+
+
+def build_layers(*layers_and_widths: tuple[keras.layers.Layer, int], rank: int = 3) -> None:
+    """Creates the variables of channels-last layers, each from its input width, without data."""
+    for layer, width in layers_and_widths:
+        layer.build((None,) * (rank - 1) + (width,))
+
+
+def split_heads(x: Any, num_heads: int) -> Any:
+    """(B, Q, H·d) -> (B, H, Q, d)."""
+    batch, length, width = x.shape[0], x.shape[1], x.shape[2]
+    x = ops.reshape(x, (-1 if batch is None else batch, length if length is not None else -1, num_heads, width // num_heads))
+    return ops.transpose(x, (0, 2, 1, 3))  # (B, H, Q, d)
+
+
+def merge_heads(x: Any) -> Any:
+    """(B, H, Q, d) -> (B, Q, H·d)."""
+    batch, heads, length, width = x.shape
+    x = ops.transpose(x, (0, 2, 1, 3))
+    return ops.reshape(x, (-1 if batch is None else batch, length if length is not None else -1, heads * width))  # (B, Q, H·d)
+
+
+def attention(query: Any, key: Any, value: Any, mask: Any = None, drop: Any = None) -> Any:
+    """Scaled dot-product attention (Vaswani et al. 2017, equation 1).
+
+    query (B, H, Q, d), key and value (B, H, P, d). mask: boolean, broadcastable to (B, H, Q, P), True = keep; None = keep all.
+    drop: a function put on the weights. Weights are computed in float32 under every precision policy. Returns (B, H, Q, d).
+    """
+    scale = query.shape[-1] ** -0.5
+    scores = ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2)))  # (B, H, Q, P)
+    scores = ops.cast(scores, "float32")
+    if mask is not None:
+        scores = ops.where(mask, scores, HIDDEN_SCORE)
+    weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
+    if drop is not None:
+        weights = drop(weights)
+    return ops.matmul(weights, value)  # (B, H, Q, d)
+
+
+class TransformerBlock(keras.layers.Layer):
+    """Pre-norm block of GPT-2 (Radford et al. 2019): x + attention(norm(x)), then x + mlp(norm(x)), tanh GELU.
+
+    `seeds` drives the dropout; it is created with the model, so that its state is part of a checkpoint.
+    residual_scale: what the initial weights of the two projections back into the residual stream are multiplied by.
+    """
+
+    def __init__(self, dim: int, num_heads: int, dropout: float, seeds: keras.random.SeedGenerator, residual_scale: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.dim, self.num_heads, self.dropout = dim, num_heads, dropout
+        self.seeds = seeds
+        into = keras.initializers.RandomNormal(stddev=0.02)
+        self.attention_norm = keras.layers.LayerNormalization(epsilon=1e-5, name="attention_norm")
+        self.qkv = keras.layers.Dense(3 * dim, kernel_initializer=into, name="qkv")
+        self.attention_out = keras.layers.Dense(dim, kernel_initializer=_small_normal(residual_scale), name="attention_out")
+        self.mlp_norm = keras.layers.LayerNormalization(epsilon=1e-5, name="mlp_norm")
+        self.mlp_in = keras.layers.Dense(4 * dim, kernel_initializer=into.clone(), name="mlp_in")
+        self.mlp_out = keras.layers.Dense(dim, kernel_initializer=_small_normal(residual_scale), name="mlp_out")
+
+    def build(self, input_shape: Sequence[int | None] | None = None) -> None:
+        build_layers(
+            (self.attention_norm, self.dim), (self.qkv, self.dim), (self.attention_out, self.dim), (self.mlp_norm, self.dim),
+            (self.mlp_in, self.dim), (self.mlp_out, 4 * self.dim),
+        )
+        self.built = True
+
+    def call(self, x: Any, mask: Any, training: bool = False) -> Any:
+        """x (B, Q, D), mask boolean broadcastable to (B, H, Q, Q), True = keep. Returns (B, Q, D)."""
+        return self.with_keys(x, mask, training)[0]
+
+    def with_keys(self, x: Any, mask: Any, training: bool = False) -> tuple[Any, Any, Any]:
+        """`call`, and the keys and values (B, H, Q, d) that a cache keeps."""
+        query, key, value = (split_heads(part, self.num_heads) for part in ops.split(self.qkv(self.attention_norm(x)), 3, axis=-1))
+        attended = attention(query, key, value, mask, (lambda weights: self._drop(weights, training)) if training else None)
+        x = x + self._drop(self.attention_out(merge_heads(attended)), training)
+        return x + self._drop(self._mlp(x), training), key, value
+
+    def step(self, x: Any, keys: Any, values: Any, position: Any, mask: Any) -> tuple[Any, Any, Any]:
+        """One position of inference with a cache.
+
+        x (B, D), keys and values (B, H, P, d) with P the whole cache, position: scalar int tensor, where to write,
+        mask (B, 1, 1, P) True = keep. Returns x (B, D) and the caches with the new position filled.
+        """
+        batch, heads, _, head_dim = keys.shape
+        new = ops.reshape(self.qkv(self.attention_norm(x)), (batch, 3, heads, 1, head_dim))
+        keys = ops.slice_update(keys, (0, 0, position, 0), new[:, 1])
+        values = ops.slice_update(values, (0, 0, position, 0), new[:, 2])
+        attended = ops.reshape(attention(new[:, 0], keys, values, mask), (batch, self.dim))
+        x = x + self.attention_out(attended)
+        return x + self._mlp(x), keys, values
+
+    def _mlp(self, x: Any) -> Any:
+        return self.mlp_out(ops.gelu(self.mlp_in(self.mlp_norm(x)), approximate=True))
+
+    def _drop(self, x: Any, training: bool) -> Any:
+        return keras.random.dropout(x, self.dropout, seed=self.seeds) if training and self.dropout else x
+
+
+def _small_normal(scale: float) -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=0.02 * scale)
+
+
+def causal_mask(length: int, key_mask: Any) -> Any:
+    """No query sees a later key, nor a hidden one. key_mask (B, length) boolean. Returns (B, 1, length, length) boolean."""
+    positions = ops.arange(length)
+    past = positions[:, None] >= positions[None, :]  # (Q, P)
+    return ops.logical_and(past[None, None], key_mask[:, None, None, :])
