@@ -57,7 +57,9 @@ def test_phone_error_rate_ranks_recording_copy_and_noise(speech, vocoded):
     bad = np.mean([phone_error_rate(coarse(wave), RATE, text) for wave, text in speech])
     noise = np.mean([phone_error_rate(noise_like(wave), RATE, text) for wave, text in speech])
     assert real < 0.3
-    assert real <= copy < 0.35 < bad <= noise
+    # a copy from the mel alone is as intelligible as the recording (0.077 and 0.079 over 18 clips): mel_distance tells them apart
+    assert abs(copy - real) < 0.08
+    assert copy + 0.4 < bad < noise + 0.05
     assert noise > 0.9
 
 
