@@ -1,0 +1,106 @@
+"""The spool: rows that MLflow could not take, kept in `<folder>/spool.jsonl` until it can."""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from myxtts.tracking.delivery import SENDERS, is_refusal, send
+from myxtts.tracking.store import main_checkout
+
+log = logging.getLogger("myxtts.tracking")
+OUTBOX = "outbox"
+
+
+class Spool:
+    """Rows (see `delivery`) waiting in a folder. Safe for several threads and processes."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.path = folder / "spool.jsonl"
+        self._sending = folder / "spool.sending.jsonl"
+        self._refused = folder / "spool.refused.jsonl"
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Appends rows and has them on the disk before it returns. Raises OSError when the disk does not take them."""
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        if not text:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "spool.lock"), self.path.open("a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def waiting(self) -> bool:
+        return self.path.exists() or self._sending.exists()
+
+    def deliver(self, client) -> int:
+        """Sends what waits; returns how many rows arrived. Stops at the first failure and keeps the rest.
+
+        Rows that MLflow refuses for good (a deleted run) go to `spool.refused.jsonl`. A point sent twice is stored once.
+        """
+        if not self.waiting():
+            return 0
+        try:
+            with FileLock(self.folder / "spool.sending.lock", timeout=0):
+                delivered = self._deliver_file(client) if self._sending.exists() else 0
+                if not self._sending.exists() and self._take():
+                    delivered += self._deliver_file(client)
+        except Timeout:
+            return 0  # another process is at it
+        return delivered
+
+    def _take(self) -> bool:
+        with FileLock(self.folder / "spool.lock"):
+            if not self.path.exists():
+                return False
+            self.path.replace(self._sending)
+            return True
+
+    def _deliver_file(self, client) -> int:
+        lines = self._sending.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines):
+            try:
+                row = json.loads(line)
+                kind_known = row["kind"] in SENDERS
+            except (ValueError, KeyError, TypeError) as error:
+                self._refuse(line, error)  # half a line: the process was killed while it wrote
+                continue
+            try:
+                send(client, row, self.folder) if kind_known else self._refuse(line, "unknown kind")
+                if str(row.get("file", "")).startswith(f"{OUTBOX}/"):
+                    shutil.rmtree((self.folder / row["file"]).parent, ignore_errors=True)
+            except Exception as error:  # MLflow's, the network's, the disk's: none may stop the run that is starting
+                if isinstance(error, FileNotFoundError) or is_refusal(error):
+                    self._refuse(line, error)
+                    continue
+                log.warning("MLflow took %d of %d spooled rows of %s: %s", number, len(lines), self.folder, error)
+                self._keep(lines[number:])
+                return number
+        self._sending.unlink()
+        return len(lines)
+
+    def _refuse(self, line: str, reason: object) -> None:
+        log.warning("MLflow can never take this row of %s (%s): %.200s", self.path, reason, line)
+        with self._refused.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def _keep(self, lines: list[str]) -> None:
+        rest = self._sending.with_suffix(".rest")
+        rest.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        rest.replace(self._sending)
+
+
+def deliver_spools(root: Path, client) -> int:
+    """Delivers every spool under `checkpoints/` of the main checkout; returns how many rows arrived."""
+    folders = {path.parent for path in (main_checkout(root) / "checkpoints").glob("**/spool*.jsonl")}
+    delivered = sum(Spool(folder).deliver(client) for folder in sorted(folders))
+    if delivered:
+        log.warning("delivered %d rows to MLflow that had waited for it", delivered)
+    return delivered

@@ -1,0 +1,193 @@
+"""The MLflow store: where runs are kept, made ready once, and refused early when it cannot be reached."""
+
+import logging
+import os
+import re
+import socket
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from myxtts.config import TrackingError
+
+KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
+LOCAL_UI = "http://127.0.0.1:5000"
+_LOCK_SECONDS = 120
+_EXPERIMENTS_OF_DVC = (".dvc", "tmp", "exps")
+# MLflow retries seven times with doubling pauses, minutes in all; a value in the environment wins
+_CLIENT_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+def main_checkout(root: str | Path) -> Path:
+    """The checkout that `root` belongs to. The workspace of a queued DVC experiment lies inside it, in `.dvc/tmp/exps/`."""
+    path = Path(root).resolve()
+    parts = path.parts
+    for start in range(len(parts) - len(_EXPERIMENTS_OF_DVC)):
+        if parts[start : start + len(_EXPERIMENTS_OF_DVC)] == _EXPERIMENTS_OF_DVC:
+            return Path(*parts[:start])
+    return path
+
+
+def tracking_uri(root: str | Path) -> str:
+    """`MLFLOW_TRACKING_URI` if set (a relative SQLite path is taken from the main checkout), else SQLite in the main checkout.
+
+    Raises TrackingError for a file store, which MLflow 3 no longer writes.
+    """
+    main = main_checkout(root)
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
+    if not uri:
+        return f"sqlite:///{main / 'mlflow.db'}"
+    scheme = urlsplit(uri).scheme
+    if scheme in ("", "file"):
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI is {uri!r}, a file store, which MLflow 3 no longer writes; unset it (runs then go to "
+            f"{main / 'mlflow.db'}), or give sqlite:///path/to/mlflow.db or the address of a server"
+        )
+    if scheme == "sqlite" and not (path := sqlite_path(uri)).is_absolute():
+        return f"sqlite:///{main / path}"
+    return uri
+
+
+def sqlite_path(uri: str) -> Path:
+    """The file of a `sqlite:///` URI."""
+    return Path(re.sub(r"^sqlite(\+\w+)?:///", "", uri))
+
+
+def is_http(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
+def unreachable(uri: str, timeout: float = 2.0) -> str | None:
+    """Why nothing answers at `uri` (a server's, or a database server's), or None when something does, or when it is a file."""
+    parts = urlsplit(uri)
+    default_port = _PORTS.get(parts.scheme.partition("+")[0])
+    if default_port is None or not parts.hostname:
+        return None
+    try:
+        socket.create_connection((parts.hostname, parts.port or default_port), timeout=timeout).close()
+    except (OSError, ValueError) as error:
+        return str(error) or type(error).__name__
+    return None
+
+
+def make_client(root: str | Path):
+    """An `MlflowClient` of the store of `root`, with short retries. Raises TrackingError when a server does not answer."""
+    for key, value in _CLIENT_DEFAULTS.items():
+        os.environ.setdefault(key, value)
+    uri = tracking_uri(root)
+    if reason := unreachable(uri):
+        raise TrackingError(
+            f"the MLflow server {uri} cannot be reached ({reason}); start it (mlflow server --port "
+            f"{urlsplit(uri).port or 80}), correct MLFLOW_TRACKING_URI, or unset it to keep runs in "
+            f"{main_checkout(root) / 'mlflow.db'}"
+        )
+    import mlflow  # imported late: it takes seconds
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    mlflow.set_tracking_uri(uri)
+    return mlflow.MlflowClient(uri)
+
+
+def ensure_store(root: str | Path, experiment: str) -> str:
+    """Makes the store and the experiment if need be; returns the experiment's id.
+
+    Several processes may call it at once: the schema of a new database is created under a file lock.
+    Raises TrackingError, within seconds, when the store cannot be used.
+    """
+    client = make_client(root)
+    uri = tracking_uri(root)
+    if not uri.startswith("sqlite"):
+        return _guarded(uri, lambda: _experiment(client, experiment, None))
+    from filelock import FileLock, Timeout
+
+    database = sqlite_path(uri)
+    artifacts = main_checkout(root) / "mlruns" / re.sub(r"[^\w.-]+", "_", experiment)
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{database}.lock", timeout=_LOCK_SECONDS):
+            _check_database(database)
+            return _guarded(uri, lambda: _experiment(client, experiment, artifacts.as_uri()))
+    except Timeout:
+        raise TrackingError(
+            f"{database}.lock has been held for {_LOCK_SECONDS} s by another process; end it, or set MLFLOW_TRACKING_URI"
+        ) from None
+    except OSError as error:
+        raise TrackingError(
+            f"the MLflow database {database} cannot be written ({error}); free the disk or correct the permissions of its "
+            "folder, or set MLFLOW_TRACKING_URI"
+        ) from None
+
+
+def _check_database(database: Path) -> None:
+    """MLflow would retry a damaged file for hours. Raises TrackingError."""
+    if not database.exists():
+        return
+    try:
+        with closing(sqlite3.connect(database, timeout=20)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise TrackingError(
+            f"{database} is not a usable SQLite database ({error}); move it away (a new one is made then), or set MLFLOW_TRACKING_URI"
+        ) from None
+
+
+def _guarded(uri: str, action):
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return action()
+    except MlflowException as error:
+        text = str(error)
+        remedy = "see the message, or set MLFLOW_TRACKING_URI to another store"
+        if "out-of-date database schema" in text:
+            remedy = f"back it up, then run: mlflow db upgrade {uri}"
+        elif "Invalid Host header" in text:
+            remedy = "start the server with --allowed-hosts naming the host of MLFLOW_TRACKING_URI"
+        elif "401" in text or "403" in text or "not authenticated" in text:
+            remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        raise TrackingError(f"the MLflow store {uri} cannot be used: {text.splitlines()[0][:500]}; {remedy}") from error
+
+
+def _experiment(client, name: str, artifacts: str | None) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return client.create_experiment(name, artifact_location=artifacts, tags={KIND_TAG: KIND})
+        except MlflowException:
+            found = client.get_experiment_by_name(name)  # another client of the same server was first
+            if found is None:
+                raise
+    if found.lifecycle_stage != "active":
+        raise TrackingError(
+            f"experiment {name!r} is deleted in the MLflow store; restore it (mlflow experiments restore "
+            f"--experiment-id {found.experiment_id}) or set tracking.experiment to another name"
+        )
+    if found.tags.get(KIND_TAG) != KIND:
+        client.set_experiment_tag(found.experiment_id, KIND_TAG, KIND)
+    return found.experiment_id
+
+
+def experiment_url(uri: str, experiment_id: str, run_id: str | None = None) -> str:
+    """The page of an experiment or run, in the machine-learning view (MLflow opens its GenAI view otherwise)."""
+    page = f"/runs/{quote(run_id)}" if run_id else "/runs"
+    return f"{_ui(uri)}/#/experiments/{quote(experiment_id)}{page}?workflowType=machine_learning"
+
+
+def model_url(uri: str, name: str, version: str | int | None = None) -> str:
+    """The page of a registered model, or of one version of it."""
+    page = f"/versions/{version}" if version is not None else ""
+    return f"{_ui(uri)}/#/models/{quote(name)}{page}?workflowType=machine_learning"
+
+
+def _ui(uri: str) -> str:
+    return uri.rstrip("/") if is_http(uri) else LOCAL_UI
