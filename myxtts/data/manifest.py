@@ -1,0 +1,160 @@
+r"""Typed rows of a corpus and the files that hold them.
+
+- `data/raw/manifest.csv`: comma CSV with a header, one Utterance a row.
+- `metadata_train.csv`, `metadata_eval.csv` of a processed corpus: `id|transcription|normalized|speaker|language|seconds`, no
+  header, no quoting, one row a line, as LJSpeech has it; the audio is `wavs/<id>.wav` beside it. In a text, a backslash, `|`,
+  newline and carriage return are written `\\`, `\p`, `\n` and `\r`.
+- `rejected.csv`: comma CSV with a header, one Rejected a row.
+"""
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from myxtts.audio.wave import write_atomically
+from myxtts.config import DataError
+
+METADATA = {"train": "metadata_train.csv", "eval": "metadata_eval.csv"}
+MANIFEST = "manifest.csv"
+REJECTED = "rejected.csv"
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One clip with its text. `id` is unique in its corpus and safe as a file name; `audio` is relative to the project."""
+
+    id: str
+    audio: str
+    text: str
+    normalized: str
+    speaker: str
+    language: str
+    seconds: float | None = None
+    split: str = ""  # "", "train" or "eval"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that is not used: `reason` is one word to count by, `detail` says what was expected and what came."""
+
+    id: str
+    audio: str
+    reason: str
+    detail: str
+
+
+def write_manifest(path: str | os.PathLike, utterances: Iterable[Utterance]) -> None:
+    """Writes manifest.csv. Raises DataError when the disk is full."""
+    _write_table(path, Utterance, ([*_cells(row, Utterance)] for row in utterances))
+
+
+def read_manifest(path: str | os.PathLike) -> list[Utterance]:
+    """Reads manifest.csv. Raises DataError when it is missing or not one, with the line."""
+    names = [field.name for field in fields(Utterance)]
+    rows = []
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""), strict=True)
+    try:
+        header = next(reader, None)
+        if header != names:
+            raise DataError(f"{path} is no manifest: expected the header {','.join(names)}, got {header}; run the raw stage again")
+        for cells in reader:
+            if len(cells) != len(names):
+                raise DataError(f"{path}, line {reader.line_num}: expected {len(names)} columns, got {len(cells)}; run the raw stage again")
+            rows.append(_utterance(path, reader.line_num, cells))
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}; expected comma CSV; run the raw stage again") from None
+    return rows
+
+
+def write_metadata(path: str | os.PathLike, utterances: Iterable[Utterance]) -> None:
+    """Writes a headerless metadata file of a processed corpus. Raises DataError when the disk is full."""
+    lines = []
+    for row in utterances:
+        cells = (row.id, row.text, row.normalized, row.speaker, row.language, _seconds(row.seconds))
+        lines.append("|".join(_escape(cell) for cell in cells) + "\n")
+    write_atomically(path, "".join(lines).encode())
+
+
+def read_metadata(path: str | os.PathLike) -> list[Utterance]:
+    """Reads what `write_metadata` wrote; audio is `wavs/<id>.wav`, the split follows from the file's name.
+
+    Raises DataError when the file is missing or a line is not one of ours, with its number.
+    """
+    split = next((split for split, name in METADATA.items() if name == Path(path).name), "")
+    rows = []
+    for number, line in enumerate(_read_text(path).split("\n"), 1):
+        if not line:
+            continue
+        cells = [_unescape(cell) for cell in line.split("|")]
+        if len(cells) != 6:
+            raise DataError(
+                f"{path}, line {number}: expected 6 columns (id|transcription|normalized|speaker|language|seconds), got {len(cells)}; "
+                "run the prepare stage again"
+            )
+        identifier, text, normalized, speaker, language, seconds = cells
+        audio = f"wavs/{identifier}.wav"
+        rows.append(_utterance(path, number, [identifier, audio, text, normalized, speaker, language, seconds, split]))
+    return rows
+
+
+def write_rejected(path: str | os.PathLike, rejected: Iterable[Rejected]) -> None:
+    """Writes rejected.csv. Raises DataError when the disk is full."""
+    _write_table(path, Rejected, ([*_cells(row, Rejected)] for row in rejected))
+
+
+def read_rejected(path: str | os.PathLike) -> list[Rejected]:
+    """Reads rejected.csv. Raises DataError when it is missing."""
+    rows = list(csv.reader(io.StringIO(_read_text(path), newline="")))
+    return [Rejected(*cells) for cells in rows[1:]]
+
+
+def _write_table(path: str | os.PathLike, kind: type, rows: Iterable[list[str]]) -> None:
+    buffer = io.StringIO(newline="")
+    # everything is quoted: csv leaves a lone carriage return bare otherwise, and then reads two rows
+    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerow([field.name for field in fields(kind)])
+    writer.writerows(rows)
+    write_atomically(path, buffer.getvalue().encode())
+
+
+def _cells(row: Utterance | Rejected, kind: type):
+    for field in fields(kind):
+        value = getattr(row, field.name)
+        yield _seconds(value) if field.name == "seconds" else value
+
+
+def _utterance(path: str | os.PathLike, line: int, cells: list[str]) -> Utterance:
+    *texts, seconds, split = cells
+    try:
+        return Utterance(*texts, float(seconds) if seconds else None, split)
+    except ValueError:
+        raise DataError(f"{path}, line {line}: seconds must be a number, got {seconds!r}; run the stage that wrote it again") from None
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+_ESCAPES = {"\\": "\\\\", "|": "\\p", "\n": "\\n", "\r": "\\r"}
+_PLAIN = {escaped: plain for plain, escaped in _ESCAPES.items()}
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"[\\|\n\r]", lambda match: _ESCAPES[match.group()], text)
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\[\\pnr]", lambda match: _PLAIN[match.group()], text)
+
+
+def _read_text(path: str | os.PathLike) -> str:
+    try:
+        return Path(path).read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise DataError(f"no {path}: run the stage that writes it (dvc repro)") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}; run the stage that writes it again") from None
