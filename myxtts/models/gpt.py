@@ -55,7 +55,7 @@ class GPT(keras.Model):
         # GPT-2 shrinks what goes back into the residual stream by the number of its additions
         scale = (2 * config.num_layers) ** -0.5
         self.blocks = [
-            TransformerBlock(config.dim, config.num_heads, config.dropout, self.seeds, scale, name=f"block_{i}")
+            TransformerBlock(config.dim, config.num_heads, config.dropout, scale, name=f"block_{i}")
             for i in range(config.num_layers)
         ]
         # two norms in a row: GPT-2 ends with one, and XTTS adds its own before the heads

@@ -52,14 +52,14 @@ def attention(query: Any, key: Any, value: Any, mask: Any = None, drop: Any = No
 class TransformerBlock(keras.layers.Layer):
     """Pre-norm block of GPT-2 (Radford et al. 2019): x + attention(norm(x)), then x + mlp(norm(x)), tanh GELU.
 
-    `seeds` drives the dropout; it is created with the model, so that its state is part of a checkpoint.
+    Its seed generator is created with it, so that a checkpoint of the model holds the dropout's state.
     residual_scale: what the initial weights of the two projections back into the residual stream are multiplied by.
     """
 
-    def __init__(self, dim: int, num_heads: int, dropout: float, seeds: keras.random.SeedGenerator, residual_scale: float = 1.0, **kwargs):
+    def __init__(self, dim: int, num_heads: int, dropout: float, residual_scale: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         self.dim, self.num_heads, self.dropout = dim, num_heads, dropout
-        self.seeds = seeds
+        self.seeds = keras.random.SeedGenerator()
         into = keras.initializers.RandomNormal(stddev=0.02)
         self.attention_norm = keras.layers.LayerNormalization(epsilon=1e-5, name="attention_norm")
         self.qkv = keras.layers.Dense(3 * dim, kernel_initializer=into, name="qkv")

@@ -162,11 +162,12 @@ def test_every_trainable_variable_gets_a_gradient(gpt, batch):
 def test_dropout_acts_in_training_only_and_its_state_is_a_variable(gpt, batch):
     np.testing.assert_array_equal(gpt(*batch).audio_logits, gpt(*batch).audio_logits)
     state = [variable for variable in gpt.variables if "seed_generator" in variable.path]
-    assert len(state) == 1
-    start = np.asarray(state[0])
+    assert len(state) == 1 + CONFIG.num_layers
+    start = [np.asarray(variable) for variable in state]
     one, other = gpt(*batch, training=True).audio_logits, gpt(*batch, training=True).audio_logits
     assert np.abs(one - other).max() > 1e-3
-    state[0].assign(start)
+    for variable, value in zip(state, start, strict=True):
+        variable.assign(value)
     np.testing.assert_allclose(gpt(*batch, training=True).audio_logits, one, atol=1e-6)
 
 
