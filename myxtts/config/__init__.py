@@ -5,6 +5,16 @@ from myxtts.config.model import AudioConfig, DecoderConfig, DVAEConfig, GPTConfi
 from myxtts.config.schema import XTTSConfig
 
 __all__ = [
-    "AudioConfig", "ConfigError", "DVAEConfig", "DataError", "DecoderConfig", "GPTConfig", "ModelConfig", "ModelError",
-    "MyXTTSError", "SpeakerEncoderConfig", "TrackingError", "XTTSConfig",
+    "AudioConfig",
+    "ConfigError",
+    "DVAEConfig",
+    "DataError",
+    "DecoderConfig",
+    "GPTConfig",
+    "ModelConfig",
+    "ModelError",
+    "MyXTTSError",
+    "SpeakerEncoderConfig",
+    "TrackingError",
+    "XTTSConfig",
 ]

@@ -1,0 +1,180 @@
+"""The `myxtts` command: parse, call one function, print. Heavy imports live inside the commands."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from myxtts.config import MyXTTSError, XTTSConfig
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point. A MyXTTSError is printed without traceback and exits 1; an interrupt exits 130."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except MyXTTSError as error:
+        raise SystemExit(f"myxtts {options.command}: {error}") from None
+    except KeyboardInterrupt as error:
+        print(f"myxtts {options.command}: {error or 'interrupted'}", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="myxtts", description="Train, compare, register and speak with XTTS voice-cloning models.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    def params_option(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--params", default="params.yaml", metavar="FILE", help="configuration (default: params.yaml)")
+        sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one value; may be repeated")
+
+    params_option(command("params", _params, "validate params.yaml and print the resolved configuration"))
+
+    sub = command("use", _use, "make params.yaml a copy of recipes/NAME.yaml (your own is kept)")
+    sub.add_argument("recipe", metavar="NAME")
+    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of it; may be repeated")
+
+    sub = command("stage", _stage, "run one DVC stage here (dvc.yaml calls this; use `dvc repro STAGE` yourself)")
+    sub.add_argument("name", choices=["raw", "prepare", "tokenizer", "dvae", "encode", "gpt", "decoder", "evaluate", "bundle"])
+    params_option(sub)
+
+    sub = command("pipeline", _pipeline, "dvc repro, as `mlflow run .` and `make demo` call it")
+    sub.add_argument("--set", default="", metavar="'K=V …'", help="overrides, separated by spaces")
+    sub.add_argument("--target", default="", metavar="STAGE", help="only this stage and what it needs")
+
+    command("made", _made, "what the pipeline made, its figures and how to open it")
+
+    sub = command("train", _train, "train outside DVC: your folders in, a folder with final_model out")
+    sub.add_argument("--train-data", required=True, type=Path, metavar="DIR", help="folder with metadata_train.csv and wavs/")
+    sub.add_argument("--val-data", required=True, type=Path, metavar="DIR", help="folder with metadata_eval.csv and wavs/")
+    sub.add_argument(
+        "--checkpoint-dir", type=Path, default=Path("checkpoints_main"), metavar="DIR", help="all results (default: checkpoints_main)"
+    )
+    sub.add_argument(
+        "--stage", action="append", choices=["dvae", "gpt", "decoder"], help="only this network; may be repeated (default: all)"
+    )
+    sub.add_argument("--epochs", type=int, metavar="N")
+    sub.add_argument("--batch-size", type=int, metavar="N", help="clips per micro-batch")
+    sub.add_argument("--grad-accum", type=int, metavar="N", help="micro-batches per update")
+    sub.add_argument("--lr", type=float, metavar="RATE")
+    sub.add_argument("--num-workers", type=int, metavar="N")
+    sub.add_argument("--resume", action="store_true", help="go on in --checkpoint-dir")
+    sub.add_argument("--no-tracking", action="store_true", help="no MLflow run")
+    params_option(sub)
+
+    sub = command("say", _say, "speak a text with a reference voice")
+    sub.add_argument("text")
+    sub.add_argument("--speaker", required=True, action="append", metavar="AUDIO", help="recording of the voice; may be repeated")
+    sub.add_argument("--language", default="en", metavar="CODE")
+    sub.add_argument("--out", type=Path, default=Path("out.wav"), metavar="WAV")
+    sub.add_argument("--model", default="models/bundle", metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--temperature", type=float, metavar="T", help="0 = greedy (default: the model's)")
+    sub.add_argument("--vocoder", choices=["griffin_lim", "decoder"], help="(default: the model's)")
+
+    sub = command("registry", _registry, "versions of the registered model: list, promote, rollback")
+    sub.add_argument("action", choices=["list", "promote", "rollback"])
+    sub.add_argument("version", nargs="?", help="for promote: the version number")
+    sub.add_argument("--to", default="champion", metavar="ALIAS", help="alias to move (default: champion)")
+    params_option(sub)
+
+    sub = command("schema", _schema, "print the JSON Schema of params.yaml")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="write it there instead")
+    return parser
+
+
+def _config(options: argparse.Namespace) -> XTTSConfig:
+    return XTTSConfig.load(options.params, options.set)
+
+
+def _params(options: argparse.Namespace) -> None:
+    from ruamel.yaml import YAML
+
+    YAML().dump(_config(options).to_dict(), sys.stdout)
+
+
+def _use(options: argparse.Namespace) -> None:
+    from myxtts.pipeline.project import use_recipe
+
+    print(use_recipe(Path.cwd(), options.recipe, options.set))
+
+
+def _stage(options: argparse.Namespace) -> None:
+    config = _config(options)
+    from myxtts.pipeline.paths import Paths
+    from myxtts.pipeline.stages import run_stage
+
+    print(json.dumps(run_stage(options.name, config, Paths(Path.cwd())), indent=1, ensure_ascii=False, default=float))
+
+
+def _pipeline(options: argparse.Namespace) -> None:
+    from myxtts.pipeline.project import run_pipeline
+
+    run_pipeline(Path.cwd(), options.set.split(), options.target or None)
+
+
+def _made(options: argparse.Namespace) -> None:
+    from myxtts.pipeline.project import what_was_made
+
+    print(what_was_made(Path.cwd()))
+
+
+def _train(options: argparse.Namespace) -> None:
+    from myxtts.pipeline.outside import ORDER, train_outside, with_overrides
+
+    stages = tuple(stage for stage in ORDER if stage in (options.stage or ORDER))
+    config = with_overrides(
+        _config(options), stages, options.epochs, options.batch_size, options.lr, options.grad_accum, options.num_workers
+    )
+    final = train_outside(
+        config, options.train_data, options.val_data, options.checkpoint_dir, stages, options.resume, not options.no_tracking
+    )
+    print(f"final model: {final}")
+
+
+def _say(options: argparse.Namespace) -> None:
+    from myxtts.serving.registry import resolve
+    from myxtts.synthesis.speech import Synthesizer
+
+    synthesizer = Synthesizer.load(resolve(options.model, Path.cwd()))
+    changes = {name: value for name in ("temperature", "vocoder") if (value := getattr(options, name)) is not None}
+    settings = type(synthesizer.config.synthesis).model_validate(synthesizer.config.synthesis.model_dump() | changes)
+    speech = synthesizer.speak(options.text, synthesizer.voice(options.speaker), options.language, options.seed, settings)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    speech.save(options.out)
+    note = "" if speech.stopped else "  (cut: the model did not end by itself)"
+    print(f"{options.out}: {speech.seconds:.2f} s at {speech.sample_rate} Hz{note}")
+
+
+def _registry(options: argparse.Namespace) -> None:
+    from myxtts.serving import registry
+
+    config = _config(options)
+    name, root = config.bundle.name, Path.cwd()
+    if options.action == "list":
+        print(registry.table(registry.list_versions(name, root)))
+    elif options.action == "promote":
+        if options.version is None:
+            raise MyXTTSError("promote needs a version number: see `myxtts registry list`")
+        print(registry.promote(name, options.version, options.to, root))
+    else:
+        print(registry.rollback(name, options.to, root))
+
+
+def _schema(options: argparse.Namespace) -> None:
+    from myxtts.config.schema import json_schema
+
+    if options.out:
+        options.out.write_text(json_schema(), encoding="utf-8")
+    else:
+        print(json_schema(), end="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""processed -> tokens: codes of the audio tokenizer, token ids of the text, reference mels of every clip."""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from myxtts.audio.mel import conditioning_mel, fit_frames, speaker_mel
+from myxtts.config import DataError, XTTSConfig
+from myxtts.data.features import SPLITS, clip_mel, read_split, waves
+from myxtts.data.manifest import Rejected, Utterance, write_rejected
+from myxtts.data.records import mel_schema, read_records, token_schema, write_records
+from myxtts.models.dvae import DVAE
+from myxtts.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """What the batch path must know of a clip without reading its record."""
+
+    id: str
+    audio: str  # relative to the folder of the index
+    speaker: str
+    language: str
+    text_length: int
+    code_length: int
+
+
+def prompt_frames(config: XTTSConfig) -> int:
+    """Frames of the reference mel that the GPT is conditioned on."""
+    mel = conditioning_mel(config.model.audio)
+    return 1 + int(config.encode.prompt_seconds * mel.sample_rate) // mel.hop_length
+
+
+def speaker_frames(config: XTTSConfig) -> int:
+    """Frames of the reference mel that the speaker encoder hears."""
+    mel = speaker_mel(config.model.speaker_encoder)
+    return 1 + int(config.encode.prompt_seconds * mel.sample_rate) // mel.hop_length
+
+
+def encode(config: XTTSConfig, processed: Path, mels: Path, tokenizer: Tokenizer, dvae: DVAE, out: Path) -> dict[str, float]:
+    """Writes for each split `<split>.tfrecord`, `<split>_index.json`, `<split>_prompts.npy` (rows, F, M) and `<split>_speakers.npy`.
+
+    A prompt is kept un-padded in time: a clip shorter than the prompt is repeated, so no network ever sees padding in a
+    reference (the reference implementation's zero padding shifts its GroupNorm statistics).
+    Clips whose text or codes exceed the model's limits go to `rejected.csv`. Raises DataError if no training clip is left.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    mel_norm = np.load(mels / "mel_norm.npy")
+    rejected: list[Rejected] = []
+    report: dict[str, float] = {}
+    for split in SPLITS:
+        rows = read_split(processed, split)
+        codes = list(_codes(rows, mels / f"{split}.tfrecord", dvae, mel_norm))
+        kept, records = _select(config, rows, codes, tokenizer, rejected)
+        kept = [replace(row, audio=os.path.relpath(processed / row.audio, out)) for row in kept]
+        if not kept and split == "train":
+            raise DataError("no training clip fits the model: see rejected.csv, or raise model.gpt.max_text_tokens / max_audio_tokens")
+        write_records(out / f"{split}.tfrecord", token_schema(), records)
+        (out / f"{split}_index.json").write_text(json.dumps([asdict(row) for row in kept], ensure_ascii=False, indent=0), encoding="utf-8")
+        _write_references(config, kept, mel_norm, out, split)
+        report |= _split_report(split, kept, records, config, tokenizer)
+    write_rejected(out / "rejected.csv", rejected)
+    (out / "text.json").write_text(json.dumps({"start_id": tokenizer.start_id, "stop_id": tokenizer.stop_id}), encoding="utf-8")
+    report["rejected"] = len(rejected)
+    return report
+
+
+def read_index(tokens: Path, split: str) -> list[IndexRow]:
+    """The index of one split. Raises DataError if it is missing."""
+    path = tokens / f"{split}_index.json"
+    if not path.is_file():
+        raise DataError(f"no {path.name} in {tokens}: run the encode stage (dvc repro encode)")
+    return [IndexRow(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def read_text_marks(tokens: Path) -> tuple[int, int]:
+    """(start, stop) ids of the text tokens that `tokens` was made with."""
+    marks = json.loads((tokens / "text.json").read_text(encoding="utf-8"))
+    return marks["start_id"], marks["stop_id"]
+
+
+def rows_by_speaker(index: list[IndexRow]) -> dict[str, list[int]]:
+    """Row numbers of each speaker's clips, speakers sorted by name."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number, row in enumerate(index):
+        groups[row.speaker].append(number)
+    return dict(sorted(groups.items()))
+
+
+def _codes(rows: list[Utterance], path: Path, dvae: DVAE, mel_norm: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields codes (S,) of each clip. Clips are padded to a multiple of 64 frames so that few shapes are compiled."""
+    import tensorflow as tf
+
+    step = 64
+    compiled = tf.function(dvae.encode, reduce_retracing=False)
+    per_code = dvae.config.frames_per_code
+    for record in tqdm(read_records(path, mel_schema(len(mel_norm))), total=len(rows), desc="codes", unit="clip", mininterval=2):
+        mel = record["mel"].astype(np.float32) / mel_norm
+        frames = len(mel)
+        padded = np.pad(mel, ((0, -frames % step), (0, 0)), mode="edge")
+        yield np.asarray(compiled(padded[None]))[0, : -(-frames // per_code)]
+
+
+def _select(
+    config: XTTSConfig, rows: list[Utterance], codes: list[np.ndarray], tokenizer: Tokenizer, rejected: list[Rejected]
+) -> tuple[list[IndexRow], list[dict[str, np.ndarray]]]:
+    limits = config.model.gpt
+    kept, records = [], []
+    for row, clip_codes in zip(rows, codes, strict=True):
+        text_ids = tokenizer.encode(row.normalized, row.language)
+        if len(text_ids) + 2 > limits.max_text_tokens:
+            rejected.append(
+                Rejected(row.id, row.audio, "text_too_long", f"{len(text_ids)} tokens; max_text_tokens {limits.max_text_tokens}")
+            )
+        elif len(clip_codes) + 2 > limits.max_audio_tokens:
+            detail = f"{len(clip_codes)} codes; max_audio_tokens {limits.max_audio_tokens}"
+            rejected.append(Rejected(row.id, row.audio, "audio_too_long", detail))
+        else:
+            records.append({"text_ids": text_ids, "codes": clip_codes, "row": len(kept)})
+            kept.append(IndexRow(row.id, row.audio, row.speaker, row.language, len(text_ids), len(clip_codes)))
+    return kept, records
+
+
+def _write_references(config: XTTSConfig, kept: list[IndexRow], mel_norm: np.ndarray, out: Path, split: str) -> None:
+    """The two reference mels of each clip, in memory-mapped arrays: any row can be read without the others."""
+    prompt_config, speaker_config = conditioning_mel(config.model.audio), speaker_mel(config.model.speaker_encoder)
+    shapes = {
+        "prompts": (len(kept), prompt_frames(config), prompt_config.num_mels),
+        "speakers": (len(kept), speaker_frames(config), speaker_config.num_mels),
+    }
+    arrays = {
+        name: np.lib.format.open_memmap(out / f"{split}_{name}.npy", mode="w+", dtype=np.float16, shape=shape)
+        for name, shape in shapes.items()
+    }
+    low, high = waves(kept, out, speaker_config.sample_rate), waves(kept, out, prompt_config.sample_rate)
+    for number, (wave_16k, wave) in enumerate(
+        zip(tqdm(low, total=len(kept), desc=f"references {split}", mininterval=2), high, strict=True)
+    ):
+        arrays["prompts"][number] = fit_frames(clip_mel(wave, prompt_config) / mel_norm, shapes["prompts"][1])
+        arrays["speakers"][number] = fit_frames(clip_mel(wave_16k, speaker_config), shapes["speakers"][1])
+    for array in arrays.values():
+        array.flush()
+
+
+def _split_report(split: str, kept: list[IndexRow], records: list[dict], config: XTTSConfig, tokenizer: Tokenizer) -> dict[str, float]:
+    if not kept:
+        return {f"{split}/clips": 0}
+    histogram = np.bincount(np.concatenate([record["codes"] for record in records]), minlength=config.model.dvae.num_codes)
+    share = histogram / histogram.sum()
+    text = np.concatenate([record["text_ids"] for record in records])
+    used = share[share > 0]
+    return {
+        f"{split}/clips": len(kept),
+        f"{split}/speakers": len({row.speaker for row in kept}),
+        f"{split}/codes": int(histogram.sum()),
+        f"{split}/codes_used": int((histogram > 0).sum()),
+        f"{split}/code_perplexity": float(np.exp(-np.sum(used * np.log(used)))),
+        f"{split}/unknown_text_share": float(np.mean(text == tokenizer.unknown_id)),
+        f"{split}/longest_text": max(row.text_length for row in kept),
+        f"{split}/longest_codes": max(row.code_length for row in kept),
+    }

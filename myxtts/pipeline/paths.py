@@ -1,0 +1,54 @@
+"""Where everything lies in a project: one place that knows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Folders and files of one project (or of one `myxtts train`, which keeps its own)."""
+
+    root: Path
+
+    @property
+    def raw(self) -> Path:
+        return self.root / "data" / "raw"
+
+    @property
+    def processed(self) -> Path:
+        return self.root / "data" / "processed"
+
+    @property
+    def mels(self) -> Path:
+        return self.root / "data" / "mels"
+
+    @property
+    def tokens(self) -> Path:
+        return self.root / "data" / "tokens"
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.root / "models" / "tokenizer.json"
+
+    @property
+    def bundle(self) -> Path:
+        return self.root / "models" / "bundle"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.reports / "evaluation"
+
+    def model(self, stage: str) -> Path:
+        """Folder of a trained network: `models/dvae`, `models/gpt`, `models/decoder`."""
+        return self.root / "models" / stage
+
+    def report(self, stage: str) -> Path:
+        return self.reports / f"{stage}.json"
+
+    def link(self, stage: str) -> Path:
+        """File that names the MLflow run of a stage (`dvae`, `gpt`, `decoder`, `voice`)."""
+        return self.reports / f"{stage}_run.json"

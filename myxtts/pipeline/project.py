@@ -1,0 +1,146 @@
+"""The pipeline as a whole: `dvc repro` for `mlflow run` and `make demo`, and what it made."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from myxtts.config import MyXTTSError, XTTSConfig
+from myxtts.pipeline.paths import Paths
+
+
+def ensure_dvc(root: Path) -> None:
+    """Makes the folder a DVC project if it is none: with git where there is git, on its own otherwise."""
+    if (root / ".dvc").is_dir():
+        return
+    inside_git = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=root, capture_output=True, text=True, check=False)
+    top = Path(inside_git.stdout.strip()) if inside_git.returncode == 0 else None
+    arguments = ["init", "-q"] + ([] if top == root.resolve() else ["--subdir"] if top else ["--no-scm"])
+    dvc(root, *arguments)
+
+
+def dvc(root: Path, *arguments: str) -> None:
+    """Runs DVC with this interpreter's `python` first on PATH: the stages call it. Raises MyXTTSError with DVC's exit code."""
+    folder = str(Path(sys.executable).parent)
+    environment = os.environ | {"PATH": folder + os.pathsep + os.environ.get("PATH", "")}
+    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, env=environment, check=False)
+    if done.returncode:
+        raise MyXTTSError(f"dvc {' '.join(arguments)} ended with exit code {done.returncode}; the reason stands above")
+
+
+def run_pipeline(root: Path, overrides: list[str], target: str | None = None) -> None:
+    """`dvc repro`, or `dvc exp run -S …` with overrides. Under `mlflow run` the project's run then points to the voice run."""
+    XTTSConfig.load(root / "params.yaml", overrides)  # refuse bad values before any work
+    ensure_dvc(root)
+    targets = [target] if target else []
+    if overrides:
+        dvc(root, "exp", "run", *[part for override in overrides for part in ("-S", override)], *targets)
+    else:
+        dvc(root, "repro", *targets)
+    _tag_project_run(root)
+
+
+def _tag_project_run(root: Path) -> None:
+    """An `mlflow run` that found everything up to date says so, and which run made the model."""
+    run_id, paths = os.environ.get("MLFLOW_RUN_ID"), Paths(root)
+    if not run_id or not paths.link("voice").is_file():
+        return
+    import hashlib
+
+    from myxtts.tracking.run import read_link
+    from myxtts.tracking.store import make_client
+
+    made_by = read_link(paths.link("voice"))["run_id"]
+    client = make_client(root)
+    if (root / "dvc.lock").is_file():
+        client.set_tag(run_id, "dvc.lock.md5", hashlib.md5((root / "dvc.lock").read_bytes()).hexdigest())
+    if made_by != run_id:
+        client.set_tag(run_id, "myxtts.up_to_date", "true")
+        client.set_tag(run_id, "myxtts.made_by_run", made_by)
+        client.set_tag(run_id, "mlflow.runName", "up-to-date")
+
+
+def what_was_made(root: Path) -> str:
+    """The end of `make demo`: the model, its figures, and how to open everything."""
+    from myxtts.tracking.run import read_link
+    from myxtts.tracking.store import experiment_url, tracking_uri
+
+    paths = Paths(root)
+    registered = _read(paths.reports / "registered.json")
+    metrics = _read(paths.report("evaluate"))
+    link, uri = read_link(paths.link("voice")), tracking_uri(root)
+    lines = [
+        "",
+        "What was made",
+        f"  registered model  {registered['uri']}   (aliases: myxtts registry list)",
+        f"  bundle            {paths.bundle}",
+    ]
+    lines += [f"  spoken sentences  {path}" for path in sorted((paths.evaluation / "audio").glob("*speech*.wav"))[:4]]
+    lines.append("Figures (reports/evaluate.json)")
+    lines += [f"  {name:<32}{metrics[name]:.4g}" for name in sorted(metrics) if isinstance(metrics[name], int | float)]
+    reference = next(iter(sorted((paths.evaluation / "audio").glob("*ground_truth*.wav"))), None)
+    lines += [
+        "How to open it",
+        f"  .venv/bin/mlflow ui --backend-store-uri {uri}",
+        f"  then  {experiment_url(uri, link['experiment_id'], link['run_id'])}",
+    ]
+    if reference:
+        lines += [
+            "Speak",
+            f'  .venv/bin/myxtts say "good morning" --speaker {os.path.relpath(reference, root)} --language en --out out.wav',
+        ]
+    return "\n".join(lines)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MyXTTSError(f"no {path}: run the pipeline first (make demo, or dvc repro)") from None
+
+
+def use_recipe(root: Path, recipe: str, overrides: list[str]) -> str:
+    """Makes params.yaml the named recipe's copy, with overrides. A params.yaml of the user's own is kept as params.yaml.bak-<n>.
+
+    Raises MyXTTSError for an unknown recipe.
+    """
+    source = root / "recipes" / f"{recipe}.yaml"
+    known = sorted(path.stem for path in (root / "recipes").glob("*.yaml"))
+    if not source.is_file():
+        raise MyXTTSError(f"no recipe {recipe!r}: expected one of {', '.join(known)}, or edit params.yaml yourself")
+    text = _recipe_text(source, overrides)
+    XTTSConfig.load(source, overrides)
+    params = root / "params.yaml"
+    if params.is_file() and params.read_text(encoding="utf-8") == text:
+        return f"params.yaml is recipe {recipe} already"
+    message = f"params.yaml is now recipe {recipe}"
+    if params.is_file() and params.read_text(encoding="utf-8") not in {
+        (root / "recipes" / f"{name}.yaml").read_text(encoding="utf-8") for name in known
+    }:
+        number = 1 + sum(1 for _ in root.glob("params.yaml.bak-*"))
+        kept = params.rename(root / f"params.yaml.bak-{number}")
+        message += f"; your own was kept as {kept.name}"
+    params.write_text(text, encoding="utf-8")
+    return message
+
+
+def _recipe_text(source: Path, overrides: list[str]) -> str:
+    """The recipe's text; with overrides, its values changed and its comments kept."""
+    if not overrides:
+        return source.read_text(encoding="utf-8")
+    import io
+
+    from ruamel.yaml import YAML
+
+    from myxtts.config.schema import apply_override
+
+    yaml = YAML()
+    yaml.width = 140
+    values = yaml.load(source.read_text(encoding="utf-8"))
+    for override in overrides:
+        apply_override(values, override)
+    out = io.StringIO()
+    yaml.dump(values, out)
+    return out.getvalue()

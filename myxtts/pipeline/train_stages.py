@@ -1,0 +1,98 @@
+"""The training stages: dvae, gpt, decoder. One function, three tasks."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from myxtts.config import XTTSConfig
+from myxtts.pipeline.attempts import attempt_folder, fingerprint, mark_finished
+from myxtts.pipeline.data_stages import write_report
+from myxtts.pipeline.paths import Paths
+
+# what each stage needs to have been trained before it, and the records it reads
+NEEDS: dict[str, tuple[str, ...]] = {"dvae": (), "gpt": ("dvae",), "decoder": ("dvae", "gpt")}
+CODE = ("config", "audio", "models", "data", "training")
+
+
+def records_of(stage: str, paths: Paths) -> Path:
+    return paths.mels if stage == "dvae" else paths.tokens
+
+
+def stage_fingerprint(stage: str, config: XTTSConfig, paths: Paths) -> str:
+    """Over all that shapes the stage's result: its parameters, its data, the networks before it, the code."""
+    values = config.to_dict()
+    params = {
+        "stage": stage,
+        "seed": config.seed,
+        "model": values["model"],
+        "encode": values["encode"],
+        "training": {k: v for k, v in values["training"][stage].items() if k not in ("batch_size", "log_step")},
+    }
+    package = Path(__file__).resolve().parents[1]
+    dependencies = [records_of(stage, paths), *(paths.model(name) / f"{name}.weights.h5" for name in NEEDS[stage])]
+    return fingerprint(params, [*dependencies, *(package / room for room in CODE)])
+
+
+def build_model(stage: str, config: XTTSConfig, paths: Paths):
+    """XTTS with fresh weights from the seed, and the networks before this stage loaded."""
+    import keras
+
+    from myxtts.models.xtts import XTTS
+
+    keras.utils.set_random_seed(config.seed)
+    model = XTTS(config.model)
+    model.mel_norm = np.load(paths.mels / "mel_norm.npy")
+    for name in NEEDS[stage]:
+        model.load_component(name, paths.model(name))
+    return model
+
+
+def run_training(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, run: Any, resume: bool = True) -> dict[str, Any]:
+    """Trains one network in `checkpoints` and puts model, report and curves into their places."""
+    from myxtts.training.trainer import XTTSTrainer
+
+    model = build_model(stage, config, paths)
+    trainer = XTTSTrainer(config, model, stage, checkpoints, logger=run)
+    trainer.prepare_datasets(records_of(stage, paths), records_of(stage, paths))
+    summary = trainer.train(resume=resume)
+    trainer.save_checkpoint(paths.model(stage))
+    if stage == "dvae":
+        np.save(paths.model(stage) / "mel_norm.npy", model.mel_norm)
+    trainer.history.write_curves(paths.reports / "curves", stage)
+    report = {
+        "best": {name.removeprefix("val/"): value for name, value in summary["best"].items()},
+        "steps": summary["steps"],
+        "parameters": summary["trained_parameters"],
+        "batch_size": summary["hardware"]["batch_size"],
+        "grad_accum": summary["hardware"]["grad_accum"],
+        "traces": summary["traces"]["train"],
+    }
+    write_report(paths.report(stage), report)
+    return report
+
+
+def run_train_stage(stage: str, config: XTTSConfig, paths: Paths) -> dict[str, Any]:
+    """A DVC training stage: finds its checkpoint folder and its MLflow run again, trains, links the run."""
+    from myxtts.tracking.run import stage_run
+    from myxtts.tracking.store import main_checkout
+    from myxtts.training.hardware import allow_memory_growth
+
+    allow_memory_growth()
+    mark = stage_fingerprint(stage, config, paths)
+    attempt = attempt_folder(main_checkout(paths.root) / "checkpoints" / stage / mark)
+    with stage_run(config, stage, paths.root, attempt, inputs={"checkpoint.fingerprint": mark}) as run:
+        _log_datasets(run, stage, config, paths)
+        report = run_training(stage, config, paths, attempt, run)
+        for name in ("train", "val"):
+            run.artifact(paths.reports / "curves" / f"{stage}_{name}.csv", "curves")
+        run.artifact(paths.report(stage), "reports")
+        run.write_link(paths.link(stage))
+    mark_finished(attempt, report)
+    return report
+
+
+def _log_datasets(run: Any, stage: str, config: XTTSConfig, paths: Paths) -> None:
+    folder = records_of(stage, paths)
+    for split, context in (("train", "training"), ("eval", "validation")):
+        run.dataset(f"{folder.name}-{split}", fingerprint({}, [folder / f"{split}.tfrecord"]), str(folder), context)

@@ -1,0 +1,74 @@
+"""The stages of the finished voice: evaluate and bundle. They share one MLflow run, the row a user compares."""
+
+import json
+from typing import Any
+
+from myxtts.config import XTTSConfig
+from myxtts.pipeline.data_stages import write_report
+from myxtts.pipeline.paths import Paths
+
+TRAINED = ("dvae", "gpt", "decoder")
+
+
+def _links(paths: Paths) -> dict[str, dict[str, Any]]:
+    return {stage: json.loads(paths.link(stage).read_text(encoding="utf-8")) for stage in TRAINED if paths.link(stage).is_file()}
+
+
+def _best_of_stages(paths: Paths) -> dict[str, float]:
+    values = {}
+    for stage in TRAINED:
+        report = json.loads(paths.report(stage).read_text(encoding="utf-8"))
+        values |= {f"{stage}/{name}": value for name, value in report["best"].items()}
+    return values
+
+
+def load_synthesizer(config: XTTSConfig, paths: Paths):
+    """The trained networks, straight from the stages' folders."""
+    import numpy as np
+
+    from myxtts.models.xtts import XTTS
+    from myxtts.synthesis.speech import Synthesizer
+    from myxtts.text.tokenizer import Tokenizer
+
+    model = XTTS(config.model)
+    model.mel_norm = np.load(paths.model("dvae") / "mel_norm.npy")
+    for component, stage in (("dvae", "dvae"), ("gpt", "gpt"), ("decoder", "decoder"), ("speaker_encoder", "decoder")):
+        model.load_component(component, paths.model(stage))
+    return Synthesizer(config, model, Tokenizer.load(paths.tokenizer))
+
+
+def run_evaluate(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
+    """Speaks and copies held-out sentences, measures them, logs all of it to the voice run."""
+    from myxtts.evaluation.evaluate import evaluate
+    from myxtts.tracking.run import voice_run
+
+    links = _links(paths)
+    tags = {f"myxtts.run.{stage}": link["run_id"] for stage, link in links.items()}
+    with voice_run(config, paths.root, tags=tags) as run:
+        metrics = evaluate(config, load_synthesizer(config, paths), paths.processed, paths.evaluation, config.seed)
+        metrics |= _best_of_stages(paths)
+        write_report(paths.report("evaluate"), metrics)
+        run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)}, step=0)
+        for folder in ("audio", "pictures"):
+            for path in sorted((paths.evaluation / folder).glob("*")):
+                run.artifact(path, f"evaluation/{folder}")
+        run.table(json.loads((paths.evaluation / "samples.json").read_text(encoding="utf-8")), "samples.json")
+        run.artifact(paths.report("evaluate"), "reports")
+        run.write_link(paths.link("voice"))
+    return metrics
+
+
+def run_bundle(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
+    """One folder with everything that speech needs, registered as a version of the model."""
+    from myxtts.serving.bundle import make_bundle
+    from myxtts.serving.registry import register
+    from myxtts.tracking.run import voice_run
+
+    metrics = json.loads(paths.report("evaluate").read_text(encoding="utf-8"))
+    with voice_run(config, paths.root, link=paths.link("voice")) as run:
+        make_bundle(config, paths.root, metrics, paths.bundle)
+        version = register(paths.bundle, config, run.run_id, metrics, paths.root)
+        run.tags({"myxtts.version": f"{config.bundle.name}/{version}"})
+    registered = {"name": config.bundle.name, "version": int(version), "uri": f"models:/{config.bundle.name}/{version}"}
+    write_report(paths.reports / "registered.json", registered)
+    return registered

@@ -1,0 +1,152 @@
+"""Task 3: GPT latents + speaker embedding -> waveform, against period and scale critics (HiFi-GAN, Kong et al. 2020)."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from tqdm import tqdm
+
+from myxtts.audio.mel import MelConfig, dvae_mel, log_mel
+from myxtts.config.schema import XTTSConfig
+from myxtts.data.batches import Batch, Batches, References, decoder_batches
+from myxtts.data.encode import read_index, read_text_marks, rows_by_speaker
+from myxtts.data.records import latent_schema, read_records, token_schema, write_records
+from myxtts.models.discriminators import Discriminators
+from myxtts.models.xtts import XTTS
+from myxtts.training.losses import additive_margin_logits, count, cross_entropy, feature_matching, least_squares, masked_sum
+from myxtts.training.tasks.base import Preview, Task, Terms
+
+
+def write_latents(config: XTTSConfig, model: XTTS, tokens: Path, out: Path) -> None:
+    """Runs the frozen GPT over both splits by teacher forcing, once, and keeps the latents as records in `out`."""
+    for split in ("train", "eval"):
+        path = out / f"{split}.tfrecord"
+        if not path.is_file():
+            rows = _latents(config, model, tokens, split)
+            write_records(path, latent_schema(config.model.gpt.dim), rows)
+
+
+def _latents(config: XTTSConfig, model: XTTS, tokens: Path, split: str) -> Iterator[dict]:
+    index = read_index(tokens, split)
+    references = References(tokens, split, index, ("prompts",))
+    start, stop = read_text_marks(tokens)
+
+    @tf.function(reduce_retracing=True)
+    def run(prompt, text_ids, audio_ids):
+        latents = model.gpt.condition(prompt)
+        mask = tf.ones_like(text_ids, tf.bool), tf.ones_like(audio_ids, tf.bool)
+        return model.gpt(latents, text_ids, mask[0], audio_ids, mask[1]).audio_latents
+
+    records = read_records(tokens / f"{split}.tfrecord", token_schema())
+    for record in tqdm(records, total=len(index), desc=f"latents {split}", unit="clip", mininterval=2):
+        row = int(record["row"])
+        _, prompt = references.read(np.int32(row), np.float32(0))
+        text = np.array([[start, *record["text_ids"], stop]], np.int32)
+        audio = np.array([[config.model.start_audio_token, *record["codes"][:-1]]], np.int32)
+        latents = run(tf.constant(prompt[None]), tf.constant(text), tf.constant(audio))[0].numpy()
+        yield {"latents": latents, "row": row, "path": str((tokens / index[row].audio).resolve())}
+
+
+class DecoderTask(Task):
+    """Generator (with the speaker encoder) and discriminators take turns within one step."""
+
+    stage = "decoder"
+    components = ("decoder", "speaker_encoder")
+    monitor = "val/mel_loss"
+
+    def open(self, path: Path) -> None:
+        speakers = rows_by_speaker(read_index(path, "train"))
+        self.prototypes = keras.Variable(
+            keras.initializers.GlorotUniform()((len(speakers), self.config.model.speaker_encoder.embedding_dim)), name="speaker_prototypes"
+        )
+        self.discriminators = Discriminators(self.config.model.decoder)
+        self.discriminators.build_weights()
+        self.num_samples = self.model.decoder.output_samples(self.settings.segment_codes)
+        write_latents(self.config, self.model, path, self.cache)
+
+    @property
+    def mel(self) -> MelConfig:
+        """The mel of the reconstruction loss: as the DVAE's, over the whole band of the output rate."""
+        rate = self.config.model.audio.output_sample_rate
+        return dataclasses.replace(dvae_mel(self.config.model.audio), sample_rate=rate, fmax=rate / 2)
+
+    @property
+    def objectives(self):
+        generator = [*self.model.decoder.trainable_variables, *self.model.speaker_encoder.trainable_variables, self.prototypes]
+        return {"discriminator": self.discriminators.trainable_variables, "generator": generator}
+
+    @property
+    def frozen_bytes(self) -> int:
+        return 4 * sum(int(np.prod(v.shape)) for v in self.model.gpt.variables)
+
+    def batches(self, path: Path, split: str, batch_size: int, workers: int) -> Batches:
+        training = split == "train"
+        return decoder_batches(self.config, self.cache, path, split, self.num_samples, batch_size, workers, training)
+
+    def bytes_per_example(self, path: Path) -> int:
+        sizes = self.config.model.decoder
+        branches = len(sizes.resblock_kernels) * len(sizes.resblock_dilations) * 4
+        generator = sum(self.num_samples * sizes.channels // 2**level for level in range(2, len(sizes.upsample_rates) + 1)) * branches
+        critics = 12 * self.num_samples * sizes.discriminator_channels * (len(sizes.discriminator_periods) + sizes.discriminator_scales)
+        return 4 * (generator + critics)
+
+    def targets(self, batch: Batch) -> Terms:
+        return {"rows": count(batch["lengths"] > 0)}
+
+    def _generate(self, batch: Batch, training: bool):
+        embedding = self.model.speaker_encoder(batch["speaker_mel"], training=training)
+        return self.model.decoder(batch["latents"], embedding, training=training), embedding
+
+    def _mel_distance(self, wave, other):
+        """Mean absolute difference of log-mels, per row -> (B,)."""
+        return ops.mean(ops.abs(log_mel(wave, self.mel) - log_mel(other, self.mel)), axis=(1, 2))
+
+    def loss(self, objective: str, batch: Batch, counts: Terms):
+        rows, real = batch["lengths"] > 0, batch["wave"]
+        fake, embedding = self._generate(batch, training=True)
+        if objective == "discriminator":
+            fake = ops.stop_gradient(fake)
+            critic_real, critic_fake = self.discriminators(real), self.discriminators(fake)
+            per_row = least_squares([logits for logits, _ in critic_real], 1.0) + least_squares([logits for logits, _ in critic_fake], 0.0)
+            total = masked_sum(per_row, rows) / counts["rows"]
+            return total, {"discriminator_loss": total}, {}
+        critic_real, critic_fake = self.discriminators(real), self.discriminators(fake)
+        speaker = cross_entropy(additive_margin_logits(embedding, self.prototypes, batch["speaker"]), batch["speaker"])
+        per_row = {
+            "mel_loss": self._mel_distance(fake, real),
+            "feature_loss": feature_matching([f for _, f in critic_real], [f for _, f in critic_fake]),
+            "adversarial_loss": least_squares([logits for logits, _ in critic_fake], 1.0),
+            "speaker_loss": speaker,
+        }
+        terms = {name: masked_sum(value, rows) / counts["rows"] for name, value in per_row.items()}
+        weights = self.settings
+        total = (
+            weights.mel_weight * terms["mel_loss"]
+            + weights.feature_weight * terms["feature_loss"]
+            + weights.adversarial_weight * terms["adversarial_loss"]
+            + weights.speaker_weight * terms["speaker_loss"]
+        )
+        return total, terms, {}
+
+    def validation(self, batch: Batch):
+        rows = batch["lengths"] > 0
+        fake, _ = self._generate(batch, training=False)
+        return {"mel_loss": (masked_sum(self._mel_distance(fake, batch["wave"]), rows), count(rows))}
+
+    def previews(self, path: Path) -> list[Preview]:
+        """Two validation clips, vocoded whole from their true latents."""
+        rate = self.config.model.audio.output_sample_rate
+        speakers = np.load(path / "eval_speakers.npy", mmap_mode="r")
+        previews = []
+        for number, record in enumerate(read_records(self.cache / "eval.tfrecord", latent_schema(self.config.model.gpt.dim))):
+            if number == 2:
+                break
+            embedding = self.model.speaker_encoder(speakers[number : number + 1].astype(np.float32))
+            wave = np.asarray(self.model.decoder(record["latents"][None].astype(np.float32), embedding))[0]
+            mel = np.asarray(log_mel(wave[None], self.mel))[0]
+            previews.append(Preview(f"val_{number}", {"decoder": mel}, {"decoder": wave}, rate))
+        return previews

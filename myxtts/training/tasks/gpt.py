@@ -1,0 +1,145 @@
+"""Task 2: text and reference voice -> codes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from myxtts.audio.griffin_lim import griffin_lim
+from myxtts.audio.mel import dvae_mel
+from myxtts.config.schema import XTTSConfig
+from myxtts.data.batches import Batch, Batches, gpt_batches, plan_buckets
+from myxtts.data.encode import read_index, read_text_marks
+from myxtts.data.records import read_records, token_schema
+from myxtts.synthesis.generate import generate_codes
+from myxtts.training.losses import count, cross_entropy, masked_sum, sequence_mask
+from myxtts.training.tasks.base import Preview, Task, Terms
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Inputs and targets with start and stop tokens. Masks: True = real."""
+
+    text_ids: tf.Tensor  # (B, T+2): START t1..tn STOP
+    text_mask: tf.Tensor
+    text_targets: tf.Tensor  # (B, T+2): t1..tn STOP, then nothing
+    text_target_mask: tf.Tensor
+    audio_ids: tf.Tensor  # (B, S+1): START c1..cm
+    audio_mask: tf.Tensor
+    audio_targets: tf.Tensor  # (B, S+1): c1..cm STOP
+    audio_target_mask: tf.Tensor
+
+
+def _wrap(ids: tf.Tensor, lengths: tf.Tensor, start: int, stop: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """ids (B, L) of `lengths` -> (B, L+2): START ids STOP, then STOP as filler; and their lengths (0 stays 0)."""
+    size = ids.shape[1]
+    inside = sequence_mask(lengths, size)
+    body = ops.where(inside, ids, ops.full_like(ids, stop))
+    rows = ops.ones_like(body[:, :1])
+    return ops.concatenate([rows * start, body, rows * stop], axis=1), ops.where(lengths > 0, lengths + 2, 0)
+
+
+def sequences(batch: Batch, config: XTTSConfig, start: int, stop: int) -> Sequences:
+    """Adds start and stop tokens, shifts targets, masks padding and the codes that the prompt itself was cut from."""
+    model = config.model
+    text, text_lengths = _wrap(batch["text_ids"], batch["text_lengths"], start, stop)
+    codes, code_lengths = _wrap(batch["codes"], batch["code_lengths"], model.start_audio_token, model.stop_audio_token)
+    text_mask = sequence_mask(text_lengths, text.shape[1])
+    text_target_mask = sequence_mask(ops.maximum(text_lengths - 1, 0), text.shape[1])
+    text_targets = ops.concatenate([text[:, 1:], text[:, -1:]], axis=1)
+    audio_ids, audio_targets = codes[:, :-1], codes[:, 1:]
+    audio_mask = sequence_mask(ops.maximum(code_lengths - 1, 0), audio_ids.shape[1])
+    positions = ops.arange(audio_ids.shape[1])[None, :]
+    in_prompt = (positions >= batch["prompt_span"][:, :1]) & (positions < batch["prompt_span"][:, 1:])
+    return Sequences(text, text_mask, text_targets, text_target_mask, audio_ids, audio_mask, audio_targets, audio_mask & ~in_prompt)
+
+
+class GPTTask(Task):
+    """Cross-entropy of codes, and of text with a small weight (xtts_v2: 0.01)."""
+
+    stage = "gpt"
+    components = ("gpt",)
+    monitor = "val/mel_loss"
+
+    def open(self, path: Path) -> None:
+        self.start_id, self.stop_id = read_text_marks(path)
+
+    @property
+    def objectives(self):
+        return {"gpt": self.model.gpt.trainable_variables}
+
+    def batches(self, path: Path, split: str, batch_size: int, workers: int) -> Batches:
+        return gpt_batches(self.config, path, split, batch_size, workers, training=split == "train")
+
+    def bytes_per_example(self, path: Path) -> int:
+        """Per layer and token: about 16 widths of activations (attention, 4x feed-forward, residuals), and the attention matrix."""
+        lengths = np.array([(row.code_length, row.text_length) for row in read_index(path, "train")])
+        longest = plan_buckets(lengths[:, 0], lengths[:, 1], self.settings.num_buckets)[-1]
+        sizes = self.config.model.gpt
+        tokens = sizes.num_latents + longest.text + longest.codes + 3
+        per_layer = 16 * tokens * sizes.dim + 3 * sizes.num_heads * tokens**2
+        logits = 3 * longest.codes * self.config.model.num_audio_tokens + 3 * longest.text * self.config.model.num_text_tokens
+        return int(4 * (sizes.num_layers * per_layer + logits))
+
+    def _sequences(self, batch: Batch) -> Sequences:
+        return sequences(batch, self.config, self.start_id, self.stop_id)
+
+    def targets(self, batch: Batch) -> Terms:
+        made = self._sequences(batch)
+        return {"text": count(made.text_target_mask), "audio": count(made.audio_target_mask)}
+
+    def _sums(self, batch: Batch, training: bool):
+        made = self._sequences(batch)
+        gpt = self.model.gpt
+        latents = gpt.condition(batch["prompt"], training=training)
+        output = gpt(latents, made.text_ids, made.text_mask, made.audio_ids, made.audio_mask, training=training)
+        text = masked_sum(cross_entropy(output.text_logits, made.text_targets), made.text_target_mask)
+        audio = masked_sum(cross_entropy(output.audio_logits, made.audio_targets), made.audio_target_mask)
+        hits = ops.equal(ops.argmax(output.audio_logits, axis=-1), ops.cast(made.audio_targets, "int32"))
+        return text, audio, count(hits & made.audio_target_mask)
+
+    def loss(self, objective: str, batch: Batch, counts: Terms):
+        text, audio, hits = self._sums(batch, training=True)
+        # a batch of nothing but own-prompt clips shorter than the prompt has no audio target at all
+        audio_count = ops.maximum(counts["audio"], 1.0)
+        terms = {"text_loss": text / counts["text"], "mel_loss": audio / audio_count, "mel_accuracy": hits / audio_count}
+        total = self.settings.text_loss_weight * terms["text_loss"] + self.settings.mel_loss_weight * terms["mel_loss"]
+        return total, terms, {}
+
+    def validation(self, batch: Batch):
+        counts = self.targets(batch)
+        text, audio, hits = self._sums(batch, training=False)
+        other = {**batch, "text_ids": ops.roll(batch["text_ids"], 1, axis=0), "text_lengths": ops.roll(batch["text_lengths"], 1, axis=0)}
+        # a row that fills up the batch has no text to lend: its neighbour keeps a wrong text of length 0, masked whole
+        _, wrong, _ = self._sums(other, training=False)
+        return {
+            "text_loss": (text, counts["text"]),
+            "mel_loss": (audio, counts["audio"]),
+            "mel_accuracy": (hits, counts["audio"]),
+            "wrong_text_mel_loss": (wrong, counts["audio"]),
+        }
+
+    def finish(self, values: dict[str, float]) -> dict[str, float]:
+        """Adds `wrong_text_gap`: how much worse the codes are predicted from another clip's text. 0 = the text is ignored."""
+        return {**values, "wrong_text_gap": values["wrong_text_mel_loss"] - values["mel_loss"]}
+
+    def previews(self, path: Path) -> list[Preview]:
+        """Two validation sentences, spoken with their prompts, beside the codes of the true clip."""
+        mel_config, norm = dvae_mel(self.config.model.audio), self.model.mel_norm
+        prompts = np.load(path / "eval_prompts.npy", mmap_mode="r")
+        previews = []
+        for number, record in enumerate(read_records(path / "eval.tfrecord", token_schema())):
+            if number == 2:
+                break
+            latents = self.model.gpt.condition(prompts[number : number + 1].astype(np.float32))
+            ids = np.array([[self.start_id, *record["text_ids"], self.stop_id]], np.int32)
+            most = min(self.config.model.gpt.max_audio_tokens - 2, 2 * len(record["codes"]) + 20)
+            spoken = generate_codes(self.model, latents, ids, np.ones_like(ids, bool), self.config.synthesis, seed=number, max_codes=most)
+            mels = {"true_codes": record["codes"], "spoken": spoken.codes[0]}
+            mels = {name: np.asarray(self.model.dvae.decode(codes[None]))[0] * norm for name, codes in mels.items() if len(codes)}
+            iterations = self.config.synthesis.griffin_lim_iterations
+            waves = {name: griffin_lim(mel, mel_config, iterations) for name, mel in mels.items()}
+            previews.append(Preview(f"val_{number}", mels, waves, mel_config.sample_rate))
+        return previews
