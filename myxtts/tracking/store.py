@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -92,29 +92,38 @@ def make_client(root: str | Path):
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-    mlflow.set_tracking_uri(uri)
-    return mlflow.MlflowClient(uri)
+    with _locked(uri):
+        mlflow.set_tracking_uri(uri)
+        return _guarded(uri, lambda: mlflow.MlflowClient(uri))
 
 
 def ensure_store(root: str | Path, experiment: str) -> str:
     """Makes the store and the experiment if need be; returns the experiment's id.
 
-    Several processes may call it at once: the schema of a new database is created under a file lock.
-    Raises TrackingError, within seconds, when the store cannot be used.
+    Several processes may call it at once. Raises TrackingError, within seconds, when the store cannot be used.
     """
     client = make_client(root)
     uri = tracking_uri(root)
+    artifacts = None  # the server decides
+    if uri.startswith("sqlite"):
+        artifacts = (main_checkout(root) / "mlruns" / re.sub(r"[^\w.-]+", "_", experiment)).as_uri()
+    with _locked(uri):
+        return _guarded(uri, lambda: _experiment(client, experiment, artifacts))
+
+
+@contextmanager
+def _locked(uri: str):
+    """Holds the lock of a SQLite store: two processes that make the schema at once both fail. Raises TrackingError."""
     if not uri.startswith("sqlite"):
-        return _guarded(uri, lambda: _experiment(client, experiment, None))
+        yield
+        return
     from filelock import FileLock, Timeout
 
     database = sqlite_path(uri)
-    artifacts = main_checkout(root) / "mlruns" / re.sub(r"[^\w.-]+", "_", experiment)
+    lock = FileLock(f"{database}.lock", timeout=_LOCK_SECONDS)
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{database}.lock", timeout=_LOCK_SECONDS):
-            _check_database(database)
-            return _guarded(uri, lambda: _experiment(client, experiment, artifacts.as_uri()))
+        lock.acquire()
     except Timeout:
         raise TrackingError(
             f"{database}.lock has been held for {_LOCK_SECONDS} s by another process; end it, or set MLFLOW_TRACKING_URI"
@@ -124,6 +133,11 @@ def ensure_store(root: str | Path, experiment: str) -> str:
             f"the MLflow database {database} cannot be written ({error}); free the disk or correct the permissions of its "
             "folder, or set MLFLOW_TRACKING_URI"
         ) from None
+    try:
+        _check_database(database)
+        yield
+    finally:
+        lock.release()
 
 
 def _check_database(database: Path) -> None:
