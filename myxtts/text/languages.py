@@ -21,7 +21,10 @@ class Language:
     currencies: sign -> (word for one, word for several); spoken after the amount.
     abbreviations: written form without its full stop -> spoken form.
     ordinal_suffix: pattern of what turns written digits into an ordinal (`th`), "" where num2words cannot say them.
-    point: the word for the decimal sign, digits read one by one; "" leaves decimals to num2words.
+    point: the word for the decimal sign; the digits after it are read one by one.
+    fractions: whether up to three decimals are read as tenths, hundredths and thousandths instead, by num2words.
+    subunits: currency sign -> (word for one hundredth, word for several), where two decimals are read so.
+    time: how a full hour is said, and an hour with minutes.
     """
 
     code: str
@@ -35,9 +38,13 @@ class Language:
     decimal_comma: bool = True
     spaced: bool = True
     point: str = ""
+    fractions: bool = False
     ordinal_suffix: str = ""
+    percent_first: bool = False
+    time: tuple[str, str] = ("{hour}", "{hour} {minute}")
     symbols: Mapping[str, str] = field(default_factory=dict)
     currencies: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    subunits: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     abbreviations: Mapping[str, str] = field(default_factory=dict)
 
     def knows(self, character: str) -> bool:
@@ -68,9 +75,10 @@ def _currencies(dollar: tuple[str, str], euro: tuple[str, str], pound: tuple[str
 
 _RECORDS = (
     Language(
-        "en", "English", 250, num2words="en", decimal_comma=False, ordinal_suffix="st|nd|rd|th",
+        "en", "English", 250, num2words="en", point="point", decimal_comma=False, ordinal_suffix="st|nd|rd|th",
         symbols=_symbols("and", "percent", "at", "plus", "equals", "minus", "degrees", "number"),
         currencies=_currencies(("dollar", "dollars"), ("euro", "euros"), ("pound", "pounds")),
+        subunits={"$": ("cent", "cents"), "€": ("cent", "cents"), "£": ("penny", "pence")}, time=("{hour} o'clock", "{hour} {minute}"),
         abbreviations={
             "mr": "mister", "mrs": "missus", "ms": "miz", "dr": "doctor", "prof": "professor", "st": "saint", "jr": "junior",
             "sr": "senior", "co": "company", "ltd": "limited", "maj": "major", "gen": "general", "drs": "doctors", "rev": "reverend",
@@ -79,7 +87,7 @@ _RECORDS = (
         },
     ),
     Language(
-        "es", "Spanish", 239, letters=_LATIN + "áéíóúüñ", punctuation=".,;:!?'-¿¡", num2words="es", ordinal_suffix="[ºª]",
+        "es", "Spanish", 239, letters=_LATIN + "áéíóúüñ", punctuation=".,;:!?'-¿¡", num2words="es", point="coma", ordinal_suffix="[ºª]",
         symbols=_symbols("y", "por ciento", "arroba", "más", "igual a", "menos", "grados", "número"),
         currencies=_currencies(("dólar", "dólares"), ("euro", "euros"), ("libra", "libras")),
         abbreviations={
@@ -88,58 +96,59 @@ _RECORDS = (
         },
     ),
     Language(
-        "fr", "French", 273, letters=_LATIN + "àâæçéèêëîïôœùûüÿ", num2words="fr", ordinal_suffix="er|re|ère|ème|e",
+        "fr", "French", 273, letters=_LATIN + "àâæçéèêëîïôœùûüÿ", num2words="fr", point="virgule", ordinal_suffix="er|re|ère|ème|e",
         symbols=_symbols("et", "pour cent", "arobase", "plus", "égale", "moins", "degrés", "numéro"),
         currencies=_currencies(("dollar", "dollars"), ("euro", "euros"), ("livre", "livres")),
+        time=("{hour} heures", "{hour} heures {minute}"),
         abbreviations={"m": "monsieur", "mme": "madame", "mlle": "mademoiselle", "dr": "docteur", "st": "saint", "ste": "sainte"},
     ),
     Language(
-        "de", "German", 253, letters=_LATIN + "äöüß", num2words="de",
+        "de", "German", 253, letters=_LATIN + "äöüß", num2words="de", point="komma",
         symbols=_symbols("und", "prozent", "at", "plus", "gleich", "minus", "grad", "nummer"),
-        currencies=_currencies(("dollar", "dollar"), ("euro", "euro"), ("pfund", "pfund")),
+        currencies=_currencies(("dollar", "dollar"), ("euro", "euro"), ("pfund", "pfund")), time=("{hour} uhr", "{hour} uhr {minute}"),
         abbreviations={
             "hr": "herr", "fr": "frau", "dr": "doktor", "prof": "professor", "str": "straße", "nr": "nummer", "usw": "und so weiter",
             "z.b": "zum beispiel", "d.h": "das heißt", "bzw": "beziehungsweise", "ca": "circa",
         },
     ),
     Language(
-        "it", "Italian", 213, letters=_LATIN + "àèéìíîòóùú", num2words="it", ordinal_suffix="[ºª]",
+        "it", "Italian", 213, letters=_LATIN + "àèéìíîòóùú", num2words="it", point="virgola", ordinal_suffix="[ºª]",
         symbols=_symbols("e", "per cento", "chiocciola", "più", "uguale", "meno", "gradi", "numero"),
         currencies=_currencies(("dollaro", "dollari"), ("euro", "euro"), ("sterlina", "sterline")),
         abbreviations={"sig": "signor", "sig.ra": "signora", "dott": "dottor", "ing": "ingegner", "avv": "avvocato", "ecc": "eccetera"},
     ),
     Language(
-        "pt", "Portuguese", 203, letters=_LATIN + "áâãàçéêíóôõúü", num2words="pt", ordinal_suffix="[ºª]",
+        "pt", "Portuguese", 203, letters=_LATIN + "áâãàçéêíóôõúü", num2words="pt", point="vírgula", ordinal_suffix="[ºª]",
         symbols=_symbols("e", "por cento", "arroba", "mais", "igual a", "menos", "graus", "número"),
         currencies=_currencies(("dólar", "dólares"), ("euro", "euros"), ("libra", "libras")),
         abbreviations={"sr": "senhor", "sra": "senhora", "dr": "doutor", "dra": "doutora", "etc": "etcétera"},
     ),
     Language(
-        "pl", "Polish", 224, letters=_LATIN + "ąćęłńóśźż", num2words="pl",
+        "pl", "Polish", 224, letters=_LATIN + "ąćęłńóśźż", num2words="pl", point="przecinek",
         symbols=_symbols("i", "procent", "małpa", "plus", "równa się", "minus", "stopni", "numer"),
         currencies=_currencies(("dolar", "dolarów"), ("euro", "euro"), ("funt", "funtów")),
         abbreviations={"dr": "doktor", "np": "na przykład", "itd": "i tak dalej", "ul": "ulica", "m.in": "między innymi"},
     ),
     Language(
-        "tr", "Turkish", 226, letters=_LATIN + "çğıöşüâîû", num2words="tr", point="virgül",
+        "tr", "Turkish", 226, letters=_LATIN + "çğıöşüâîû", num2words="tr", point="virgül", percent_first=True,
         symbols=_symbols("ve", "yüzde", "et", "artı", "eşittir", "eksi", "derece", "numara"),
         currencies=_currencies(("dolar", "dolar"), ("avro", "avro"), ("sterlin", "sterlin")) | {"₺": ("lira", "lira")},
         abbreviations={"dr": "doktor", "prof": "profesör", "vb": "ve benzeri", "vs": "vesaire", "sn": "sayın"},
     ),
     Language(
-        "ru", "Russian", 182, letters="абвгдеёжзийклмнопрстуфхцчшщъыьэюя", num2words="ru",
+        "ru", "Russian", 182, letters="абвгдеёжзийклмнопрстуфхцчшщъыьэюя", num2words="ru", point="запятая", fractions=True,
         symbols=_symbols("и", "процентов", "собака", "плюс", "равно", "минус", "градусов", "номер") | {"№": "номер"},
         currencies=_currencies(("доллар", "долларов"), ("евро", "евро"), ("фунт", "фунтов")) | {"₽": ("рубль", "рублей")},
         abbreviations={"т.е": "то есть", "т.д": "так далее", "т.п": "тому подобное", "ул": "улица", "г-н": "господин"},
     ),
     Language(
-        "nl", "Dutch", 251, letters=_LATIN + "áàâäéèêëíïóöúüĳ", num2words="nl", ordinal_suffix="ste|de|e",
+        "nl", "Dutch", 251, letters=_LATIN + "áàâäéèêëíïóöúüĳ", num2words="nl", point="komma", ordinal_suffix="ste|de|e",
         symbols=_symbols("en", "procent", "apenstaartje", "plus", "is gelijk aan", "min", "graden", "nummer"),
         currencies=_currencies(("dollar", "dollar"), ("euro", "euro"), ("pond", "pond")),
         abbreviations={"dhr": "de heer", "mevr": "mevrouw", "dr": "dokter", "enz": "enzovoort", "bijv": "bijvoorbeeld"},
     ),
     Language(
-        "cs", "Czech", 186, letters=_LATIN + "áčďéěíňóřšťúůýž", num2words="cs",
+        "cs", "Czech", 186, letters=_LATIN + "áčďéěíňóřšťúůýž", num2words="cs", point="celá",
         symbols=_symbols("a", "procent", "zavináč", "plus", "rovná se", "minus", "stupňů", "číslo"),
         currencies=_currencies(("dolar", "dolarů"), ("euro", "eur"), ("libra", "liber")),
         abbreviations={"dr": "doktor", "ing": "inženýr", "např": "například", "atd": "a tak dále", "tj": "to je"},
@@ -152,12 +161,12 @@ _RECORDS = (
     ),
     Language(
         "zh-cn", "Chinese", 82, letters=_LATIN, ranges=_HAN, punctuation="。，、；：！？'-", sentence_end="。！？", decimal_comma=False,
-        spaced=False, point="点",
+        spaced=False, point="点", percent_first=True, time=("{hour}点", "{hour}点{minute}分"),
         symbols=_symbols("和", "百分之", "艾特", "加", "等于", "负", "度", "号"),
         currencies=_currencies(("美元", "美元"), ("欧元", "欧元"), ("英镑", "英镑")) | {"¥": ("元", "元")},
     ),
     Language(
-        "hu", "Hungarian", 224, letters=_LATIN + "áéíóöőúüű", num2words="hu",
+        "hu", "Hungarian", 224, letters=_LATIN + "áéíóöőúüű", num2words="hu", point="egész",
         symbols=_symbols("és", "százalék", "kukac", "plusz", "egyenlő", "mínusz", "fok", "szám"),
         currencies=_currencies(("dollár", "dollár"), ("euró", "euró"), ("font", "font")),
         abbreviations={"dr": "doktor", "pl": "például", "stb": "satöbbi", "kb": "körülbelül", "u": "utca"},
@@ -172,6 +181,7 @@ _RECORDS = (
         sentence_end="。！？", num2words="ja", decimal_comma=False, spaced=False, point="点",
         symbols=_symbols("と", "パーセント", "アット", "足す", "イコール", "マイナス", "度", "番号"),
         currencies=_currencies(("ドル", "ドル"), ("ユーロ", "ユーロ"), ("ポンド", "ポンド")) | {"¥": ("円", "円")},
+        time=("{hour}時", "{hour}時{minute}分"),
     ),
     Language(
         "hi", "Hindi", 150, letters="", ranges=((0x0900, 0x0963), (0x0970, 0x097F)), punctuation="।.,;:!?'-", sentence_end="।.!?",
@@ -181,9 +191,10 @@ _RECORDS = (
     ),
     Language(
         "fa", "Persian", 200, letters="ءآأؤئابپتثجچحخدذرزژسشصضطظعغفقکگلمنوهی" + ZWNJ, punctuation=".،؛:!؟'-", sentence_end=".!؟",
-        num2words="fa", decimal_comma=False, ordinal_suffix=f"{ZWNJ}?ام",
+        num2words="fa", point="ممیز", fractions=True, decimal_comma=False, ordinal_suffix=f"{ZWNJ}?ام",
         symbols=_symbols("و", "درصد", "ات", "به‌علاوه", "مساوی", "منفی", "درجه", "شماره"),
         currencies=_currencies(("دلار", "دلار"), ("یورو", "یورو"), ("پوند", "پوند")) | {"﷼": ("ریال", "ریال")},
+        time=("{hour}", "{hour} و {minute} دقیقه"),
         abbreviations={"ه.ش": "هجری شمسی", "ه.ق": "هجری قمری", "ق.م": "قبل از میلاد"},
     ),
 )
