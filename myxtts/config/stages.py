@@ -98,7 +98,6 @@ class DVAETraining(StageTraining):
 class GPTTraining(StageTraining):
     text_loss_weight: float = Field(0.01, ge=0)
     mel_loss_weight: float = Field(1.0, gt=0)
-    coqui_compatible: bool = Field(False, description="reproduce the reference implementation's masks, its prompt mask bug included")
 
 
 class DecoderTraining(StageTraining):
@@ -107,7 +106,6 @@ class DecoderTraining(StageTraining):
     feature_weight: float = Field(2.0, ge=0)
     adversarial_weight: float = Field(1.0, ge=0)
     speaker_weight: float = Field(1.0, ge=0, description="of the speaker encoder's classification loss")
-    discriminator_start: int = Field(0, ge=0, description="step from which the discriminators take part")
 
 
 class TrainingConfig(Section):

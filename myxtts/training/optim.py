@@ -57,7 +57,7 @@ class Plateau:
         factor = float(self.schedule.factor.numpy())
         lowered = max(factor * self.config.factor, self.config.min_lr_ratio)
         self.schedule.factor.assign(lowered)
-        return lowered < factor
+        return lowered < factor - 1e-6
 
     def state(self) -> dict[str, float]:
         return {"best": self.best, "waited": self.waited}

@@ -1,0 +1,54 @@
+# make demo   set up, run the pipeline on the embedded sample, say what was made     (PRESET=smoke: the route in a few minutes)
+# make test   set up, run the tests
+# make corpus CORPUS=folder   the pipeline on your own recordings (audio_file|text|speaker|language in folder/metadata.csv)
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PRESET ?= demo
+CORPUS ?=
+LAYOUT ?= coqui
+SET ?=
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_ENABLE_ONEDNN_OPTS ?= 1
+export PYTHONUNBUFFERED := 1
+
+.PHONY: setup demo corpus test test-slow lint ui clean
+
+setup: $(VENV)/ready
+
+# made again when the packages wanted change
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.11"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[sample,evaluation,dev]'
+	@touch $@
+
+demo: setup
+	@myxtts use $(PRESET) $(foreach pair,$(SET),--set '$(pair)')
+	@myxtts pipeline
+	@myxtts made
+
+corpus: setup
+	@test -n "$(CORPUS)" || { echo "say where your recordings are: make corpus CORPUS=folder [LAYOUT=coqui|ljspeech|metadata]"; exit 1; }
+	@myxtts use real_speech --set data.source.path=$(CORPUS) --set data.source.layout=$(LAYOUT) $(foreach pair,$(SET),--set '$(pair)')
+	@myxtts pipeline
+	@myxtts made
+
+test: setup
+	pytest
+
+test-slow: setup
+	pytest -m slow
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	lint-imports
+
+ui: setup
+	mlflow ui
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache

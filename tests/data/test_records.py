@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from myxtts.config import DataError
+from myxtts.data.records import latent_schema, mel_schema, parse, read_records, serialize, token_schema, write_records
+
+VALUES = {"text_ids": [3, 1, 4], "codes": [9, 8], "row": 7}
+
+
+def test_both_directions(tmp_path):
+    schema = token_schema()
+    assert write_records(tmp_path / "t.tfrecord", schema, [VALUES, VALUES | {"codes": []}]) == 2
+    first, second = read_records(tmp_path / "t.tfrecord", schema)
+    np.testing.assert_array_equal(first["text_ids"], [3, 1, 4])
+    assert first["row"] == 7
+    assert second["codes"].shape == (0,)
+
+
+def test_parse_runs_eagerly_and_in_a_map():
+    schema = mel_schema(5)
+    record = serialize(schema, {"mel": np.arange(10).reshape(2, 5)})
+    eager = parse(schema, tf.constant(record))["mel"]
+    mapped = next(iter(tf.data.Dataset.from_tensors(record).map(lambda raw: parse(schema, raw))))["mel"]
+    np.testing.assert_array_equal(eager, mapped)
+    assert eager.shape == (2, 5)
+    assert eager.dtype == tf.float16
+
+
+def test_paths_keep_their_letters(tmp_path):
+    schema = latent_schema(3)
+    write_records(tmp_path / "l", schema, [{"latents": np.zeros((2, 3)), "row": 0, "path": "/داده/é.wav"}])
+    assert next(read_records(tmp_path / "l", schema))["path"].decode() == "/داده/é.wav"
+
+
+def test_wrong_shape_or_names_are_refused():
+    with pytest.raises(DataError, match=r"expected an array of shape \(None, 5\), got \(2, 4\)"):
+        serialize(mel_schema(5), {"mel": np.zeros((2, 4))})
+    with pytest.raises(DataError, match="must hold"):
+        serialize(mel_schema(5), {"mels": np.zeros((2, 5))})
+
+
+def test_missing_and_cut_files_say_what_to_do(tmp_path):
+    with pytest.raises(DataError, match="run the stage"):
+        next(read_records(tmp_path / "none", token_schema()))
+    path = tmp_path / "t"
+    write_records(path, token_schema(), [VALUES] * 3)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(DataError, match="damaged"):
+        list(read_records(path, token_schema()))
+
+
+def test_a_failed_write_leaves_nothing(tmp_path):
+    def rows():
+        yield VALUES
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space"):
+        write_records(tmp_path / "t", token_schema(), rows())
+    assert list(tmp_path.iterdir()) == []
