@@ -12,13 +12,13 @@ from myxtts.pipeline.paths import Paths
 
 
 def ensure_dvc(root: Path) -> None:
-    """Makes the folder a DVC project if it is none: with git where there is git, on its own otherwise."""
-    if (root / ".dvc").is_dir():
-        return
-    inside_git = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=root, capture_output=True, text=True, check=False)
-    top = Path(inside_git.stdout.strip()) if inside_git.returncode == 0 else None
-    arguments = ["init", "-q"] + ([] if top == root.resolve() else ["--subdir"] if top else ["--no-scm"])
-    dvc(root, *arguments)
+    """Makes DVC work in this folder, with git or without: `dvc init` where there is no `.dvc`, `core.no_scm` where there is no git."""
+    in_git = subprocess.run(["git", "rev-parse", "--show-toplevel"], cwd=root, capture_output=True, text=True, check=False)
+    top = Path(in_git.stdout.strip()).resolve() if in_git.returncode == 0 else None
+    if not (root / ".dvc" / "config").is_file():
+        dvc(root, "init", "-q", *([] if top == root.resolve() else ["--subdir"] if top else ["--no-scm"]))
+    elif top is None:
+        dvc(root, "config", "--local", "core.no_scm", "true")
 
 
 def dvc(root: Path, *arguments: str) -> None:
