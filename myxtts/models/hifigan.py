@@ -1,0 +1,127 @@
+"""GPT latents + speaker embedding -> waveform.
+
+B batch, S codes, D width of a latent, E width of a speaker embedding, F frames of the decoder, C channels, N samples.
+"""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from myxtts.config import AudioConfig, DecoderConfig, ModelError
+from myxtts.models.layers import WeightNormConv1D, WeightNormConv1DTranspose, build_layers
+
+SLOPE = 0.1
+FINAL_SLOPE = 0.01
+
+
+class ResidualBlock(keras.layers.Layer):
+    """For each dilation: x + conv(lrelu(dilated conv(lrelu(x)))) (Kong et al. 2020, appendix A.1, type 1)."""
+
+    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...], **kwargs):
+        super().__init__(**kwargs)
+        self.dilated = [WeightNormConv1D(channels, channels, kernel, dilation=d, name=f"dilated_{i}") for i, d in enumerate(dilations)]
+        self.plain = [WeightNormConv1D(channels, channels, kernel, name=f"plain_{i}") for i in range(len(dilations))]
+
+    def build(self, input_shape=None) -> None:
+        for layer in (*self.dilated, *self.plain):
+            layer.build(None)
+        self.built = True
+
+    def call(self, x: Any) -> Any:
+        for dilated, plain in zip(self.dilated, self.plain, strict=True):
+            x = x + plain(_leaky(dilated(_leaky(x))))
+        return x
+
+
+class HiFiGAN(keras.Model):
+    """HiFi-GAN generator (Kong et al. 2020) as XTTS v2 uses it: from latents, conditioned on the speaker at every up-sampling.
+
+    Latents come once in `samples_per_code` samples at the input rate. They are interpolated to the frames of the decoder at the
+    input rate, then to the output rate, so that the wave comes out at `audio.output_sample_rate`.
+    """
+
+    def __init__(
+        self, config: DecoderConfig, latent_dim: int, speaker_dim: int, audio: AudioConfig, samples_per_code: int, name: str = "decoder"
+    ):
+        super().__init__(name=name)
+        self.config, self.latent_dim, self.speaker_dim = config, latent_dim, speaker_dim
+        # two interpolations and not one: the reference's order, whose roundings decide the length
+        self.scales = [samples_per_code / config.hop_length]
+        if audio.output_sample_rate != audio.input_sample_rate:
+            self.scales.append(audio.output_sample_rate / audio.input_sample_rate)
+        widths = [config.channels // 2**stage for stage in range(len(config.upsample_rates) + 1)]
+        self.widths = widths
+        # the reference leaves weight norm off the first and the last convolution and off the speaker's projections
+        self.before = keras.layers.Conv1D(widths[0], 7, padding="same", name="before")
+        self.speaker = keras.layers.Dense(widths[0], name="speaker")
+        self.up, self.stage_speakers, self.stages = [], [], []
+        for stage, (rate, kernel) in enumerate(zip(config.upsample_rates, config.upsample_kernels, strict=True)):
+            width = widths[stage + 1]
+            self.up.append(WeightNormConv1DTranspose(widths[stage], width, kernel, rate, name=f"up_{stage}"))
+            self.stage_speakers.append(keras.layers.Dense(width, name=f"stage_speaker_{stage}"))
+            self.stages.append([
+                ResidualBlock(width, size, config.resblock_dilations, name=f"stage_{stage}_block_{index}")
+                for index, size in enumerate(config.resblock_kernels)
+            ])
+        self.after = keras.layers.Conv1D(1, 7, padding="same", use_bias=False, name="after")
+        self.build_weights()
+
+    def build_weights(self) -> None:
+        """Creates every variable, without data. Construction has already called it."""
+        if not self.built:
+            self.build(None)
+
+    def build(self, input_shape=None) -> None:
+        build_layers((self.before, self.latent_dim), (self.after, self.widths[-1]))
+        build_layers((self.speaker, self.speaker_dim), *((layer, self.speaker_dim) for layer in self.stage_speakers), rank=2)
+        for up, blocks in zip(self.up, self.stages, strict=True):
+            for layer in (up, *blocks):
+                layer.build(None)
+        self.built = True
+
+    def call(self, latents: Any, speaker: Any, training: bool = False) -> Any:
+        """latents (B, S, D), speaker (B, E) -> wave (B, N) in [-1, 1] with N = output_samples(S). `training` changes nothing."""
+        if latents.shape[-1] != self.latent_dim or speaker.shape[-1] != self.speaker_dim:
+            raise ModelError(
+                f"this decoder expects latents (B, S, {self.latent_dim}) and speaker embeddings (B, {self.speaker_dim}); "
+                f"it got {tuple(latents.shape)} and {tuple(speaker.shape)}"
+            )
+        x = latents
+        for scale in self.scales:
+            x = interpolate(x, scale)
+        x = self.before(x) + self.speaker(speaker)[:, None]  # (B, F, C)
+        for up, stage_speaker, blocks in zip(self.up, self.stage_speakers, self.stages, strict=True):
+            x = up(_leaky(x)) + stage_speaker(speaker)[:, None]
+            x = sum(block(x) for block in blocks) / len(blocks)
+        # another slope than everywhere else: the reference calls its default here, and its weights depend on it
+        x = self.after(ops.leaky_relu(x, negative_slope=FINAL_SLOPE))  # (B, N, 1)
+        return ops.cast(ops.tanh(x[..., 0]), "float32")
+
+    def output_samples(self, num_codes: int) -> int:
+        """Samples at the output rate that `num_codes` latents become."""
+        frames = num_codes
+        for scale in self.scales:
+            frames = math.floor(frames * scale)
+        return frames * self.config.hop_length
+
+
+def interpolate(x: Any, scale: float) -> Any:
+    """Linear interpolation over time: (B, S, C) -> (B, floor(S · scale), C).
+
+    Samples sit in the middle of their cells (not at the corners), and a coordinate follows from `scale` itself, not from the
+    ratio of the rounded lengths: this is what the reference does, and the other way is off by more than one frame.
+    """
+    length = x.shape[1]
+    out = math.floor(length * scale)
+    position = np.maximum((np.arange(out) + 0.5) / scale - 0.5, 0.0)
+    left = np.minimum(position.astype(np.int32), length - 1)
+    right = np.minimum(left + 1, length - 1)
+    weight = ops.cast(ops.convert_to_tensor((position - left).astype(np.float32)[:, None]), x.dtype)
+    return ops.take(x, left, axis=1) * (1 - weight) + ops.take(x, right, axis=1) * weight
+
+
+def _leaky(x: Any) -> Any:
+    return ops.leaky_relu(x, negative_slope=SLOPE)
