@@ -17,7 +17,7 @@ from myxtts.config import TrackingError, XTTSConfig
 from myxtts.tracking.delivery import MAX_TAG, clean_key
 from myxtts.tracking.git import common_tags, config_fingerprint, git_diff
 from myxtts.tracking.record import StageRun, write_json
-from myxtts.tracking.spool import deliver_spools
+from myxtts.tracking.spool import Spool, deliver_spools
 from myxtts.tracking.store import ensure_store, experiment_url, is_http, main_checkout, make_client, tracking_uri
 
 log = logging.getLogger("myxtts.tracking")
@@ -53,6 +53,7 @@ def stage_run(
     client, experiment_id, project = _open_store(config, root)
     parent = parent or project
     folder.mkdir(parents=True, exist_ok=True)
+    Spool(folder).deliver(client)  # `myxtts train` keeps its checkpoints outside the project's
     with _signals() as shield:
         run_id = _unfinished(client, folder / RUN_FILE)
         tags = {**common_tags(config, root, stage), **(inputs or {})}

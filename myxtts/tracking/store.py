@@ -92,8 +92,14 @@ def make_client(root: str | Path):
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    named = os.environ.get("MLFLOW_TRACKING_URI")
     with _locked(uri):
         mlflow.set_tracking_uri(uri)
+        # MLflow writes it into the environment, where it would pass for the user's wish and catch other projects
+        if named is None:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        else:
+            os.environ["MLFLOW_TRACKING_URI"] = named
         return _guarded(uri, lambda: mlflow.MlflowClient(uri))
 
 

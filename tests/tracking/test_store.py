@@ -1,3 +1,5 @@
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -42,6 +44,16 @@ def test_the_experiment_is_made_once_and_marked(project, client):
     experiment = client.get_experiment(first)
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     assert experiment.artifact_location == (project / "mlruns" / "voices").as_uri()
+
+
+def test_two_projects_in_one_process_keep_apart(project, client, tmp_path, empty_store):
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(empty_store, other / "mlflow.db")
+    made = ensure_store(other, "of the other")
+    assert make_client(other).get_experiment(made).name == "of the other"
+    assert client.get_experiment_by_name("of the other") is None
+    assert "MLFLOW_TRACKING_URI" not in os.environ
 
 
 def test_an_experiment_made_elsewhere_gets_the_mark(project, client):
