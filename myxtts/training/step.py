@@ -15,7 +15,7 @@ class TrainStep:
     def __init__(self, task: Task, optimizers: dict[str, keras.optimizers.Optimizer], strategy: tf.distribute.Strategy, grad_accum: int):
         self.task, self.optimizers, self.strategy, self.grad_accum = task, optimizers, strategy, grad_accum
         self.traces = 0
-        self._run = tf.function(self._distributed)
+        self._run = tf.function(self._distributed, autograph=False)
 
     def __call__(self, batch: Batch) -> Terms:
         return self._run(batch)
@@ -37,7 +37,8 @@ class TrainStep:
             finite = tf.math.is_finite(norm)
             self._apply(objective, variables, gradients, norm, finite)
             if statistics:
-                self._when(finite, lambda statistics=statistics: self.task.after_step(statistics))
+                number = self.optimizers[objective].iterations.value
+                self._when(finite, lambda statistics=statistics, number=number: self.task.after_step(statistics, number))
             logs |= terms | {f"grad_norm/{objective}": norm, f"skipped/{objective}": tf.cast(~finite, tf.float32)}
         return logs
 
@@ -107,7 +108,7 @@ class ValidationStep:
     def __init__(self, task: Task, strategy: tf.distribute.Strategy):
         self.task, self.strategy = task, strategy
         self.traces = 0
-        self._run = tf.function(self._distributed)
+        self._run = tf.function(self._distributed, autograph=False)
 
     def __call__(self, batch: Batch) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         return self._run(batch)

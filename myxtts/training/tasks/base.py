@@ -82,9 +82,9 @@ class Task(abc.ABC):
         """Statistics of two micro-batches -> of both."""
         return tf.nest.map_structure(lambda a, b: a + b, earlier, later)
 
-    def after_step(self, statistics: Terms) -> None:
-        """Updates what has no gradient (the codebook)."""
-        del statistics
+    def after_step(self, statistics: Terms, number: tf.Tensor) -> None:
+        """Updates what has no gradient (the codebook). `number` counts the updates: a seed that a resumed run repeats."""
+        del statistics, number
 
     @abc.abstractmethod
     def validation(self, batch: Batch) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:

@@ -70,8 +70,9 @@ class DVAETask(Task):
     def combine(self, earlier: Terms, later: Terms) -> Terms:
         return {"used": earlier["used"] + later["used"], "sums": earlier["sums"] + later["sums"], "rows": later["rows"]}
 
-    def after_step(self, statistics: Terms) -> None:
-        self.model.dvae.update_codebook(statistics["used"], statistics["sums"], statistics["rows"])
+    def after_step(self, statistics: Terms, number: tf.Tensor) -> None:
+        seed = self.config.seed + tf.cast(number, tf.int32)
+        self.model.dvae.update_codebook(statistics["used"], statistics["sums"], statistics["rows"], seed)
 
     def validation(self, batch: Batch):
         output, codes, error, commitment = self._terms(batch, training=False)
