@@ -1,14 +1,13 @@
 """Spectrogram pictures: what was recorded, what the audio tokenizer keeps of it, what the model says. N samples, F frames, M mel bands."""
 
-import os
+import io
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
-from myxtts.audio.wave import resample
+from myxtts.audio.wave import resample, write_atomically
 from myxtts.config import AudioConfig, DataError
 
 MEL = dvae_mel(AudioConfig())
@@ -28,7 +27,7 @@ def draw_spectrograms(path: Path, title: str, waves: dict[str, np.ndarray], samp
     if not waves:
         raise DataError("a picture needs at least one wave; got none")
     panels = {name: _decibel_mel(wave, sample_rate) for name, wave in waves.items()}  # (F, M) each
-    _write_atomically(path, lambda partial: _draw(partial, title, panels))
+    write_atomically(path, _draw(title, panels))
 
 
 def _decibel_mel(wave: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -36,7 +35,7 @@ def _decibel_mel(wave: np.ndarray, sample_rate: int) -> np.ndarray:
     return log_mel_numpy(resample(np.asarray(wave, np.float32), sample_rate, MEL.sample_rate), MEL) * DECIBEL_PER_NEPER
 
 
-def _draw(path: Path, title: str, panels: dict[str, np.ndarray]) -> None:
+def _draw(title: str, panels: dict[str, np.ndarray]) -> bytes:
     # Figure and Agg directly: pyplot would keep a global state, and ask for a display
     from matplotlib import font_manager, rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -64,17 +63,6 @@ def _draw(path: Path, title: str, panels: dict[str, np.ndarray]) -> None:
             axis.set_xlim(0.0, longest)
         axes[-1].set_xlabel("seconds")
         figure.colorbar(image, ax=list(axes), label="dB", pad=0.01)
-        figure.savefig(path, format="png")
-
-
-def _write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(partial)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}; free space or make the folder writable") from None
+        png = io.BytesIO()
+        figure.savefig(png, format="png")
+    return png.getvalue()

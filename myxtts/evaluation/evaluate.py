@@ -1,0 +1,278 @@
+"""How good a model is: held-out sentences recorded, copied by the audio tokenizer and the decoder, and spoken by the whole model.
+
+N samples, S codes, T text tokens, F frames, M mel bands. Each kind of audio is bounded by the one before it: the recording bounds
+the copies, and the copies bound the speech, so that the metrics of all of them show which network loses what.
+"""
+
+import json
+import random
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from myxtts.audio import wave as wave_io
+from myxtts.audio.mel import dvae_mel, log_mel_numpy
+from myxtts.config import DataError, XTTSConfig
+from myxtts.data.features import read_split
+from myxtts.data.manifest import Utterance
+from myxtts.evaluation.metrics import METRICS
+from myxtts.evaluation.pictures import draw_spectrograms
+from myxtts.synthesis.generate import longest_generation, trace_count
+from myxtts.synthesis.speech import Synthesizer, Voice
+
+KINDS = {
+    "ground_truth": "the recording, as prepared for training",
+    "copy": "the recording through the audio tokenizer: wave, codes, mel, Griffin-Lim; the most that any speech of these codes can reach",
+    "decoder_copy": "the recording's codes through GPT (teacher-forced) and decoder",
+    "speech": "the text, spoken by the whole model with another recording of the same speaker as reference",
+}
+PICTURED = ("ground_truth", "copy", "speech")
+
+
+@dataclass
+class Row:
+    """One evaluated sentence. `omitted` says for each metric (or kind of audio) that could not be had, why."""
+
+    utterance: Utterance
+    reference: Utterance
+    waves: dict[str, np.ndarray] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    omitted: dict[str, str] = field(default_factory=dict)
+    stopped: bool = False
+    codes: int = 0
+    speech_seconds: float = 0.0
+    work_seconds: float = 0.0
+    files: list[str] = field(default_factory=list)
+
+
+def evaluate(config: XTTSConfig, synthesizer: Synthesizer, processed: Path, out: Path, seed: int) -> dict[str, float]:
+    """Measures `evaluate.num_sentences` held-out clips, spread over languages and speakers, and writes a report.
+
+    processed: a prepared data set (metadata_*.csv, wavs/). Into `out`: README.md, samples.json (every sentence with its metrics,
+    and the reason for what was not measured), and for the first `evaluate.num_logged` sentences audio/*.wav and pictures/*.png.
+    Returns the means, `<kind>/<metric>` (KINDS, METRICS), `speech/stopped_share`, `speech/real_time_factor` (without
+    compilation), `speech/length_ratio` and `sentences`. Deterministic for one seed, but for the real time factor.
+    Raises DataError if there is nothing to evaluate.
+    """
+    held_out = read_split(processed, "eval")
+    rows = choose_rows(held_out, config.evaluate.num_sentences, seed)
+    if not rows:
+        raise DataError(f"{processed} has no evaluation clips (metadata_eval.csv is empty): raise prepare.eval_fraction, or add some")
+    voices = _Voices(synthesizer, processed, held_out, read_split(processed, "train"))
+    results = []
+    for number, utterance in enumerate(tqdm(rows, desc="evaluate", unit="sentence", mininterval=2)):
+        row = _evaluate_row(config, synthesizer, processed, utterance, voices, seed)
+        if number < config.evaluate.num_logged:
+            _write_media(row, out, synthesizer.sample_rate)
+        row.waves.clear()
+        results.append(row)
+    means = _means(results)
+    _write_report(config, results, means, out, seed)
+    return means
+
+
+def choose_rows(rows: Sequence[Utterance], count: int, seed: int) -> list[Utterance]:
+    """`count` rows, dealt in turn from each (language, speaker), each group in an order that the seed decides."""
+    groups: dict[tuple[str, str], list[Utterance]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.id):
+        groups[row.language, row.speaker].append(row)
+    for key, group in groups.items():
+        random.Random(f"{seed} {key}").shuffle(group)
+    speakers: dict[str, int] = defaultdict(int)
+    turns = {}
+    for language, speaker in sorted(groups):  # first one speaker of every language, then a second one, ...
+        turns[speakers[language], language] = groups[language, speaker]
+        speakers[language] += 1
+    queues = [turns[key] for key in sorted(turns)]
+    dealt = [queue[turn] for turn in range(max(map(len, queues), default=0)) for queue in queues if turn < len(queue)]
+    return dealt[:count]
+
+
+def choose_reference(utterance: Utterance, held_out: Sequence[Utterance], trained_on: Sequence[Utterance]) -> Utterance:
+    """The longest other clip of the same speaker: of the same language if there is one, held out rather than trained on.
+
+    Never the clip itself, unless it is the speaker's only one.
+    """
+    unseen = {row.id for row in held_out}
+    others = [row for row in (*held_out, *trained_on) if row.speaker == utterance.speaker and row.id != utterance.id]
+    if not others:
+        return utterance
+    return max(others, key=lambda row: (row.language == utterance.language, row.id in unseen, row.seconds or 0.0, row.id))
+
+
+class _Voices:
+    """The voice for a sentence; a reference that serves several sentences is heard once."""
+
+    def __init__(self, synthesizer: Synthesizer, processed: Path, held_out: list[Utterance], trained_on: list[Utterance]):
+        self.synthesizer, self.processed = synthesizer, processed
+        self.held_out, self.trained_on = held_out, trained_on
+        self.known: dict[str, Voice] = {}
+
+    def of(self, utterance: Utterance) -> tuple[Utterance, Voice]:
+        reference = choose_reference(utterance, self.held_out, self.trained_on)
+        if reference.id not in self.known:
+            self.known[reference.id] = self.synthesizer.voice(self.processed / reference.audio)
+        return reference, self.known[reference.id]
+
+
+def _evaluate_row(
+    config: XTTSConfig, synthesizer: Synthesizer, processed: Path, utterance: Utterance, voices: _Voices, seed: int
+) -> Row:
+    reference, voice = voices.of(utterance)
+    row = Row(utterance, reference)
+    wave = wave_io.load(processed / utterance.audio, synthesizer.sample_rate)[0]
+    row.waves["ground_truth"] = wave
+    codes = clip_codes(synthesizer, wave)
+    row.waves["copy"] = _fit(synthesizer.vocode_codes(codes, config.synthesis.griffin_lim_iterations, seed), len(wave))
+    try:
+        row.waves["decoder_copy"] = _fit(decoder_copy(synthesizer, utterance, codes, voice), len(wave))
+    except DataError as error:
+        row.omitted["decoder_copy"] = str(error)
+    try:
+        _speak(row, config, synthesizer, voice, seed)
+    except DataError as error:
+        row.omitted["speech"] = str(error)
+    _measure(row, synthesizer.sample_rate)
+    return row
+
+
+def clip_codes(synthesizer: Synthesizer, wave: np.ndarray) -> np.ndarray:
+    """Wave (N,) at the synthesizer's rate -> codes (S,) int32 of the audio tokenizer."""
+    mel_config = dvae_mel(synthesizer.config.model.audio)
+    mel = log_mel_numpy(wave_io.resample(wave, synthesizer.sample_rate, mel_config.sample_rate), mel_config)  # (F, M)
+    return np.asarray(synthesizer.model.dvae.encode((mel / synthesizer.model.mel_norm)[None]))[0]
+
+
+def decoder_copy(synthesizer: Synthesizer, utterance: Utterance, codes: np.ndarray, voice: Voice) -> np.ndarray:
+    """Codes (S,) -> wave (N,), by the GPT's latents of the true codes and the decoder: what the decoder is trained to do.
+
+    Raises DataError where text or codes exceed what the GPT was made for.
+    """
+    longest = longest_generation(synthesizer.model)
+    if len(codes) > longest:
+        raise DataError(f"the clip has {len(codes)} codes, the model takes {longest} (model.gpt.max_audio_tokens)")
+    text = np.asarray([synthesizer.text_ids(utterance.normalized, utterance.language)], np.int32)  # (1, T)
+    if text.shape[1] > (limit := synthesizer.config.model.gpt.max_text_tokens):
+        raise DataError(f"the text has {text.shape[1]} tokens, the model takes {limit} (model.gpt.max_text_tokens)")
+    fed = np.concatenate([[synthesizer.config.model.start_audio_token], codes]).astype(np.int32)[None]  # (1, S + 1)
+    output = synthesizer.model.gpt(voice.latents, text, np.ones(text.shape, bool), fed, np.ones(fed.shape, bool))
+    latents = np.asarray(output.audio_latents)[0, 1:]  # (S, D): the states whose input is a code
+    return synthesizer.vocode_latents(latents, voice)
+
+
+def _speak(row: Row, config: XTTSConfig, synthesizer: Synthesizer, voice: Voice, seed: int) -> None:
+    utterance, traces = row.utterance, trace_count()
+    speech = synthesizer.speak(utterance.text, voice, utterance.language, seed, config.synthesis)
+    if trace_count() > traces:  # that call held compilation: once more for its time, the speech is the same
+        speech = synthesizer.speak(utterance.text, voice, utterance.language, seed, config.synthesis)
+    row.waves["speech"] = speech.waveform
+    row.stopped, row.codes = speech.stopped, sum(map(len, speech.codes))
+    row.speech_seconds, row.work_seconds = speech.seconds, speech.timings["total"]
+    row.metrics["speech/length_ratio"] = speech.seconds / (len(row.waves["ground_truth"]) / synthesizer.sample_rate)
+
+
+def _measure(row: Row, sample_rate: int) -> None:
+    """Every metric on every kind of audio, as far as it can judge that."""
+    truth = row.waves["ground_truth"]
+    for name, metric in METRICS.items():
+        if metric.languages and row.utterance.language not in metric.languages:
+            row.omitted[name] = f"{name} judges {', '.join(metric.languages)}; this sentence is {row.utterance.language}"
+            continue
+        for kind, wave in row.waves.items():
+            if metric.needs == "reference" and kind == "ground_truth":
+                continue
+            try:
+                if metric.needs == "text":
+                    value = metric.function(wave, sample_rate, row.utterance.normalized)
+                else:
+                    value = metric.function(wave, truth, sample_rate, aligned=kind == "speech")
+            except DataError as error:
+                row.omitted[f"{kind}/{name}"] = str(error)
+            else:
+                row.metrics[f"{kind}/{name}"] = value
+
+
+def _fit(wave: np.ndarray, samples: int) -> np.ndarray:
+    """A copy is up to one code longer than its original: cut, or filled with silence, to (samples,)."""
+    return np.pad(wave[:samples], (0, max(0, samples - len(wave))))
+
+
+def _means(rows: list[Row]) -> dict[str, float]:
+    """Means over the sentences that have the metric; shares and factors over all that were spoken."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        for name, value in row.metrics.items():
+            values[name].append(value)
+    means = {name: float(np.mean(values[name])) for name in sorted(values)}
+    spoken = [row for row in rows if "speech" not in row.omitted]
+    if spoken:
+        means["speech/stopped_share"] = sum(row.stopped for row in spoken) / len(spoken)
+        if duration := sum(row.speech_seconds for row in spoken):
+            means["speech/real_time_factor"] = sum(row.work_seconds for row in spoken) / duration
+    means["sentences"] = len(rows)
+    return means
+
+
+def _write_media(row: Row, out: Path, sample_rate: int) -> None:
+    name = row.utterance.id
+    for kind, wave in row.waves.items():
+        if not len(wave):
+            continue
+        (out / "audio").mkdir(parents=True, exist_ok=True)
+        wave_io.save(out / "audio" / f"{name}_{kind}.wav", wave, sample_rate)
+        row.files.append(f"audio/{name}_{kind}.wav")
+    panels = {kind: row.waves[kind] for kind in PICTURED if len(row.waves.get(kind, ())) > sample_rate // 20}
+    try:
+        draw_spectrograms(out / "pictures" / f"{name}.png", row.utterance.text, panels, sample_rate)
+        row.files.append(f"pictures/{name}.png")
+    except DataError as error:
+        row.omitted["picture"] = str(error)
+
+
+def _write_report(config: XTTSConfig, rows: list[Row], means: dict[str, float], out: Path, seed: int) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    names = sorted({name for row in rows for name in row.metrics})
+    samples = [_sample(row, names) for row in rows]
+    wave_io.write_atomically(out / "samples.json", (json.dumps(samples, ensure_ascii=False, indent=1) + "\n").encode())
+    wave_io.write_atomically(out / "README.md", _readme(config, samples, means, seed).encode())
+
+
+def _sample(row: Row, names: list[str]) -> dict[str, Any]:
+    """A row of samples.json, the same keys in each: a metric that was not measured is null."""
+    return {
+        "id": row.utterance.id, "text": row.utterance.text, "normalized": row.utterance.normalized, "language": row.utterance.language,
+        "speaker": row.utterance.speaker, "reference": row.reference.id, "stopped": row.stopped, "codes": row.codes,
+        "speech_seconds": round(row.speech_seconds, 3), "work_seconds": round(row.work_seconds, 3),
+        **{name: round(row.metrics[name], 4) if name in row.metrics else None for name in names},
+        "omitted": row.omitted, "files": row.files,
+    }
+
+
+def _readme(config: XTTSConfig, samples: list[dict[str, Any]], means: dict[str, float], seed: int) -> str:
+    """What lies in the folder and what the numbers mean, for someone who finds it without us."""
+    settings = ", ".join(f"{name} {value}" for name, value in config.synthesis.model_dump().items())
+    lines = [
+        "# Evaluation", "", f"{len(samples)} held-out sentences, seed {seed}. Synthesis: {settings}.", "",
+        "Kinds of audio (`audio/<id>_<kind>.wav`; spectrograms of three of them in `pictures/<id>.png`):", "",
+        *(f"- `{kind}`: {meaning}" for kind, meaning in KINDS.items()), "", "Metrics, less is better:", "",
+        *(f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()), "",
+        "Besides: `stopped_share`: sentences that the model ended by itself; `length_ratio`: duration by the recording's, near 1 is "
+        "right; `real_time_factor`: seconds of work for a second of speech, without compilation.", "",
+        "| metric | mean |", "|---|---|", *(f"| `{name}` | {value:.4g} |" for name, value in means.items()), "",
+        "Sentences (each one's metrics are in `samples.json`):", "",
+        "| id | language | speaker | reference | text | stopped |", "|---|---|---|---|---|---|",
+    ]
+    for sample in samples:
+        text = sample["text"].replace("|", "\\|")
+        cells = (sample["id"], sample["language"], sample["speaker"], sample["reference"], text, "yes" if sample["stopped"] else "no")
+        lines.append(f"| {' | '.join(cells)} |")
+    reasons = Counter((name, reason) for sample in samples for name, reason in sample["omitted"].items())
+    if reasons:
+        lines += ["", "Not measured:", ""]
+        lines += [f"- `{name}` in {count} of {len(samples)}: {reason}" for (name, reason), count in sorted(reasons.items())]
+    return "\n".join(lines) + "\n"

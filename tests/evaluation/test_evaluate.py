@@ -1,0 +1,190 @@
+"""The evaluation: which rows, which references, what is measured, what the report folder says."""
+
+import json
+
+import numpy as np
+import pytest
+
+from myxtts.audio import wave as wave_io
+from myxtts.config import DataError
+from myxtts.data.manifest import Utterance, write_metadata
+from myxtts.evaluation import evaluate as module
+from myxtts.evaluation import metrics
+from myxtts.evaluation.evaluate import choose_reference, choose_rows, clip_codes, decoder_copy, evaluate
+from myxtts.evaluation.metrics import METRICS
+
+RATE = 24000
+
+
+def row(identifier, speaker="ann", language="en", seconds=1.0):
+    return Utterance(identifier, f"wavs/{identifier}.wav", "hello", "hello", speaker, language, seconds)
+
+
+# --- choice
+
+
+def test_rows_are_dealt_over_languages_and_speakers():
+    rows = [row(f"a{i}") for i in range(50)] + [row(f"b{i}", "ben") for i in range(3)] + [row(f"c{i}", "ben", "fa") for i in range(9)]
+    chosen = choose_rows(rows, 9, seed=1)
+    assert [(item.language, item.speaker) for item in chosen] == [("en", "ann"), ("fa", "ben"), ("en", "ben")] * 3
+    assert len({item.id for item in chosen}) == 9
+    assert choose_rows(rows[::-1], 9, seed=1) == chosen  # the order of the file does not matter
+    assert choose_rows(rows, 9, seed=2) != chosen
+    assert choose_rows(rows, 6, seed=1) == chosen[:6]
+    assert {item.id for item in choose_rows(rows, 1000, seed=1)} == {item.id for item in rows}
+    assert choose_rows([], 5, seed=1) == []
+
+
+def test_reference_is_the_longest_unseen_clip_of_the_same_speaker_and_language():
+    spoken = row("x", seconds=9.0)
+    held_out = [spoken, row("short"), row("long", seconds=3.0), row("persian", language="fa", seconds=8.0), row("ben", "ben", seconds=8.0)]
+    trained_on = [row("trained", seconds=7.0)]
+    assert choose_reference(spoken, held_out, trained_on).id == "long"
+    assert choose_reference(held_out[2], held_out, trained_on).id == "x"
+    assert choose_reference(spoken, [spoken, held_out[3]], trained_on).id == "trained"
+    assert choose_reference(spoken, [spoken, held_out[3]], []).id == "persian"
+    assert choose_reference(spoken, [spoken, held_out[4]], []).id == "x"  # the only clip
+
+
+# --- the whole
+
+
+@pytest.fixture(scope="module")
+def report(synthesizer, processed, tmp_path_factory):
+    out = tmp_path_factory.mktemp("reports") / "evaluation"
+    means = evaluate(synthesizer.config, synthesizer, processed, out, seed=7)
+    return means, out, json.loads((out / "samples.json").read_text(encoding="utf-8"))
+
+
+def test_metrics_are_flat_finite_and_complete(report):
+    means, _, samples = report
+    expected = {
+        "ground_truth/phone_error_rate", "copy/phone_error_rate", "decoder_copy/phone_error_rate", "speech/phone_error_rate",
+        "copy/mel_distance", "decoder_copy/mel_distance", "speech/mel_distance", "speech/stopped_share", "speech/real_time_factor",
+        "speech/length_ratio", "sentences",
+    }
+    pytest.importorskip("hama", reason="needs the extra: pip install 'myxtts[evaluation]'")
+    assert set(means) == expected
+    assert all(isinstance(value, (int, float)) and np.isfinite(value) for value in means.values())
+    assert means["sentences"] == len(samples) == 5
+    assert all(list(sample) == list(samples[0]) for sample in samples)  # a table
+    assert 0 <= means["speech/stopped_share"] <= 1
+    assert means["speech/real_time_factor"] > 0
+
+
+def test_means_are_those_of_the_samples(report):
+    means, _, samples = report
+    for name in ("copy/mel_distance", "speech/length_ratio", "ground_truth/phone_error_rate"):
+        values = [sample[name] for sample in samples if sample[name] is not None]
+        assert means[name] == pytest.approx(np.mean(values), abs=1e-3)
+    assert means["speech/stopped_share"] == np.mean([sample["stopped"] for sample in samples])
+    work, speech = (sum(sample[key] for sample in samples) for key in ("work_seconds", "speech_seconds"))
+    assert means["speech/real_time_factor"] == pytest.approx(work / speech, rel=0.05)
+
+
+def test_references_are_other_clips_except_for_an_only_one(report):
+    _, _, samples = report
+    for sample in samples:
+        assert (sample["reference"] == sample["id"]) == (sample["speaker"] == "eve")
+        assert sample["reference"].split("_")[0] == sample["speaker"]
+
+
+def test_what_cannot_be_judged_is_omitted_with_its_reason(report):
+    _, out, samples = report
+    persian = [sample for sample in samples if sample["language"] == "fa"]
+    assert persian
+    for sample in persian:
+        assert sample["omitted"] == {"phone_error_rate": "phone_error_rate judges en; this sentence is fa"}
+        assert all(value is None for name, value in sample.items() if "phone_error_rate" in name)
+        assert sample["copy/mel_distance"] > 0
+    assert f"`phone_error_rate` in {len(persian)} of 5: phone_error_rate judges en" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_audio_and_pictures_of_the_first_sentences(report):
+    _, out, samples = report
+    written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    named = sorted(name for sample in samples for name in sample["files"])
+    assert written == sorted([*named, "README.md", "samples.json"])
+    assert [len(sample["files"]) for sample in samples] == [5, 5, 0, 0, 0]
+    for sample in samples[:2]:
+        lengths = {}
+        for kind in ("ground_truth", "copy", "decoder_copy", "speech"):
+            wave, rate = wave_io.load(out / "audio" / f"{sample['id']}_{kind}.wav")
+            assert rate == RATE
+            lengths[kind] = len(wave)
+        assert lengths["ground_truth"] == lengths["copy"] == lengths["decoder_copy"]
+        assert lengths["speech"] / RATE == pytest.approx(sample["speech_seconds"], abs=1e-3)
+        assert (out / "pictures" / f"{sample['id']}.png").is_file()
+
+
+def test_the_report_explains_itself(report):
+    means, out, samples = report
+    text = (out / "README.md").read_text(encoding="utf-8")
+    for name in (*means, *METRICS, *module.KINDS, *(sample["id"] for sample in samples), *(sample["text"] for sample in samples)):
+        assert name in text
+    assert str(out) not in text + json.dumps(samples)  # no machine's paths
+
+
+def test_same_seed_same_numbers(report, synthesizer, processed, tmp_path):
+    means, _, _ = report
+    again = evaluate(synthesizer.config, synthesizer, processed, tmp_path, seed=7)
+    del again["speech/real_time_factor"]
+    assert again == {name: value for name, value in means.items() if name != "speech/real_time_factor"}
+
+
+def test_copies_come_from_the_clip_itself(synthesizer, processed):
+    """Codes of a clip are the DVAE's; the decoder copy depends on codes, text and voice."""
+    wave, _ = wave_io.load(processed / "wavs" / "ann_eval_1.wav")
+    codes = clip_codes(synthesizer, wave)
+    frames = 1 + int(1.1 * 22050) // 256
+    assert codes.shape == (-(-frames // 4),)
+    assert codes.min() >= 0
+    assert codes.max() < 16
+    spoken = Utterance("x", "", "", "we like cold water.", "ann", "en")
+    voice = synthesizer.voice(processed / "wavs" / "ann_eval_1.wav")
+    copy = decoder_copy(synthesizer, spoken, codes, voice)
+    assert len(copy) == synthesizer.model.decoder.output_samples(len(codes))
+    with pytest.raises(DataError, match=r"39 codes, the model takes 38"):
+        decoder_copy(synthesizer, spoken, np.zeros(39, np.int32), voice)
+
+
+def test_a_sentence_that_cannot_be_spoken_is_reported_not_fatal(synthesizer, processed, tmp_path):
+    strange = "we like жuk and the fox jumps over the dog and over the fox and the dog"
+    rows = [
+        Utterance("ann_eval_1", "wavs/ann_eval_1.wav", strange, strange, "ann", "en", 1.1),
+        Utterance("ann_eval_2", "wavs/ann_eval_2.wav", "we like water.", "we like water.", "ann", "en", 0.9),
+    ]
+    folder = tmp_path / "processed"
+    folder.mkdir()
+    (folder / "wavs").symlink_to(processed / "wavs")
+    write_metadata(folder / "metadata_eval.csv", rows)
+    write_metadata(folder / "metadata_train.csv", [])
+    means = evaluate(synthesizer.config, synthesizer, folder, tmp_path / "out", seed=1)
+    samples = {sample["id"]: sample for sample in json.loads((tmp_path / "out" / "samples.json").read_text(encoding="utf-8"))}
+    assert "does not know 'ж'" in samples["ann_eval_1"]["omitted"]["speech"]
+    assert "tokens, the model takes 48" in samples["ann_eval_1"]["omitted"]["decoder_copy"]
+    assert "speech" not in samples["ann_eval_2"]["omitted"]
+    assert means["speech/stopped_share"] == samples["ann_eval_2"]["stopped"]
+    assert f"{samples['ann_eval_1']['id']}_copy.wav" in "".join(samples["ann_eval_1"]["files"])
+
+
+def test_nothing_to_evaluate_is_an_error(synthesizer, tmp_path):
+    for split in ("train", "eval"):
+        write_metadata(tmp_path / f"metadata_{split}.csv", [])
+    with pytest.raises(DataError, match="no evaluation clips"):
+        evaluate(synthesizer.config, synthesizer, tmp_path, tmp_path / "out", seed=1)
+    with pytest.raises(DataError, match=r"metadata_eval\.csv"):
+        evaluate(synthesizer.config, synthesizer, tmp_path / "nowhere", tmp_path / "out", seed=1)
+
+
+def test_without_the_recogniser_the_rest_is_measured(synthesizer, processed, tmp_path, monkeypatch):
+    def absent(*_):
+        raise DataError("hama is not installed: pip install 'myxtts[evaluation]'")
+
+    monkeypatch.setattr(metrics, "_phone_tools", absent)
+    few = synthesizer.config.evaluate.model_copy(update={"num_sentences": 1})
+    config = synthesizer.config.model_copy(update={"evaluate": few})
+    means = evaluate(config, synthesizer, processed, tmp_path, seed=7)
+    assert "copy/mel_distance" in means
+    assert not [name for name in means if "phone" in name]
+    assert "pip install 'myxtts[evaluation]'" in (tmp_path / "README.md").read_text(encoding="utf-8")

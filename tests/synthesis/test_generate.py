@@ -1,0 +1,185 @@
+"""The loop: equal to uncached greedy decoding, rows independent, limits kept, few traces. On a real XTTS with random weights."""
+
+import numpy as np
+import pytest
+
+from myxtts.config import DataError
+from myxtts.config.stages import SynthesisConfig
+from myxtts.synthesis.generate import generate_codes, longest_generation, trace_count
+
+CODES, LATENTS, DIM = 20, 3, 16
+GREEDY = SynthesisConfig(temperature=0, repetition_penalty=1)
+RANDOM = SynthesisConfig(temperature=1.0, top_k=0, top_p=1.0, repetition_penalty=1)
+
+
+def texts(*lengths, seed=0):
+    """Random ids [START]…[STOP] (START = 3, STOP = 0), padded to the longest; and their mask."""
+    rng = np.random.default_rng(seed)
+    ids, mask = np.zeros((len(lengths), max(lengths)), np.int32), np.zeros((len(lengths), max(lengths)), bool)
+    for row, length in enumerate(lengths):
+        ids[row, :length] = [3, *rng.integers(4, 60, length - 2), 0]
+        mask[row, :length] = True
+    return ids, mask
+
+
+def voice(seed=0, rows=1):
+    return np.random.default_rng(seed).normal(size=(rows, LATENTS, DIM)).astype(np.float32)
+
+
+def stop_bias(model, value):
+    """Sets how likely the model finds [STOP]; returns what undoes it."""
+    bias = model.gpt.audio_head.bias
+    before = np.asarray(bias).copy()
+    changed = before.copy()
+    changed[model.config.stop_audio_token] = value
+    bias.assign(changed)
+    return lambda: bias.assign(before)
+
+
+@pytest.fixture
+def never_stopping(model):
+    undo = stop_bias(model, -100.0)
+    yield model
+    undo()
+
+
+def uncached_greedy(model, latents, ids, count):
+    codes = []
+    for _ in range(count):
+        fed = np.array([[model.config.start_audio_token, *codes]], np.int32)
+        logits = np.array(model.gpt(latents, ids, np.ones(ids.shape, bool), fed, np.ones(fed.shape, bool)).audio_logits)[0, -1]
+        logits[model.config.start_audio_token] = -np.inf
+        codes.append(int(logits.argmax()))
+    return codes
+
+
+def test_greedy_codes_and_latents_equal_a_full_pass(never_stopping):
+    model = never_stopping
+    ids, mask = texts(7)
+    made = generate_codes(model, voice(), ids, mask, GREEDY, seed=0, max_codes=12)
+    assert made.codes[0].tolist() == uncached_greedy(model, voice(), ids, 12)
+    assert len(set(made.codes[0].tolist())) > 3  # not one code over and over, which proves little
+    fed = np.array([[model.config.start_audio_token, *made.codes[0]]], np.int32)
+    output = model.gpt(voice(), ids, mask, fed, np.ones(fed.shape, bool))
+    assert made.latents[0].shape == (12, DIM)
+    np.testing.assert_allclose(made.latents[0], np.array(output.audio_latents)[0, 1:], atol=2e-5)
+
+
+def test_a_row_does_not_depend_on_its_neighbours(model):
+    """Text lengths, limits, seeds, voices and the batch size all differ; each row equals itself alone."""
+    undo = stop_bias(model, 0.3)
+    lengths, seeds, limits = (5, 40, 11), (4, 5, 6), (9, 70, 30)
+    ids, mask = texts(*lengths)
+    together = generate_codes(model, voice(rows=3), ids, mask, RANDOM, seeds, limits)
+    for row, length in enumerate(lengths):
+        alone = generate_codes(
+            model, voice(rows=3)[row : row + 1], ids[row : row + 1, :length], mask[row : row + 1, :length], RANDOM, seeds[row], limits[row]
+        )
+        assert alone.codes[0].tolist() == together.codes[row].tolist()
+        assert alone.stopped[0] == together.stopped[row]
+        np.testing.assert_allclose(alone.latents[0], together.latents[row], atol=1e-4)
+    undo()
+
+
+def test_seed_decides(never_stopping):
+    ids, mask = texts(7, 7)
+    ids[1] = ids[0]
+    first, same = (generate_codes(never_stopping, voice(), ids, mask, RANDOM, [1, 2], 20) for _ in range(2))
+    assert [row.tolist() for row in first.codes] == [row.tolist() for row in same.codes]
+    assert first.codes[0].tolist() != first.codes[1].tolist()
+    shared = generate_codes(never_stopping, voice(), ids, mask, RANDOM, 1, 20)
+    assert shared.codes[0].tolist() == shared.codes[1].tolist() == first.codes[0].tolist()
+
+
+def test_text_and_voice_matter(never_stopping):
+    ids, mask = texts(7)
+    other_ids = ids.copy()
+    other_ids[0, 3] = 5 if ids[0, 3] != 5 else 6
+    base, text, speaker = (
+        generate_codes(never_stopping, latents, chosen, mask, GREEDY, 0, 30).codes[0].tolist()
+        for latents, chosen in ((voice(), ids), (voice(), other_ids), (voice(1), ids))
+    )
+    assert base != text
+    assert base != speaker
+
+
+def test_limits_are_exact_and_reported(never_stopping):
+    ids, mask = texts(6, 9)
+    made = generate_codes(never_stopping, voice(), ids, mask, RANDOM, 0, [3, 8])
+    assert [len(row) for row in made.codes] == [3, 8]
+    assert [len(row) for row in made.latents] == [3, 8]
+    assert made.stopped == [False, False]
+    longest = generate_codes(never_stopping, voice(), ids[:1], mask[:1], RANDOM, 0, 10_000)
+    assert len(longest.codes[0]) == longest_generation(never_stopping) == 88
+
+
+def test_stopping_by_itself_is_reported_and_codes_hold_no_control_tokens(model):
+    undo = stop_bias(model, 1.0)
+    ids, mask = texts(*[6] * 8)
+    made = generate_codes(model, voice(), ids, mask, RANDOM, range(8), 80)
+    undo()
+    assert all(made.stopped)
+    assert len({len(row) for row in made.codes}) > 2
+    assert all(len(row) >= 1 and row.max() < CODES and row.dtype == np.int32 for row in made.codes)
+
+
+def test_a_stop_right_after_the_last_allowed_code_counts_as_stopped(model):
+    undo = stop_bias(model, 100.0)  # stops as soon as it may: min_codes is all that holds it back
+    ids, mask = texts(6)
+    made = generate_codes(model, voice(), ids, mask, GREEDY, 0, max_codes=5, min_codes=5)
+    assert (len(made.codes[0]), made.stopped[0]) == (5, True)
+    made = generate_codes(model, voice(), ids, mask, GREEDY, 0, max_codes=30, min_codes=4)
+    assert (len(made.codes[0]), made.stopped[0]) == (4, True)
+    assert len(generate_codes(model, voice(), ids, mask, GREEDY, 0, max_codes=30).codes[0]) == 1
+    undo()
+
+
+def test_start_is_never_generated(model):
+    bias = model.gpt.audio_head.bias
+    before = np.asarray(bias).copy()
+    tempted = before.copy()
+    tempted[model.config.start_audio_token] = 100.0
+    bias.assign(tempted)
+    ids, mask = texts(6)
+    made = generate_codes(model, voice(), ids, mask, GREEDY, 0, 10)
+    bias.assign(before)
+    assert made.codes[0].max() < CODES
+
+
+def test_repetition_penalty_acts_on_generated_codes(never_stopping):
+    ids, mask = texts(7)
+    plain = generate_codes(never_stopping, voice(), ids, mask, GREEDY, 0, 18).codes[0]
+    strict = SynthesisConfig(temperature=0, repetition_penalty=1e6)
+    penalised = generate_codes(never_stopping, voice(), ids, mask, strict, 0, 18).codes[0]
+    assert plain[0] == penalised[0]  # nothing has been generated yet
+    assert len(set(penalised.tolist())) > len(set(plain.tolist()))
+
+
+def test_one_trace_serves_all_texts_of_a_bucket(model):
+    generate_codes(model, voice(), *texts(5, 6), RANDOM, 0, 10)
+    before = trace_count()
+    for lengths, settings, limit in (((30, 8), RANDOM, 60), ((5, 31), GREEDY, 20), ((9, 9), SynthesisConfig(top_k=3), 7)):
+        generate_codes(model, voice(), *texts(*lengths), settings, 1, limit)
+    assert trace_count() == before
+    generate_codes(model, voice(), *texts(9, 9, 9), RANDOM, 0, 10)
+    after_three = trace_count()
+    assert after_three == before + 1
+    generate_codes(model, voice(), *texts(9, 9, 9, 9), RANDOM, 0, 10)
+    assert trace_count() == after_three  # three rows were padded to four
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"max_codes": 0}, "max_codes must be at least"),
+        ({"max_codes": 4, "min_codes": 5}, "max_codes must be at least min_codes"),
+        ({"latents": voice(rows=2)}, r"latents must be \(1 or 3, latents, width\); got \(2, 3, 16\)"),
+        ({"text_mask": np.ones((3, 4), bool)}, r"got \(3, 6\) and \(3, 4\)"),
+        ({"text_ids": np.ones((3, 51), int), "text_mask": np.ones((3, 51), bool)}, "51 tokens exceeds model.gpt.max_text_tokens"),
+    ],
+)
+def test_what_does_not_fit_is_named(model, change, message):
+    ids, mask = texts(6, 6, 6)
+    arguments = {"latents": voice(), "text_ids": ids, "text_mask": mask, "settings": GREEDY, "seed": 0, "max_codes": 9}
+    with pytest.raises(DataError, match=message):
+        generate_codes(model, **{**arguments, **change})
