@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+GROUP_WIDTH = 16  # channels that make an ordinary convolution efficient on a CPU
 HIDDEN_SCORE = -1e9  # finite, so that a query with every key hidden gives a mean and not NaN
 
 
@@ -142,13 +143,27 @@ class WeightNormConv1D(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         """(B, F, inputs) -> (B, F', outputs)."""
-        weight = _normalised(self.direction, self.gain, keep_axis=2)
-        if self.groups > 1:
-            weight = _block_diagonal(weight, self.groups)
+        weight = ops.cast(_normalised(self.direction, self.gain, keep_axis=2), x.dtype)
         x = ops.pad(x, ((0, 0), (self.padding, self.padding), (0, 0)))
-        strides = {"strides": self.stride} if self.dilation == 1 else {"dilation_rate": self.dilation}
-        y = ops.conv(x, ops.cast(weight, x.dtype), padding="valid", data_format="channels_last", **strides)
+        y = self._convolve(x, weight) if self.groups == 1 else self._convolve_groups(x, weight)
         return y + ops.cast(self.bias, x.dtype)
+
+    def _convolve(self, x: Any, weight: Any) -> Any:
+        strides = {"strides": self.stride} if self.dilation == 1 else {"dilation_rate": self.dilation}
+        return ops.conv(x, weight, padding="valid", data_format="channels_last", **strides)
+
+    def _convolve_groups(self, x: Any, weight: Any) -> Any:
+        """A grouped convolution as a few ordinary ones.
+
+        TensorFlow's own has a gradient on CPU that takes 10 s where this takes 0.07 s. Groups narrower than GROUP_WIDTH share one
+        convolution, with zeros in between: faster than many narrow ones.
+        """
+        together = min(self.groups, max(1, GROUP_WIDTH * self.groups // self.inputs))
+        while self.groups % together:
+            together -= 1
+        chunks = self.groups // together
+        parts = zip(ops.split(x, chunks, axis=-1), ops.split(weight, chunks, axis=-1), strict=True)
+        return ops.concatenate([self._convolve(part, _block_diagonal(kernel, together)) for part, kernel in parts], axis=-1)
 
 
 class WeightNormConv1DTranspose(keras.layers.Layer):
@@ -196,10 +211,7 @@ def _normalised(direction: Any, gain: Any, keep_axis: int) -> Any:
 
 
 def _block_diagonal(weight: Any, groups: int) -> Any:
-    """Kernel of a grouped convolution (kernel, inputs / groups, outputs) -> of the same as an ordinary one (kernel, inputs, outputs).
-
-    TensorFlow's grouped convolution has no CPU gradient worth the name: 10 s a step measured, where this takes 0.05 s.
-    """
+    """Kernel of a grouped convolution (kernel, inputs / groups, outputs) -> of the same as an ordinary one (kernel, inputs, outputs)."""
     kernel, per_group, outputs = weight.shape
     blocks = ops.reshape(weight, (kernel, 1, per_group, groups, outputs // groups))
     diagonal = ops.cast(ops.eye(groups), weight.dtype)[None, :, None, :, None]

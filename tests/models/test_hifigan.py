@@ -51,8 +51,10 @@ def test_interpolation_of_a_line_stays_on_the_line():
     np.testing.assert_allclose(out, np.clip((np.arange(56) + 0.5) / scale - 0.5, 0, 51), atol=1e-4)
 
 
+@pytest.mark.parametrize("groups_together", [1, 16])
 @pytest.mark.parametrize(("stride", "dilation", "groups"), [(1, 1, 1), (1, 3, 1), (2, 1, 1), (4, 1, 2)])
-def test_convolution_equals_its_formula(stride, dilation, groups):
+def test_convolution_equals_its_formula(stride, dilation, groups, groups_together, monkeypatch):
+    monkeypatch.setattr("myxtts.models.layers.GROUP_WIDTH", groups_together)
     layer, random = WeightNormConv1D(4, 6, 5, stride, dilation, groups), np.random.default_rng(1)
     layer.build(None)
     layer.gain.assign(random.uniform(0.5, 2, 6))

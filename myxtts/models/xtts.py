@@ -1,0 +1,223 @@
+"""The assembly: all networks of one voice model, built, saved and loaded as one."""
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from myxtts.config import ModelConfig, ModelError
+from myxtts.models.dvae import DVAE
+from myxtts.models.gpt import GPT
+from myxtts.models.hifigan import HiFiGAN
+from myxtts.models.speaker_encoder import SpeakerEncoder
+
+COMPONENTS = ("dvae", "gpt", "decoder", "speaker_encoder")
+FORMAT = 1
+SHOWN = 5
+
+
+class XTTS:
+    """The networks (`dvae`, `gpt`, `decoder`, `speaker_encoder`) with every variable created, and the mel normalisation.
+
+    mel_norm: (M,) float32; what the DVAE and the conditioning encoder read is log_mel / mel_norm.
+    """
+
+    def __init__(self, config: ModelConfig):
+        self.config = config
+        self.dvae: DVAE = build_component("dvae", config)
+        self.gpt: GPT = build_component("gpt", config)
+        self.decoder: HiFiGAN = build_component("decoder", config)
+        self.speaker_encoder: SpeakerEncoder = build_component("speaker_encoder", config)
+        self._mel_norm = np.ones(config.audio.num_mels, np.float32)
+
+    @property
+    def mel_norm(self) -> np.ndarray:
+        return self._mel_norm
+
+    @mel_norm.setter
+    def mel_norm(self, value: np.ndarray) -> None:
+        self._mel_norm = _checked_mel_norm(value, self.config.audio.num_mels)
+
+    def component(self, name: str) -> keras.Model:
+        """One network by name. Raises ModelError for an unknown name."""
+        _check_name(name)
+        return getattr(self, name)
+
+    def save_component(self, name: str, folder: str | Path) -> Path:
+        """Writes folder/<name>.weights.h5, whole or not at all."""
+        return save_weights(self.component(name), Path(folder) / f"{name}.weights.h5")
+
+    def load_component(self, name: str, folder: str | Path) -> None:
+        """Reads what `save_component` wrote. Raises ModelError where file and network differ in any tensor; nothing is changed then."""
+        load_weights(self.component(name), Path(folder) / f"{name}.weights.h5")
+
+    def save(self, folder: str | Path) -> None:
+        """Writes every component and mel_norm.npy into `folder`."""
+        for name in COMPONENTS:
+            self.save_component(name, folder)
+        _write_atomically(Path(folder) / "mel_norm.npy", lambda path: np.save(path, self.mel_norm), suffix=".npy")
+
+    @classmethod
+    def load(cls, folder: str | Path, config: ModelConfig) -> "XTTS":
+        """What `save` wrote. Raises ModelError naming missing, extra and misshapen tensors."""
+        model = cls(config)
+        for name in COMPONENTS:
+            model.load_component(name, folder)
+        model.mel_norm = load_mel_norm(folder, config)
+        return model
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Trainable parameters of each component and their total."""
+        return _with_total({name: _count(self.component(name)) for name in COMPONENTS})
+
+
+def build_component(name: str, config: ModelConfig) -> keras.Model:
+    """One network of `config` with fresh weights. Raises ModelError for an unknown name."""
+    _check_name(name)
+    audio = config.audio
+    if name == "dvae":
+        return DVAE(config.dvae, audio.num_mels)
+    if name == "gpt":
+        return GPT(config.gpt, config.num_text_tokens, config.num_audio_tokens, audio.num_mels)
+    if name == "decoder":
+        return HiFiGAN(config.decoder, config.gpt.dim, config.speaker_encoder.embedding_dim, audio, config.samples_per_code)
+    return SpeakerEncoder(config.speaker_encoder)
+
+
+def parameter_counts(config: ModelConfig) -> dict[str, int]:
+    """`XTTS(config).parameter_counts()` without allocating a single weight."""
+    counts = {}
+    with keras.StatelessScope(initialize_variables=False):
+        for name in COMPONENTS:
+            counts[name] = _count(build_component(name, config))
+    return _with_total(counts)
+
+
+def tensor_names(model: keras.Model) -> dict[str, keras.Variable]:
+    """The model's tensors by name, as weight files hold them: its path inside the model, `block_0/qkv/kernel`.
+
+    Weights and running statistics; not the state of random generators, which belongs to a training checkpoint.
+    """
+    named = {variable.path.partition(f"{model.name}/")[2]: variable for variable in model.weights}
+    if len(named) != len(model.weights):
+        raise ModelError(f"two tensors of {model.name} share a name; give every layer of a model its own")
+    return named
+
+
+def save_weights(model: keras.Model, path: str | Path) -> Path:
+    """Writes all tensors of `model` to one HDF5 file, a data set for each name of `tensor_names`; whole or not at all.
+
+    The same weights give the same bytes, so that DVC sees no change where there is none.
+    """
+    path = Path(path)
+
+    def write(temporary: Path) -> None:
+        with h5py.File(temporary, "w") as file:
+            file.attrs["myxtts_format"] = FORMAT
+            for name, variable in sorted(tensor_names(model).items()):
+                file.create_dataset(name, data=keras.ops.convert_to_numpy(variable.value))
+
+    _write_atomically(path, write, suffix=".weights.h5")
+    return path
+
+
+def load_weights(model: keras.Model, path: str | Path) -> None:
+    """Reads a file of `save_weights` into `model`, strictly.
+
+    Raises ModelError, and leaves the model as it was, where the file is missing or damaged, or where a tensor is missing, is not
+    of this model, or has another shape.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"no weight file {path}; train or restore that stage first (dvc repro, or dvc pull)")
+    wanted = tensor_names(model)
+    try:
+        with h5py.File(path, "r") as file:
+            found = _datasets(file)
+            _compare(model.name, path, wanted, found)
+            values = {name: dataset[()] for name, dataset in found.items()}
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read as HDF5 ({error}); it is damaged: restore it (dvc checkout, dvc pull)") from None
+    for name, variable in wanted.items():
+        variable.assign(values[name])
+
+
+def load_mel_norm(folder: str | Path, config: ModelConfig) -> np.ndarray:
+    """folder/mel_norm.npy, (M,) float32. Raises ModelError."""
+    path = Path(folder) / "mel_norm.npy"
+    if not path.is_file():
+        raise ModelError(f"no {path}: a model is of no use without its mel normalisation; the dvae stage writes it (dvc repro dvae)")
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); restore it (dvc checkout, dvc pull)") from None
+    return _checked_mel_norm(values, config.audio.num_mels)
+
+
+def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    found = {}
+    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def _compare(component: str, path: Path, wanted: Mapping[str, keras.Variable], found: Mapping[str, h5py.Dataset]) -> None:
+    missing = sorted(wanted.keys() - found.keys())
+    extra = sorted(found.keys() - wanted.keys())
+    misshapen = [
+        f"{name} is {found[name].shape}, expected {tuple(variable.shape)}"
+        for name, variable in sorted(wanted.items())
+        if name in found and tuple(found[name].shape) != tuple(variable.shape)
+    ]
+    faults = {"missing": missing, "not of this model": extra, "of another shape": misshapen}
+    lines = [f"{len(names)} {what}: {_shorten(names)}" for what, names in faults.items() if names]
+    if lines:
+        raise ModelError(
+            f"{path} does not fit the {component} that params.yaml describes ({len(wanted)} tensors):\n  " + "\n  ".join(lines)
+            + "\nuse the params.yaml it was trained with, or train again"
+        )
+
+
+def _shorten(names: list[str]) -> str:
+    rest = len(names) - SHOWN
+    return "; ".join(names[:SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def _write_atomically(path: Path, write: Callable[[Path], None], suffix: str) -> None:
+    """Writes to a temporary file beside `path`, then renames it: a reader sees the old file or the new one, never a half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-", suffix=suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)  # temporary files start private to their owner
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _checked_mel_norm(value: np.ndarray, num_mels: int) -> np.ndarray:
+    value = np.asarray(value, np.float32)
+    if value.shape != (num_mels,):
+        raise ModelError(f"mel_norm must hold one number for each of the {num_mels} mel bands; it has shape {value.shape}")
+    if not np.isfinite(value).all() or (value == 0).any():
+        raise ModelError("mel_norm must be finite and nowhere zero, for mels are divided by it; compute it again (dvc repro dvae)")
+    return value
+
+
+def _check_name(name: str) -> None:
+    if name not in COMPONENTS:
+        raise ModelError(f"unknown component {name!r}; expected one of {', '.join(COMPONENTS)}")
+
+
+def _count(model: keras.Model) -> int:
+    return sum(math.prod(variable.shape) for variable in model.trainable_variables)
+
+
+def _with_total(counts: dict[str, int]) -> dict[str, int]:
+    return {**counts, "total": sum(counts.values())}
