@@ -169,7 +169,7 @@ class References:
 
 
 def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, workers: int, training: bool) -> Batches:
-    """Batches of text_ids (B, T), text_lengths, codes (B, S), code_lengths, prompt (B, F, M), prompt_span (B, 2).
+    """Batches of text_ids (B, T), text_lengths, codes (B, S), code_lengths, prompt (B, F, M), prompt_span (B, 2), row (B,).
 
     Ids carry no start or stop tokens; lengths count what is there. `prompt_span` = codes [start, end) of the clip that the prompt
     itself was cut from, (0, 0) where the prompt comes from another clip.
@@ -195,6 +195,7 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, w
             "code_lengths": tf.size(record["codes"]),
             "prompt": mels["prompts"],
             "prompt_span": span,
+            "row": record["row"],
         }
 
     def make(epoch: int) -> tf.data.Dataset:

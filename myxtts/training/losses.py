@@ -1,5 +1,8 @@
-"""Losses as pure functions. Each returns sums over its own targets, so that a batch may be split in any way without changing the mathematics:
-the caller divides by the number of targets of the whole effective batch."""
+"""Losses as pure functions.
+
+Each gives sums or per-row values: the caller divides by the number of targets of the whole effective batch, so that a batch may be
+split in any way without changing the mathematics.
+"""
 
 import keras
 from keras import ops
@@ -30,13 +33,16 @@ def least_squares(logits: list, target: float):
     return sum(ops.mean(ops.square(ops.cast(item, "float32") - target), axis=-1) for item in logits)
 
 
-def feature_matching(real: list[list], fake: list[list]):
-    """HiFi-GAN eq. 8 (Kong et al. 2020): per-row mean absolute difference of critic features, summed over layers -> (B,)."""
+def feature_matching(real: list[list], fake: list[list], rows: int):
+    """HiFi-GAN eq. 8 (Kong et al. 2020): mean absolute difference of critic features, per row of the batch, summed over layers -> (B,).
+
+    Features are (B', ...) with B' a multiple of `rows`: a period critic folds its columns into the batch axis, rows outermost.
+    """
     total = 0.0
     for real_features, fake_features in zip(real, fake, strict=True):
         for a, b in zip(real_features, fake_features, strict=True):
-            axes = tuple(range(1, len(a.shape)))
-            total = total + ops.mean(ops.abs(ops.stop_gradient(ops.cast(a, "float32")) - ops.cast(b, "float32")), axis=axes)
+            difference = ops.abs(ops.stop_gradient(ops.cast(a, "float32")) - ops.cast(b, "float32"))
+            total = total + ops.mean(ops.reshape(difference, (rows, -1)), axis=1)
     return total
 
 

@@ -31,7 +31,9 @@ def test_least_squares_is_zero_only_at_its_target():
 def test_feature_matching_is_per_row():
     a = [[np.zeros((2, 3, 4), "float32")]]
     b = [[np.stack([np.zeros((3, 4)), np.full((3, 4), 2.0)]).astype("float32")]]
-    np.testing.assert_allclose(losses.feature_matching(a, b), [0, 2])
+    np.testing.assert_allclose(losses.feature_matching(a, b, rows=2), [0, 2])
+    folded = [[np.concatenate(item).reshape(6, 4) for item in features] for features in (a[0], b[0])]
+    np.testing.assert_allclose(losses.feature_matching([folded[0]], [folded[1]], rows=2), [0, 2])
 
 
 def test_margin_lowers_only_the_target_logit():

@@ -12,13 +12,16 @@ from tqdm import tqdm
 
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel
 from myxtts.config.schema import XTTSConfig
-from myxtts.data.batches import Batch, Batches, References, decoder_batches
+from myxtts.data.batches import Batch, Batches, decoder_batches, gpt_batches
 from myxtts.data.encode import read_index, read_text_marks, rows_by_speaker
-from myxtts.data.records import latent_schema, read_records, token_schema, write_records
+from myxtts.data.records import latent_schema, read_records, write_records
 from myxtts.models.discriminators import Discriminators
 from myxtts.models.xtts import XTTS
 from myxtts.training.losses import additive_margin_logits, count, cross_entropy, feature_matching, least_squares, masked_sum
 from myxtts.training.tasks.base import Preview, Task, Terms
+from myxtts.training.tasks.gpt import sequences
+
+LATENT_ROWS = 16  # clips at once when latents are computed
 
 
 def write_latents(config: XTTSConfig, model: XTTS, tokens: Path, out: Path) -> None:
@@ -31,24 +34,23 @@ def write_latents(config: XTTSConfig, model: XTTS, tokens: Path, out: Path) -> N
 
 
 def _latents(config: XTTSConfig, model: XTTS, tokens: Path, split: str) -> Iterator[dict]:
+    """latents[s] is the GPT state that predicts code s, as generation takes it and as the reference's second pass gives it."""
     index = read_index(tokens, split)
-    references = References(tokens, split, index, ("prompts",))
-    start, stop = read_text_marks(tokens)
+    marks = read_text_marks(tokens)
+    batches = gpt_batches(config, tokens, split, LATENT_ROWS, workers=2, training=False)
 
-    @tf.function(reduce_retracing=True)
-    def run(prompt, text_ids, audio_ids):
-        latents = model.gpt.condition(prompt)
-        mask = tf.ones_like(text_ids, tf.bool), tf.ones_like(audio_ids, tf.bool)
-        return model.gpt(latents, text_ids, mask[0], audio_ids, mask[1]).audio_latents
+    @tf.function(autograph=False)
+    def run(batch: Batch) -> tf.Tensor:
+        made = sequences(batch, config, *marks)
+        latents = model.gpt.condition(batch["prompt"])
+        return model.gpt(latents, made.text_ids, made.text_mask, made.audio_ids, made.audio_mask).audio_latents
 
-    records = read_records(tokens / f"{split}.tfrecord", token_schema())
-    for record in tqdm(records, total=len(index), desc=f"latents {split}", unit="clip", mininterval=2):
-        row = int(record["row"])
-        _, prompt = references.read(np.int32(row), np.float32(0))
-        text = np.array([[start, *record["text_ids"], stop]], np.int32)
-        audio = np.array([[config.model.start_audio_token, *record["codes"][:-1]]], np.int32)
-        latents = run(tf.constant(prompt[None]), tf.constant(text), tf.constant(audio))[0].numpy()
-        yield {"latents": latents, "row": row, "path": str((tokens / index[row].audio).resolve())}
+    for batch in tqdm(batches, total=batches.per_epoch, desc=f"latents {split}", unit="batch", mininterval=2):
+        latents, lengths, rows = run(batch).numpy(), batch["code_lengths"].numpy(), batch["row"].numpy()
+        for position in np.flatnonzero(lengths):
+            row = int(rows[position])
+            path = str((tokens / index[row].audio).resolve())
+            yield {"latents": latents[position, : lengths[position]], "row": row, "path": path}
 
 
 class DecoderTask(Task):
@@ -118,7 +120,7 @@ class DecoderTask(Task):
         speaker = cross_entropy(additive_margin_logits(embedding, self.prototypes, batch["speaker"]), batch["speaker"])
         per_row = {
             "mel_loss": self._mel_distance(fake, real),
-            "feature_loss": feature_matching([f for _, f in critic_real], [f for _, f in critic_fake]),
+            "feature_loss": feature_matching([f for _, f in critic_real], [f for _, f in critic_fake], fake.shape[0]),
             "adversarial_loss": least_squares([logits for logits, _ in critic_fake], 1.0),
             "speaker_loss": speaker,
         }
@@ -145,7 +147,8 @@ class DecoderTask(Task):
         for number, record in enumerate(read_records(self.cache / "eval.tfrecord", latent_schema(self.config.model.gpt.dim))):
             if number == 2:
                 break
-            embedding = self.model.speaker_encoder(speakers[number : number + 1].astype(np.float32))
+            row = int(record["row"])
+            embedding = self.model.speaker_encoder(speakers[row : row + 1].astype(np.float32))
             wave = np.asarray(self.model.decoder(record["latents"][None].astype(np.float32), embedding))[0]
             mel = np.asarray(log_mel(wave[None], self.mel))[0]
             previews.append(Preview(f"val_{number}", {"decoder": mel}, {"decoder": wave}, rate))
