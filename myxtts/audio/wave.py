@@ -22,34 +22,43 @@ _FRAME, _HOP = 1024, 256  # samples: the window in which trim_silence measures l
 _MP3_FRAME = 1152  # samples: what a cut MP3 may lack unnoticed
 
 
+class AudioError(DataError):
+    """An audio file cannot be used. `reason` is one of missing_audio, empty_audio, truncated_audio, bad_audio."""
+
+    def __init__(self, message: str, reason: str = "bad_audio"):
+        super().__init__(message)
+        self.reason = reason
+
+
 def load(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
     """Decodes an audio file (wav, flac, mp3, ogg vorbis, ogg opus, aiff) to a mono wave (N,) in [-1, 1] and its rate in Hz.
 
     Channels are averaged. With `sample_rate` (Hz) the wave is resampled to it. A wave that exceeds full scale (float files,
     lossy codecs, resampling) is scaled down as a whole, never clipped.
-    Raises DataError when the file is missing, empty, truncated, not decodable, or holds NaN or infinity.
+    Raises AudioError (a DataError) when the file is missing, empty, truncated, not decodable, or holds NaN or infinity.
     """
     path = Path(path)
     raw = _read_bytes(path)
     cut = _truncation(raw)
     if cut:
-        raise DataError(f"{path} is truncated: {cut}; copy or record it again")
+        raise AudioError(f"{path} is truncated: {cut}; copy or record it again", "truncated_audio")
     try:
         with soundfile.SoundFile(io.BytesIO(raw)) as file:
             promised, rate = file.frames, file.samplerate
             samples = file.read(dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
-        raise DataError(
+        raise AudioError(
             f"{path} cannot be decoded ({error or type(error).__name__}): expected wav, flac, mp3, ogg or opus audio; "
             "convert it (ffmpeg -i in out.wav) or drop its row"
         ) from None
     if len(samples) == 0:
-        raise DataError(f"{path} is empty: it holds no samples; record it again or drop its row")
+        raise AudioError(f"{path} is empty: it holds no samples; record it again or drop its row", "empty_audio")
     if len(samples) < promised - _MP3_FRAME:
-        raise DataError(f"{path} is truncated: {promised} samples announced, {len(samples)} there; copy or record it again")
+        detail = f"{promised} samples announced, {len(samples)} there"
+        raise AudioError(f"{path} is truncated: {detail}; copy or record it again", "truncated_audio")
     wave = samples.mean(axis=1, dtype=np.float32)
     if not np.isfinite(wave).all():
-        raise DataError(f"{path} holds samples that are NaN or infinite; export it again as 16-bit PCM")
+        raise AudioError(f"{path} holds samples that are NaN or infinite; export it again as 16-bit PCM")
     if sample_rate is not None:
         wave, rate = resample(wave, rate, sample_rate), sample_rate
     peak = float(np.abs(wave).max(initial=0.0))
@@ -67,7 +76,7 @@ def resample(wave: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray
 def trim_silence(wave: np.ndarray, top_db: float) -> np.ndarray:
     """Cuts from both ends what is more than `top_db` below the loudest frame (RMS of 1024 samples); (N,) -> (N',), N' <= N.
 
-    One frame is kept on each side, so that soft onsets survive. A wave of zeros comes back empty.
+    Up to a frame (43 ms at 24 kHz) stays on each side, so that soft onsets survive. A wave of zeros comes back empty.
     """
     if not len(wave) or not np.any(wave):
         return np.asarray(wave, dtype=np.float32)[:0]
@@ -77,8 +86,8 @@ def trim_silence(wave: np.ndarray, top_db: float) -> np.ndarray:
     starts, ends = starts[ends > starts], ends[ends > starts]
     power = (energy[ends] - energy[starts]) / (ends - starts)
     loud = np.flatnonzero(power >= power.max() * 10 ** (-top_db / 10))
-    first = max(int(starts[loud[0]]) - _FRAME, 0)
-    last = min(int(ends[loud[-1]]) + _FRAME, len(wave))
+    first = max(int(starts[loud[0]]) - _HOP, 0)
+    last = min(int(ends[loud[-1]]) + _HOP, len(wave))
     return np.asarray(wave[first:last], dtype=np.float32)
 
 
@@ -134,11 +143,11 @@ def _read_bytes(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"no audio file {path}: correct its row in the metadata, or put the file there") from None
+        raise AudioError(f"no audio file {path}: correct its row in the metadata, or put the file there", "missing_audio") from None
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}; expected an audio file") from None
+        raise AudioError(f"cannot read {path}: {error}; expected an audio file") from None
     if not raw:
-        raise DataError(f"{path} is empty (0 bytes): copy or record it again")
+        raise AudioError(f"{path} is empty (0 bytes): copy or record it again", "empty_audio")
     return raw
 
 

@@ -89,6 +89,11 @@ def safe_id(identifier: str) -> str:
     return f"{encoded[: _MAX_ID_BYTES - 17].decode(errors='ignore')}={digest}"
 
 
+def is_safe_id(identifier: str) -> bool:
+    """Whether an id is what `safe_id` makes."""
+    return bool(re.fullmatch(r"(?![.\-])[\w.\-=]+", identifier)) and len(identifier.encode()) <= _MAX_ID_BYTES
+
+
 def _read_metadata_layout(corpus: Path) -> Iterator[Row]:
     for file, split in _metadata_files(corpus):
         yield from _table(file, split, _METADATA_COLUMNS, at_least=2)

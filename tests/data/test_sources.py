@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from myxtts.config import DataError
 from myxtts.config.stages import LAYOUTS as CONFIGURED
 from myxtts.config.stages import SourceConfig
-from myxtts.data.sources import LAYOUTS, read_source, safe_id
+from myxtts.data.sources import LAYOUTS, is_safe_id, read_source, safe_id
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_ids_are_safe_and_stay_different(one, two):
 
     for name in (safe_id(one), safe_id(two)):
         assert "/" not in name and "\\" not in name and "|" not in name and "\0" not in name and not name.startswith((".", "-"))
-        assert len(name.encode()) <= 180 and name.isprintable()
+        assert len(name.encode()) <= 180 and name.isprintable() and is_safe_id(name) == bool(name)
     assert (safe_id(one) == safe_id(two)) == (unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", two))
 
 
@@ -174,6 +174,7 @@ def test_ids_of_the_usual_kind_stay_readable():
     assert safe_id("LJ001-0001") == "LJ001-0001" and safe_id("سلام_۱") == "سلام_۱"
     assert safe_id("p225/001") == "p225=2F001" and safe_id("..") == "=2E."
     assert safe_id("x" * 500) != safe_id("x" * 501)
+    assert not any(map(is_safe_id, ["", "..", "a/b", ".hidden", "-f", "a b", "x" * 181, "a\n"]))
 
 
 @pytest.mark.parametrize(("name", "count", "speakers"), [("real_speech", 2497, 5), ("voices", 1489, 8)])

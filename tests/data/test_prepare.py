@@ -1,0 +1,281 @@
+"""The prepare stage: every kind of bad row ends in rejected.csv, good ones come out trimmed, levelled, split, and always the same."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from myxtts.audio import wave
+from myxtts.config import DataError, XTTSConfig
+from myxtts.data import prepare as stage
+from myxtts.data.manifest import Utterance, read_metadata, read_rejected, write_manifest
+from myxtts.data.prepare import assign_splits, prepare
+from myxtts.data.raw import make_raw
+
+RATE = 16000
+
+
+def speech(seconds: float, seed: int = 0, level: float = 0.05) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    time = np.arange(int(seconds * RATE)) / RATE
+    return (level * rng.standard_normal(len(time)) * (0.2 + np.sin(6 * time) ** 2)).astype(np.float32)
+
+
+class Corpus:
+    """A corpus of layout coqui in a temporary project."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self.rows = ["audio_file|text|speaker|language"]
+        (root / "corpus" / "wavs").mkdir(parents=True)
+
+    def add(self, name: str, text: str = "Some words.", samples: np.ndarray | None = None, speaker: str = "ann", language: str = "en"):
+        soundfile.write(self.root / "corpus" / "wavs" / name, speech(1.0, len(self.rows)) if samples is None else samples, RATE)
+        self.rows.append(f"wavs/{name}|{text}|{speaker}|{language}")
+        return self
+
+    def row(self, line: str):
+        self.rows.append(line)
+        return self
+
+    def run(self, workers: int = 1, out: str = "processed", **settings) -> dict:
+        (self.root / "corpus" / "metadata.csv").write_text("\n".join(self.rows) + "\n")
+        tree = {"data": {"source": {"layout": "coqui", "path": "corpus"}}, "prepare": {"num_workers": workers, **settings}}
+        config = XTTSConfig.from_dict(tree)
+        make_raw(config, self.root, self.root / "raw")
+        return prepare(config, self.root, self.root / "raw", self.root / out)
+
+    def kept(self, out: str = "processed") -> dict[str, Utterance]:
+        files = [self.root / out / name for name in ("metadata_train.csv", "metadata_eval.csv")]
+        return {row.id: row for file in files for row in read_metadata(file)}
+
+    def reasons(self) -> dict[str, str]:
+        return {row.id: row.reason for row in read_rejected(self.root / "processed" / "rejected.csv")}
+
+
+@pytest.fixture
+def corpus(tmp_path) -> Corpus:
+    """Three good clips; a test adds what it is about."""
+    return Corpus(tmp_path).add("a.wav").add("b.wav").add("c.wav")
+
+
+def check_refused(corpus: Corpus, identifier: str, reason: str, **settings) -> str:
+    """Runs; asserts that this row alone is refused, and returns the detail."""
+    summary = corpus.run(**settings)
+    assert corpus.reasons() == {identifier: reason}
+    assert set(corpus.kept()) == {"a", "b", "c"} and summary["rejected_by_reason"] == {reason: 1}
+    assert {path.stem for path in (corpus.root / "processed" / "wavs").iterdir()} == {"a", "b", "c"}
+    return read_rejected(corpus.root / "processed" / "rejected.csv")[0].detail
+
+
+def test_good_clips_come_out_trimmed_levelled_and_normalised(corpus):
+    quiet = np.zeros(RATE, np.float32)
+    corpus.add("d.wav", "Mr. Fox is 5 years.", np.concatenate([quiet, speech(1.5, level=0.005), quiet]), speaker="bob")
+    summary = corpus.run(loudness_lufs=-20, eval_fraction=0.3)
+    row = corpus.kept()["d"]
+    assert (row.text, row.normalized, row.speaker) == ("Mr. Fox is 5 years.", "mister fox is five years.", "bob")
+    samples, rate = wave.load(corpus.root / "processed" / row.audio)
+    assert rate == 24000 and soundfile.info(corpus.root / "processed" / row.audio).subtype == "PCM_16"
+    assert 1.5 <= len(samples) / rate < 1.61 and row.seconds == pytest.approx(len(samples) / rate, abs=0.001)
+    assert wave.measure_loudness(samples, rate) == pytest.approx(-20, abs=0.1)
+    assert summary["clips"] == 4 and summary["rejected"] == 0
+    assert summary["hours"] == pytest.approx(sum(r.seconds for r in corpus.kept().values()) / 3600, abs=1e-4)
+    assert set(summary["hours_by_speaker"]) == {"ann", "bob"} and set(summary["hours_by_language"]) == {"en"}
+    assert summary["clips_by_split"]["train"] + summary["clips_by_split"]["eval"] == 4
+
+
+def test_missing_wav(corpus):
+    assert "no such file" in check_refused(corpus.row("wavs/gone.wav|Words|ann|en"), "gone", "missing_audio")
+
+
+def test_wav_that_vanished_after_the_raw_stage(corpus):
+    corpus.add("d.wav").run()
+    (corpus.root / "corpus" / "wavs" / "d.wav").unlink()
+    config = XTTSConfig.from_dict({"prepare": {"num_workers": 1}})
+    prepare(config, corpus.root, corpus.root / "raw", corpus.root / "processed")
+    assert corpus.reasons() == {"d": "missing_audio"}
+    assert not (corpus.root / "processed" / "wavs" / "d.wav").exists()  # that of the first run is gone
+
+
+def test_empty_audio(corpus):
+    corpus.add("d.wav")
+    (corpus.root / "corpus" / "wavs" / "d.wav").write_bytes(b"")
+    assert "0 bytes" in check_refused(corpus, "d", "empty_audio")
+
+
+def test_truncated_audio(corpus):
+    file = corpus.add("d.wav").root / "corpus" / "wavs" / "d.wav"
+    file.write_bytes(file.read_bytes()[:9000])
+    assert "announced" in check_refused(corpus, "d", "truncated_audio")
+
+
+def test_audio_that_is_none(corpus):
+    (corpus.add("d.wav").root / "corpus" / "wavs" / "d.wav").write_text("hello")
+    check_refused(corpus, "d", "bad_audio")
+
+
+def test_wrong_column_count(corpus):
+    assert "expected 4 columns, got 2" in check_refused(corpus.row("wavs/d.wav|Words"), "d", "wrong_column_count")
+
+
+def test_metadata_that_is_not_utf8(corpus):
+    corpus.run()
+    (corpus.root / "corpus" / "metadata.csv").write_bytes(b"audio_file|text\nwavs/a.wav|caf\xe9\n")
+    config = XTTSConfig.from_dict({"data": {"source": {"layout": "coqui", "path": "corpus"}}})
+    with pytest.raises(DataError, match=r"metadata\.csv is not UTF-8: byte 0xe9 at offset 30"):
+        make_raw(config, corpus.root, corpus.root / "raw")
+
+
+def test_duplicate_id(corpus):
+    assert "line 2" in check_refused(corpus.row("wavs/a.wav|Again|ann|en"), "a", "duplicate_id")
+    assert corpus.kept()["a"].text == "Some words."
+
+
+def test_unknown_characters(corpus):
+    assert "U+4E16" in check_refused(corpus.add("d.wav", "The 世 sign"), "d", "unknown_characters")
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../a.wav"])
+def test_path_outside_the_corpus(corpus, path):
+    corpus.row(f"{path}|Words|ann|en").run()
+    assert list(corpus.reasons().values()) == ["path_outside_corpus"] and set(corpus.kept()) == {"a", "b", "c"}
+
+
+def test_text_without_words_and_too_much_text(corpus):
+    check_refused(corpus.add("d.wav", "?!..."), "d", "empty_text")
+    corpus.rows[-1] = f"wavs/d.wav|{'word ' * 60}|ann|en"
+    check_refused(corpus, "d", "text_too_long")
+    assert corpus.run(max_text_chars=400)["clips"] == 4
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (np.zeros(RATE), "silent"), (speech(1.0, level=3e-5), "silent"), (speech(0.2), "too_short"), (speech(12.5), "too_long"),
+        (np.concatenate([np.zeros(RATE), speech(0.2), np.zeros(RATE)]), "too_short"),
+    ],
+)
+def test_silent_short_and_long(corpus, samples, reason):
+    check_refused(corpus.add("d.wav", samples=samples), "d", reason)
+
+
+def test_zero_usable_rows(tmp_path):
+    corpus = Corpus(tmp_path).add("a.wav", samples=np.zeros(RATE)).add("b.wav", "世")
+    with pytest.raises(DataError, match="no usable clip in the corpus: 1 silent, 1 unknown_characters"):
+        corpus.run()
+    assert corpus.reasons() == {"a": "silent", "b": "unknown_characters"}
+    assert not (tmp_path / "processed" / "metadata_train.csv").exists()
+
+
+def test_full_disk(corpus, monkeypatch):
+    """The third clip meets a full disk: a clean error, and no half of it left."""
+    corpus.run()
+    original = Path.write_bytes
+
+    def full(self: Path, content: bytes) -> int:
+        if len(list(self.parent.glob("*.wav"))) == 2 and self.parent.name == "wavs":
+            original(self, content[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return original(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DataError, match="No space left on device; free space"):
+        corpus.run()
+    assert [path.name for path in sorted((corpus.root / "processed" / "wavs").iterdir())] == ["a.wav", "b.wav"]
+    assert not (corpus.root / "processed" / "metadata_train.csv").exists()  # nothing that looks like a finished corpus
+
+
+def test_full_disk_in_a_worker_process(tmp_path):
+    corpus = Corpus(tmp_path)
+    for index in range(20):
+        corpus.add(f"{index}.wav")
+    (tmp_path / "processed").mkdir()
+    (tmp_path / "processed" / "wavs").write_text("a file where the folder should be")
+    with pytest.raises(DataError, match="cannot write"):
+        corpus.run(workers=2)
+
+
+def test_result_does_not_depend_on_workers(tmp_path):
+    corpus = Corpus(tmp_path)
+    for index in range(36):
+        corpus.add(f"clip{index:02}.wav", samples=speech(0.3 if index % 9 == 0 else 0.6, index))
+    one, two = corpus.run(workers=1, out="one"), corpus.run(workers=2, out="two")
+    assert one == two and one["clips"] == 32
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert len(files) == 32 + 3
+    assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes() for file in files)
+    ids = [row.id for row in read_metadata(tmp_path / "one" / "metadata_train.csv")]
+    assert ids == sorted(ids)
+
+
+def test_workers_load_no_heavy_library():
+    check = "import sys, myxtts.data.prepare; sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'mlflow', 'librosa')))"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_ids_with_slashes_become_files(corpus):
+    (corpus.root / "corpus" / "wavs" / "p1").mkdir()
+    corpus.add("p1/x.wav").run()
+    assert corpus.kept()["p1=2Fx"].seconds and (corpus.root / "processed" / "wavs" / "p1=2Fx.wav").is_file()
+
+
+def test_a_corpus_in_the_output_folder_is_refused(corpus):
+    with pytest.raises(DataError, match="move it elsewhere"):
+        corpus.run(out="corpus")
+    assert (corpus.root / "corpus" / "wavs" / "a.wav").is_file()
+
+
+def test_a_manifest_changed_by_hand_cannot_write_elsewhere(corpus):
+    corpus.run()
+    row = Utterance("../../evil", "corpus/wavs/a.wav", "Words", "", "ann", "en")
+    write_manifest(corpus.root / "raw" / "manifest.csv", [row])
+    with pytest.raises(DataError, match="changed by hand"):
+        prepare(XTTSConfig(), corpus.root, corpus.root / "raw", corpus.root / "processed")
+
+
+def rows(count: int, split: str = "", prefix: str = "id") -> list[Utterance]:
+    return [Utterance(f"{prefix}{i}", "", "t", "t", "s", "en", 1.0, split) for i in range(count)]
+
+
+def of_split(result: list[Utterance], split: str) -> set[str]:
+    return {row.id for row in result if row.split == split}
+
+
+def test_split_shares_and_stability():
+    small, large = assign_splits(rows(1000), 0.1), assign_splits(rows(4000), 0.1)
+    assert 330 < len(of_split(large, "eval")) < 470
+    assert of_split(small, "eval") == of_split(large, "eval") & {row.id for row in small}
+    assert of_split(assign_splits(rows(1000)[::-1], 0.1), "eval") == of_split(small, "eval")
+    assert of_split(small, "eval") <= of_split(assign_splits(rows(1000), 0.2), "eval")
+
+
+def test_splits_of_the_corpus_are_kept():
+    result = assign_splits(rows(300, "train", "t") + rows(3, "eval", "e") + rows(200, "", "n"), 0.2)
+    assert {row.id for row in result if row.id[0] == "t"} <= of_split(result, "train")
+    assert {"e0", "e1", "e2"} <= of_split(result, "eval")
+    assert 20 < len([row for row in result if row.id[0] == "n" and row.split == "eval"]) < 60
+
+
+@pytest.mark.parametrize("split", ["", "train"])
+@pytest.mark.parametrize("count", [2, 3, 10])
+@pytest.mark.parametrize("fraction", [0.001, 0.1, 0.49])
+def test_no_split_is_empty(split, count, fraction):
+    result = assign_splits(rows(count, split), fraction)
+    assert of_split(result, "eval") and of_split(result, "train")
+    if fraction == 0.001:
+        lowest = min(result, key=lambda row: stage._hash(row.id))
+        assert of_split(result, "eval") == {lowest.id}
+
+
+def test_evaluation_rows_are_never_trained_on():
+    with pytest.raises(DataError, match="every usable clip is for evaluation"):
+        assign_splits(rows(5, "eval"), 0.1)
+    drawn = [row for row in rows(300, prefix="n") if stage._hash(row.id) < 0.1][:3]  # all three would be evaluated
+    result = assign_splits([*rows(5, "eval"), *drawn], 0.1)
+    assert of_split(result, "eval") == {row.id for row in rows(5)} and of_split(result, "train") == {row.id for row in drawn}
+    with pytest.raises(DataError, match="at least two"):
+        assign_splits(rows(1), 0.1)
