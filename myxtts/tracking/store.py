@@ -15,12 +15,13 @@ KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
 LOCAL_UI = "http://127.0.0.1:5000"
 _LOCK_SECONDS = 120
 _EXPERIMENTS_OF_DVC = (".dvc", "tmp", "exps")
-# MLflow retries seven times with doubling pauses, minutes in all; a value in the environment wins
+# MLflow retries seven times with doubling pauses, minutes in all; a value in the user's environment wins
 _CLIENT_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 

@@ -1,0 +1,209 @@
+"""The bundle: one folder with everything that speech needs. It is made from the stages' folders and checked before it is used."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from myxtts.config import ConfigError, ModelError, XTTSConfig
+
+FORMAT = 1
+BUNDLE_FILE = "bundle.json"
+COMPONENTS = ("dvae", "gpt", "decoder", "speaker_encoder")
+PARAMS, TOKENIZER, MEL_NORM, CARD = "params.yaml", "tokenizer.json", "mel_norm.npy", "README.md"
+FILES = (PARAMS, TOKENIZER, MEL_NORM, *(f"{name}.weights.h5" for name in COMPONENTS))
+STAGES = ("dvae", "gpt", "decoder")
+
+
+def make_bundle(config: XTTSConfig, root: Path, metrics: Mapping[str, Any], out: Path) -> Path:
+    """Gathers `models/<stage>/*.weights.h5`, `models/dvae/mel_norm.npy` and `models/tokenizer.json` of `root` into `out`.
+
+    Adds the resolved params.yaml, bundle.json and a model card. The folder appears whole or not at all; one that was there is
+    replaced. The same inputs give the same bytes. Raises ModelError naming what is missing, or when the disk is full.
+    """
+    root, out = Path(root), Path(out)
+    sources = _sources(root)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        for name, source in sources.items():
+            shutil.copyfile(source, part / name)
+        config.dump(part / PARAMS)
+        values = _describe(config, part, _numbers(metrics), _runs(root))
+        (part / BUNDLE_FILE).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        (part / CARD).write_text(model_card(values), encoding="utf-8")
+        part.chmod(0o755)
+        _replace(part, out)
+    except OSError as error:
+        raise ModelError(f"the bundle {out} could not be written ({error}); free the disk or correct the permissions") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    check_bundle(out)
+    return out
+
+
+def check_bundle(folder: Path, contents: bool = False) -> dict[str, Any]:
+    """Returns the values of bundle.json.
+
+    Raises ModelError listing all that is missing, empty, of another size than bundle.json says or, with `contents`, of
+    another content.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ModelError(f"no bundle folder {folder}: make it (dvc repro bundle), fetch it (dvc pull), or name another")
+    faults = [f"{name} is missing" for name in (*FILES, BUNDLE_FILE) if not (folder / name).is_file()]
+    values = _read(folder / BUNDLE_FILE) if (folder / BUNDLE_FILE).is_file() else {"files": {}, "format": FORMAT}
+    if values.get("format") != FORMAT:
+        raise ModelError(
+            f"{folder} is a bundle of format {values.get('format')}; this myxtts reads format {FORMAT}: install the one it was made with"
+        )
+    for name, known in values["files"].items():
+        path = folder / name
+        if not path.is_file():
+            continue
+        if path.stat().st_size != known["bytes"]:
+            faults.append(f"{name} holds {path.stat().st_size} bytes instead of {known['bytes']}")
+        elif contents and _md5(path) != known["md5"]:
+            faults.append(f"{name} is not the file that was bundled")
+    if faults:
+        raise ModelError(f"{folder} is not a whole bundle: {'; '.join(faults)}; make it again (dvc repro bundle) or fetch it (dvc pull)")
+    try:
+        XTTSConfig.load(folder / PARAMS)
+    except ConfigError as error:
+        raise ModelError(f"{folder} was made by another version of myxtts ({values.get('myxtts')}): {error}") from None
+    return values
+
+
+def feature_fingerprint(config: XTTSConfig, mel_norm: bytes) -> str:
+    """Twelve hex digits over what turns audio into mels: networks of different fingerprints do not fit together."""
+    model = config.model
+    values = {
+        "audio": model.audio.model_dump(),
+        "speaker": [model.speaker_encoder.num_mels, model.speaker_encoder.sample_rate],
+        "frames_per_code": model.dvae.frames_per_code,
+        "prompt_seconds": config.encode.prompt_seconds,
+    }
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode() + mel_norm).hexdigest()[:12]
+
+
+def model_card(values: Mapping[str, Any]) -> str:
+    """README.md of a bundle, from the values of its bundle.json."""
+    figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in sorted(values["metrics"].items()))
+    runs = "\n".join(f"- {stage}: `{run}`" for stage, run in sorted(values["runs"].items())) or "- none recorded"
+    size = sum(file["bytes"] for file in values["files"].values()) / 1e6
+    languages = "\n".join(f"- {language}" for language in values["languages"])
+    return f"""---
+library_name: myxtts
+pipeline_tag: text-to-speech
+language:
+{languages}
+---
+
+# {values["name"]}
+
+A voice-cloning text-to-speech model (XTTS, preset `{values["preset"]}`, {size:.0f} MB), trained by MyXTTS {values["myxtts"]}. It speaks
+{", ".join(values["languages"])} with the voice of a reference recording of {values["prompt_seconds"]:g} s, at {values["sample_rate"]} Hz.
+
+## Use
+
+```bash
+myxtts say "Your text." --speaker reference.wav --language {values["languages"][0]} --model this/folder --out out.wav
+```
+
+Speak only with voices whose owners agreed to it, and say that the speech is synthetic.
+
+## Figures
+
+| metric | value |
+|---|---|
+{figures or "| (not evaluated) | |"}
+
+## MLflow runs it was made by
+
+{runs}
+"""
+
+
+def _sources(root: Path) -> dict[str, Path]:
+    models = root / "models"
+    folders = {name: models / ("decoder" if name == "speaker_encoder" else name) for name in COMPONENTS}
+    wanted = {f"{name}.weights.h5": folder / f"{name}.weights.h5" for name, folder in folders.items()}
+    wanted |= {MEL_NORM: models / "dvae" / MEL_NORM, TOKENIZER: models / TOKENIZER}
+    missing = [os.path.relpath(path, root) for path in wanted.values() if not path.is_file()]
+    if missing:
+        raise ModelError(f"a bundle needs {', '.join(missing)} in {root}, which are not there: run their stages (dvc repro), or dvc pull")
+    return wanted
+
+
+def _describe(config: XTTSConfig, folder: Path, metrics: dict[str, float], runs: dict[str, str]) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "name": config.bundle.name,
+        "myxtts": metadata.version("myxtts"),
+        "preset": config.model.preset,
+        "languages": _languages(folder / TOKENIZER),
+        "sample_rate": config.model.audio.output_sample_rate,
+        "prompt_seconds": config.encode.prompt_seconds,
+        "feature_fingerprint": feature_fingerprint(config, (folder / MEL_NORM).read_bytes()),
+        "metrics": metrics,
+        "runs": runs,
+        "files": {name: {"bytes": (folder / name).stat().st_size, "md5": _md5(folder / name)} for name in FILES},
+    }
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items() if isinstance(value, (int, float)) and value == value}
+
+
+def _runs(root: Path) -> dict[str, str]:
+    """MLflow runs of the stages, as their link files name them."""
+    found = {}
+    for stage in STAGES:
+        link = root / "reports" / f"{stage}_run.json"
+        if link.is_file() and (run_id := _read(link).get("run_id")):
+            found[stage] = run_id
+    return found
+
+
+def _languages(tokenizer: Path) -> list[str]:
+    """Languages are added tokens like `[en]`, `[zh-cn]`."""
+    names = [str(token.get("content", "")) for token in _read(tokenizer).get("added_tokens", [])]
+    return sorted(name[1:-1] for name in names if re.fullmatch(r"\[[a-z]{2,3}(-[a-z]+)?\]", name))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{path} cannot be read as JSON ({error}); make it again (dvc repro) or fetch it (dvc pull)") from None
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} must hold a JSON object; make it again (dvc repro)")
+    return values
+
+
+def _md5(path: Path) -> str:
+    digest = hashlib.md5()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _replace(part: Path, out: Path) -> None:
+    """Puts a folder in the place of another; what was there stays if the move fails."""
+    old = part.with_name(part.name + ".old")
+    if out.exists():
+        out.rename(old)
+    try:
+        part.rename(out)
+    except OSError:
+        if old.exists():
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

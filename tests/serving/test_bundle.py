@@ -1,0 +1,100 @@
+import json
+import shutil
+import stat
+
+import pytest
+from conftest import make_config
+
+from myxtts.config import ModelError, XTTSConfig
+from myxtts.serving.bundle import FILES, check_bundle, feature_fingerprint, make_bundle
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_bundle_holds_all_that_the_synthesizer_reads(whole_bundle):
+    from myxtts.synthesis.speech import BUNDLE_FILES, Synthesizer
+
+    assert set(FILES) == set(BUNDLE_FILES)
+    values = check_bundle(whole_bundle, contents=True)
+    assert values["metrics"] == {"speech/phone_error_rate": 0.25}
+    assert values["runs"] == {"gpt": "abc123"}
+    assert values["languages"] == ["en", "fa"]
+    assert XTTSConfig.load(whole_bundle / "params.yaml") == make_config()
+    assert Synthesizer.load(whole_bundle).model.mel_norm[0] == 4.0
+    card = (whole_bundle / "README.md").read_text()
+    assert "speech/phone_error_rate | 0.25" in card and "`abc123`" in card and "- fa\n" in card
+
+
+def test_the_same_inputs_give_the_same_bytes_and_replace_the_old_bundle(trained, whole_bundle, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "stale.txt").write_text("of another time")
+    make_bundle(make_config(), trained, {"speech/phone_error_rate": 0.25}, out)
+    assert content(out) == content(whole_bundle)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"], "no temporary folder is left"
+    assert stat.S_IMODE(out.stat().st_mode) == 0o755
+
+
+def test_missing_parts_are_named_and_the_old_bundle_stays(trained, tmp_path):
+    root = tmp_path / "project"
+    shutil.copytree(trained / "models", root / "models")
+    (root / "models" / "gpt" / "gpt.weights.h5").unlink()
+    (root / "models" / "decoder" / "speaker_encoder.weights.h5").unlink()
+    out = root / "models" / "bundle"
+    before = content(out) if out.exists() else None
+    with pytest.raises(ModelError, match=r"models/gpt/gpt.weights.h5, models/decoder/speaker_encoder.weights.h5.*dvc repro"):
+        make_bundle(make_config(), root, {}, out)
+    assert (content(out) if out.exists() else None) == before
+
+
+def test_a_full_disk_leaves_the_old_bundle_and_no_part(trained, bundle, monkeypatch):
+    before = content(bundle)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("myxtts.serving.bundle.shutil.copyfile", full)
+    with pytest.raises(ModelError, match="No space left"):
+        make_bundle(make_config(), trained, {}, bundle)
+    assert content(bundle) == before
+    assert [path.name for path in bundle.parent.iterdir()] == ["bundle"]
+
+
+def test_everything_wrong_with_a_bundle_is_listed_at_once(bundle):
+    (bundle / "tokenizer.json").unlink()
+    (bundle / "mel_norm.npy").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"tokenizer.json is missing; mel_norm.npy holds 0 bytes"):
+        check_bundle(bundle)
+
+
+def test_a_changed_weight_is_found_when_asked_for(bundle):
+    path = bundle / "gpt.weights.h5"
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(bytes(raw))
+    check_bundle(bundle)
+    with pytest.raises(ModelError, match=r"gpt.weights.h5 is not the file that was bundled"):
+        check_bundle(bundle, contents=True)
+
+
+def test_other_folders_are_refused(bundle, tmp_path):
+    with pytest.raises(ModelError, match="no bundle folder"):
+        check_bundle(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match=r"bundle.json is missing"):
+        check_bundle(tmp_path)
+    values = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps({**values, "format": 99}))
+    with pytest.raises(ModelError, match="format 99"):
+        check_bundle(bundle)
+    (bundle / "bundle.json").write_text("{")
+    with pytest.raises(ModelError, match="cannot be read"):
+        check_bundle(bundle)
+
+
+def test_the_feature_fingerprint_follows_the_mels():
+    plain = feature_fingerprint(make_config(), b"norm")
+    assert plain == feature_fingerprint(make_config(seed=9), b"norm")
+    assert plain != feature_fingerprint(make_config(), b"other")
+    assert plain != feature_fingerprint(make_config(encode={"prompt_seconds": 2.0}), b"norm")
