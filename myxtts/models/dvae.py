@@ -125,7 +125,7 @@ class DVAE(keras.Model):
             x = block(x)
         for layer in self.up:
             x = layer(ops.repeat(x, 2, axis=1))
-        return self.to_mel(x)
+        return ops.cast(self.to_mel(x), "float32")
 
     def nearest_codes(self, encoded: Any) -> Any:
         """(B, S, C) -> index of the nearest codebook entry, (B, S) int32."""
@@ -168,7 +168,7 @@ class DVAE(keras.Model):
         smoothed = (size + LAPLACE) / (everything + config.num_codes * LAPLACE) * everything
         moved = ops.where(dead[:, None], restart, total / ops.maximum(smoothed, 1e-12)[:, None])
         # a step in which every row was masked moves nothing
-        moved = ops.where(everything > 0, moved, self.codebook)
+        moved = ops.where(everything > 0, moved, ops.convert_to_tensor(self.codebook))
         self.cluster_size.assign(size)
         self.cluster_sum.assign(total)
         self.codebook.assign(moved)
