@@ -37,14 +37,15 @@ def small_config(**sections):
 @pytest.fixture(scope="session")
 def synthesizer():
     from myxtts.models.xtts import XTTS
-
     from myxtts.synthesis.speech import Synthesizer
     from myxtts.text.tokenizer import Tokenizer
 
     config = small_config()
     keras.utils.set_random_seed(4)
     tokenizer = Tokenizer.train([(text, language) for language, texts in TEXTS.items() for text in texts], 96)
-    return Synthesizer(config, XTTS(config.model), tokenizer)
+    model = XTTS(config.model)
+    model.mel_norm = np.linspace(1, 4, config.model.audio.num_mels).astype(np.float32)
+    return Synthesizer(config, model, tokenizer)
 
 
 def hum(seconds, pitch, seed):

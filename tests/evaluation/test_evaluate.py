@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from myxtts.audio import wave as wave_io
+from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.config import DataError
 from myxtts.data.manifest import Utterance, write_metadata
 from myxtts.evaluation import evaluate as module
@@ -132,18 +133,24 @@ def test_same_seed_same_numbers(report, synthesizer, processed, tmp_path):
     assert again == {name: value for name, value in means.items() if name != "speech/real_time_factor"}
 
 
-def test_copies_come_from_the_clip_itself(synthesizer, processed):
-    """Codes of a clip are the DVAE's; the decoder copy depends on codes, text and voice."""
+def test_codes_of_a_clip_are_those_of_its_normalised_mel(synthesizer, processed):
     wave, _ = wave_io.load(processed / "wavs" / "ann_eval_1.wav")
     codes = clip_codes(synthesizer, wave)
-    frames = 1 + int(1.1 * 22050) // 256
-    assert codes.shape == (-(-frames // 4),)
-    assert codes.min() >= 0
-    assert codes.max() < 16
-    spoken = Utterance("x", "", "", "we like cold water.", "ann", "en")
+    mel = log_mel_numpy(wave_io.resample(wave, RATE, 22050), dvae_mel(synthesizer.config.model.audio))
+    assert mel.shape == (1 + int(1.1 * 22050) // 256, 20)
+    assert codes.shape == (-(-len(mel) // 4),)
+    np.testing.assert_array_equal(codes, np.asarray(synthesizer.model.dvae.encode((mel / synthesizer.model.mel_norm)[None]))[0])
+
+
+def test_a_decoder_copy_of_generated_codes_is_the_generated_speech(synthesizer, processed):
+    """Teacher-forced latents are those of generation, so what was spoken comes back."""
     voice = synthesizer.voice(processed / "wavs" / "ann_eval_1.wav")
-    copy = decoder_copy(synthesizer, spoken, codes, voice)
-    assert len(copy) == synthesizer.model.decoder.output_samples(len(codes))
+    settings = synthesizer.config.synthesis.model_copy(update={"vocoder": "decoder"})
+    speech = synthesizer.speak("we like cold water.", voice, "en", 3, settings)
+    spoken = Utterance("x", "", "", "we like cold water.", "ann", "en")
+    copy = decoder_copy(synthesizer, spoken, speech.codes[0], voice)
+    assert len(speech.codes[0]) > 3
+    np.testing.assert_allclose(copy, speech.waveform, atol=1e-4 * np.abs(copy).max())
     with pytest.raises(DataError, match=r"39 codes, the model takes 38"):
         decoder_copy(synthesizer, spoken, np.zeros(39, np.int32), voice)
 

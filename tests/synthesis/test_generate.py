@@ -123,6 +123,18 @@ def test_stopping_by_itself_is_reported_and_codes_hold_no_control_tokens(model):
     assert all(len(row) >= 1 and row.max() < CODES and row.dtype == np.int32 for row in made.codes)
 
 
+def test_a_cut_row_stays_cut_while_others_go_on(model):
+    undo = stop_bias(model, 0.5)
+    ids, mask = texts(*[6] * 8)
+    limits, seeds = [1] * 7 + [80], range(20, 28)
+    together = generate_codes(model, voice(), ids, mask, RANDOM, seeds, limits, min_codes=1)
+    alone = [generate_codes(model, voice(), ids[i : i + 1], mask[i : i + 1], RANDOM, seeds[i], limits[i]).stopped[0] for i in range(8)]
+    undo()
+    assert len(together.codes[7]) > 8
+    assert together.stopped == alone
+    assert not all(alone)
+
+
 def test_a_stop_right_after_the_last_allowed_code_counts_as_stopped(model):
     undo = stop_bias(model, 100.0)  # stops as soon as it may: min_codes is all that holds it back
     ids, mask = texts(6)
