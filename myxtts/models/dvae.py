@@ -152,8 +152,9 @@ class DVAE(keras.Model):
 
         counts (K,) and sums (K, C) of one optimizer step, summed over its micro-batches and replicas; encoded_rows (R, C), valid
         rows that dead entries restart from; seed: int or scalar int tensor, another one each step. An entry is dead when its
-        moving count is below a tenth of its fair share of a step (and below 1). It restarts with that fair share, which gives it
-        some 200 steps to be used, and the first call so starts the whole codebook on the data. Returns how many restarted.
+        moving count is below a tenth of its fair share of a step (and below 1). It restarts with twice that, which gives it
+        some 70 steps to be used: long enough for a rare sound, short enough to follow an encoder that still moves fast. The first
+        call so starts the whole codebook on the data. Returns how many restarted.
         """
         config, decay = self.config, self.config.decay
         size = decay * ops.convert_to_tensor(self.cluster_size) + (1 - decay) * counts
@@ -161,8 +162,9 @@ class DVAE(keras.Model):
         fair_share = ops.sum(counts) / config.num_codes
         dead = size < ops.minimum(1.0, DEAD_SHARE * fair_share)  # (K,)
         restart = ops.take(encoded_rows, _spread_rows(config.num_codes, encoded_rows, seed), axis=0)  # (K, C)
-        size = ops.where(dead, fair_share, size)
-        total = ops.where(dead[:, None], fair_share * restart, total)
+        grace = 2 * DEAD_SHARE * fair_share
+        size = ops.where(dead, grace, size)
+        total = ops.where(dead[:, None], grace * restart, total)
         everything = ops.sum(size)
         # Laplace smoothing keeps the division finite where an entry has hardly been used
         smoothed = (size + LAPLACE) / (everything + config.num_codes * LAPLACE) * everything
