@@ -80,6 +80,15 @@ def test_every_trainable_variable_gets_a_gradient_and_the_codebook_none(dvae):
     assert {"codebook", "cluster_size", "cluster_sum"} <= {variable.name for variable in dvae.non_trainable_variables}
 
 
+def test_reconstruction_alone_trains_the_encoder(dvae):
+    """Straight through the quantiser: without the commitment loss the encoder still learns."""
+    mel = mels()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean((dvae(mel, training=True).reconstruction - mel) ** 2)
+    for gradient in tape.gradient(loss, [dvae.to_code.kernel.value, dvae.down[0].kernel.value]):
+        assert np.abs(gradient).max() > 0
+
+
 def test_codebook_statistics_leave_padding_out(dvae):
     random = np.random.default_rng(4)
     encoded = random.normal(size=(2, 5, 9)).astype(np.float32)

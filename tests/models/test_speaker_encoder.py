@@ -33,6 +33,7 @@ def test_loudness_and_a_constant_filter_change_nothing(encoder):
     mel = mels()
     microphone = np.random.default_rng(1).normal(size=24).astype(np.float32)
     np.testing.assert_allclose(encoder(mel), encoder(mel + 2 + microphone), atol=1e-4)
+    np.testing.assert_allclose(encoder(mel), encoder(mel * 3), atol=1e-4, err_msg="variance is normalised as well")
     assert np.abs(encoder(mel) - encoder(mels(seed=5))).max() > 1e-3
 
 
