@@ -159,10 +159,9 @@ def decoder_copy(synthesizer: Synthesizer, utterance: Utterance, codes: np.ndarr
     text = np.asarray([synthesizer.text_ids(utterance.normalized, utterance.language)], np.int32)  # (1, T)
     if text.shape[1] > (limit := synthesizer.config.model.gpt.max_text_tokens):
         raise DataError(f"the text has {text.shape[1]} tokens, the model takes {limit} (model.gpt.max_text_tokens)")
-    fed = np.concatenate([[synthesizer.config.model.start_audio_token], codes]).astype(np.int32)[None]  # (1, S + 1)
+    fed = np.concatenate([[synthesizer.config.model.start_audio_token], codes[:-1]]).astype(np.int32)[None]  # (1, S)
     output = synthesizer.model.gpt(voice.latents, text, np.ones(text.shape, bool), fed, np.ones(fed.shape, bool))
-    latents = np.asarray(output.audio_latents)[0, 1:]  # (S, D): the states whose input is a code
-    return synthesizer.vocode_latents(latents, voice)
+    return synthesizer.vocode_latents(np.asarray(output.audio_latents)[0], voice)  # latents (S, D): the states that predict the codes
 
 
 def _speak(row: Row, config: XTTSConfig, synthesizer: Synthesizer, voice: Voice, seed: int) -> None:

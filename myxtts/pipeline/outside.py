@@ -102,7 +102,8 @@ def _prepare(config: XTTSConfig, train_data: Path, val_data: Path, paths: Paths)
 
 
 def _train(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, track: bool) -> dict[str, Any]:
-    from myxtts.tracking.run import NullRun, stage_run
+    from myxtts.tracking.record import NullRun
+    from myxtts.tracking.run import stage_run
     from myxtts.training.hardware import allow_memory_growth
 
     allow_memory_growth()

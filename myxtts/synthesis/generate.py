@@ -25,8 +25,8 @@ IMPOSSIBLE = -1e9  # a logit; finite, because inf - inf is NaN
 class Generated:
     """What the loop made, one entry for each row.
 
-    codes: (S_i,) int32, never [START] or [STOP]. latents: (S_i, D) float32; latents[i][s] is the GPT's hidden state after
-    it was fed code s, which is what a second pass over the whole sequence would give and what the decoder is trained on.
+    codes: (S_i,) int32, never [START] or [STOP]. latents: (S_i, D) float32; latents[i][s] is the GPT's hidden state
+    that predicted code s: what the reference's second pass gives, and what the decoder is trained on.
     stopped: False = cut at max_codes, the model itself did not end there.
     """
 
@@ -71,7 +71,7 @@ def generate_codes(
     lengths = lengths.numpy()[:rows]
     return Generated(
         codes=[codes[:length, row] for row, length in enumerate(lengths)],
-        latents=[states[1 : length + 1, row] for row, length in enumerate(lengths)],  # state 0 is that of [START]
+        latents=[states[:length, row] for row, length in enumerate(lengths)],
         stopped=[bool(flag) for flag in stopped.numpy()[:rows]],
     )
 
@@ -94,7 +94,7 @@ def _generate(
     """The loop. Returns codes (steps, B), states (steps, B, D), lengths (B,), stopped (B,).
 
     Step t feeds audio token t ([START], then the codes) and samples code t. The step after a row's last allowed code is still
-    made: it gives that code's state, and shows whether the model would have stopped there by itself.
+    made: it shows whether the model would have stopped there by itself.
     """
     batch, size = text_ids.shape[0], stop + 1
     # the networks hold no Python control flow over tensors: only this loop is for AutoGraph, and so it traces a third faster

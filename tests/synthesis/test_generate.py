@@ -59,10 +59,10 @@ def test_greedy_codes_and_latents_equal_a_full_pass(never_stopping):
     made = generate_codes(model, voice(), ids, mask, GREEDY, seed=0, max_codes=12)
     assert made.codes[0].tolist() == uncached_greedy(model, voice(), ids, 12)
     assert len(set(made.codes[0].tolist())) > 3  # not one code over and over, which proves little
-    fed = np.array([[model.config.start_audio_token, *made.codes[0]]], np.int32)
+    fed = np.array([[model.config.start_audio_token, *made.codes[0][:-1]]], np.int32)
     output = model.gpt(voice(), ids, mask, fed, np.ones(fed.shape, bool))
     assert made.latents[0].shape == (12, DIM)
-    np.testing.assert_allclose(made.latents[0], np.array(output.audio_latents)[0, 1:], atol=2e-5)
+    np.testing.assert_allclose(made.latents[0], np.array(output.audio_latents)[0], atol=2e-5)
 
 
 def test_a_row_does_not_depend_on_its_neighbours(model):
