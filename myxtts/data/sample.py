@@ -211,9 +211,7 @@ class _Speaker:
         self.sample_rate = self._espeak.espeak_Initialize(self._SYNCHRONOUS, 0, data.encode(), self._NO_EXIT)
         if self.sample_rate <= 0:
             raise DataError(f"eSpeak NG cannot be started with the data in {data}; {_REMEDY}")
-        # its noises are drawn by rand(), seeded with the clock
-        self._espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))
-        ctypes.CDLL(None).srand(1)
+        self._espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))  # its noises are random, seeded with the clock
         self._chunks: list[bytes] = []
         callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
         self._callback = callback(self._receive)  # kept: the library calls it later
