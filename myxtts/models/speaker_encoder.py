@@ -47,7 +47,7 @@ class ResNetBlock(keras.layers.Layer):
         self.squeeze_excite = SqueezeExcite(channels, name="squeeze_excite")
         self.shortcut = self.shortcut_norm = None
         if stride != 1 or inputs != channels:
-            self.shortcut = keras.layers.Conv2D(channels, 1, strides=stride, use_bias=False, name="shortcut")
+            self.shortcut = keras.layers.Dense(channels, use_bias=False, name="shortcut")
             self.shortcut_norm = _batch_norm("shortcut_norm")
 
     def build(self, input_shape=None) -> None:
@@ -64,7 +64,10 @@ class ResNetBlock(keras.layers.Layer):
         y = self.norm_1(ops.relu(y), training=training)  # the rectifier comes before the norm: the reference's order
         y = self.squeeze_excite(self.norm_2(self.conv_2(y), training=training))
         if self.shortcut is not None:
-            x = self.shortcut_norm(self.shortcut(x), training=training)
+            # a 1×1 convolution of this stride, written as slice and product: the gradient of TensorFlow 2.21's own, where the stride
+            # exceeds the kernel, writes outside its memory on CPU ("double free or corruption")
+            x = self.shortcut(x[:, :: self.stride, :: self.stride])
+            x = self.shortcut_norm(x, training=training)
         return ops.relu(x + y)
 
 

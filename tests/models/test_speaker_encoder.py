@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from myxtts.config import ModelError, SpeakerEncoderConfig
+from myxtts.config import ModelConfig, ModelError, SpeakerEncoderConfig
 from myxtts.models.speaker_encoder import SpeakerEncoder
 
 CONFIG = SpeakerEncoderConfig(embedding_dim=17, filters=(4, 6, 8, 10), blocks=(1, 2, 1, 1), num_mels=24)
@@ -59,6 +59,21 @@ def test_every_trainable_variable_gets_a_gradient_and_training_moves_the_statist
             assert np.abs(gradient).max() > 0, variable.path
     after = encoder.non_trainable_variables
     assert all(np.abs(np.asarray(new) - old).max() > 0 for old, new in zip(before, after, strict=True))
+
+
+def test_a_training_step_of_the_tiny_preset_survives():
+    """The sizes at which TensorFlow's strided 1×1 convolution corrupted memory in its gradient."""
+    encoder = SpeakerEncoder(ModelConfig(preset="tiny").speaker_encoder)
+    mel = np.random.default_rng(8).normal(size=(8, 100, 64)).astype(np.float32)
+
+    @tf.function(jit_compile=False)
+    def gradients():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(encoder(mel, training=True)[:, 0])
+        return tape.gradient(loss, encoder.trainable_variables)
+
+    for _ in range(3):
+        assert all(np.isfinite(gradient).all() for gradient in gradients())
 
 
 def test_learns_to_tell_two_voices_apart():
