@@ -1,14 +1,20 @@
-"""What every test shares: a quiet TensorFlow, the repository's root, the shared folder of the workplace where there is one."""
+"""What every test shares: a quiet TensorFlow, the repository's root, the shared folder of the workplace, small record folders."""
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+import numpy as np
 import pytest
 
+from myxtts.config import XTTSConfig
+
 ROOT = Path(__file__).resolve().parents[1]
+SPEAKERS = ("ada", "bob", "ada", "cyd", "bob", "ada", "bob", "ada", "bob", "ada", "bob")  # cyd has one clip only
 
 
 @pytest.fixture(scope="session")
@@ -22,4 +28,64 @@ def shared() -> Path:
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip("needs ../shared (reference data of the workplace), which is not here")
+    return folder
+
+
+def small_config(**training: dict) -> XTTSConfig:
+    """Networks of a few thousand weights, everything else as users have it."""
+    return XTTSConfig.from_dict(
+        {
+            "model": {
+                "preset": "tiny",
+                "num_text_tokens": 100,
+                "dvae": {"num_codes": 32, "code_dim": 8, "hidden_dim": 16},
+                "gpt": {"num_layers": 1, "dim": 32, "num_heads": 2, "conditioning_heads": 2, "perceiver_head_dim": 8, "num_latents": 2},
+                "decoder": {"channels": 32, "discriminator_channels": 4, "discriminator_periods": [2], "resblock_kernels": [3]},
+                "speaker_encoder": {"embedding_dim": 16},
+            },
+            "encode": {"prompt_seconds": 0.5},
+            "training": {"gpt": {"num_buckets": 3}, "dvae": {"crop_seconds": 0.3}} | training,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def config() -> XTTSConfig:
+    return small_config()
+
+
+@pytest.fixture(scope="session")
+def tokens(config, tmp_path_factory):
+    """`data/tokens` of 11 clips, written directly: the batch path and the trainer are tested without audio."""
+    from myxtts.data.encode import IndexRow, prompt_frames, speaker_frames
+    from myxtts.data.records import token_schema, write_records
+
+    folder = tmp_path_factory.mktemp("tokens")
+    rng = np.random.default_rng(0)
+    for split in ("train", "eval"):
+        rows, records = [], []
+        for row, speaker in enumerate(SPEAKERS):
+            text, codes = rng.integers(3, 99, 3 + row), rng.integers(0, 32, 5 + 3 * row)
+            records.append({"text_ids": text, "codes": codes, "row": row})
+            rows.append(IndexRow(f"clip{row}", f"../wavs/clip{row}.wav", speaker, "en", len(text), len(codes)))
+        write_records(folder / f"{split}.tfrecord", token_schema(), records)
+        (folder / f"{split}_index.json").write_text(json.dumps([asdict(row) for row in rows]))
+        # every value of a reference is its row number, so that a batch shows where its references came from
+        marks = np.arange(len(rows), dtype=np.float16)[:, None, None]
+        np.save(folder / f"{split}_prompts.npy", np.broadcast_to(marks, (len(rows), prompt_frames(config), 80)))
+        np.save(folder / f"{split}_speakers.npy", np.broadcast_to(marks, (len(rows), speaker_frames(config), 64)))
+    (folder / "text.json").write_text('{"start_id": 1, "stop_id": 0}')
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mels(tmp_path_factory):
+    """`data/mels` of five clips of noise."""
+    from myxtts.data.records import mel_schema, write_records
+
+    folder = tmp_path_factory.mktemp("mels")
+    rng = np.random.default_rng(1)
+    for split in ("train", "eval"):
+        write_records(folder / f"{split}.tfrecord", mel_schema(80), ({"mel": rng.normal(size=(n, 80))} for n in (9, 40, 100, 77, 26)))
+    np.save(folder / "mel_norm.npy", np.full(80, 2.0, np.float32))
     return folder

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,9 +107,13 @@ def _shapes(variables: dict[str, tf.Variable]) -> dict[str, list]:
 
 
 def named_variables(prefix: str, variables: list[keras.Variable | tf.Variable]) -> dict[str, tf.Variable]:
-    """{"prefix/number:path": tf.Variable}. The number keeps names apart that Keras gave twice."""
+    """{"prefix/number:path": tf.Variable}. The number keeps names apart that Keras gave twice.
+
+    Keras numbers nameless seed generators through the whole process; that number says nothing of the model.
+    """
     named = {}
     for number, variable in enumerate(variables):
         path = variable.path if isinstance(variable, keras.Variable) else variable.name
+        path = re.sub(r"^seed_generator_\d+/", "seed_generator/", path)
         named[f"{prefix}/{number}:{path}"] = variable.value if isinstance(variable, keras.Variable) else variable
     return named

@@ -79,6 +79,7 @@ def make_optimizer(config: StageTraining, total_steps: int, variables: list[kera
         beta_2=config.betas[1],
         epsilon=1e-8,
         weight_decay=config.weight_decay or None,
+        name="adamw",  # part of the names in checkpoints: it must not count optimizers made before
     )
     optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if not decays(variable)])
     optimizer.build(variables)

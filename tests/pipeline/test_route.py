@@ -1,0 +1,128 @@
+"""The whole route: spoken sample in, registered speaking model out, by the real dvc, mlflow and command line."""
+
+import base64
+import json
+import subprocess
+import sys
+
+import numpy as np
+import soundfile
+
+from myxtts.pipeline.stages import STAGES
+
+ORDER = list(STAGES)
+
+
+def test_an_interrupted_stage_goes_on_in_the_same_run_with_every_step_once(project):
+    assert project.ran_after_interrupt == ORDER[ORDER.index("gpt") :]
+    (run,) = project.runs("gpt")
+    assert run.info.status == "FINISHED"
+    history = project.client().get_metric_history(run.info.run_id, "train/mel_loss")
+    assert sorted(point.step for point in history) == list(range(1, 31))
+    assert json.loads((project.root / "reports/gpt_run.json").read_text())["run_id"] == run.info.run_id
+
+
+def test_stage_runs_and_voice_run_hold_what_a_user_compares(project):
+    for stage in ("dvae", "gpt", "decoder"):
+        (run,) = project.runs(stage)
+        assert run.data.params["training.gpt.max_steps"] == "30"
+        assert "hardware.batch_size" in run.data.params
+        assert run.data.tags["hardware.reasons"]
+        assert run.data.tags["git.commit"]
+        assert any(key.startswith("dvc.dep.data/") for key in run.data.tags)
+        names = {item.path for item in project.client().list_artifacts(run.info.run_id)}
+        assert {"audio", "images", "hardware.json", "curves"} <= names
+    link = json.loads((project.root / "reports/voice_run.json").read_text())
+    voice = project.client().get_run(link["run_id"])
+    assert voice.info.status == "FINISHED"
+    assert voice.data.tags["myxtts.run.gpt"] == project.runs("gpt")[0].info.run_id
+    assert {"gpt/wrong_text_gap", "gpt/mel_loss", "copy/mel_distance", "ground_truth/phone_error_rate"} <= set(voice.data.metrics)
+    assert voice.data.tags["myxtts.version"] == "route/1"
+
+
+def test_the_registered_version_speaks_in_a_fresh_process(project):
+    assert "candidate" in project.run("myxtts", "registry", "list")
+    project.run("myxtts", "registry", "promote", "1")
+    reference = next((project.root / "data/processed/wavs").glob("en-us_*.wav"))
+    code = (
+        "import sys, base64, json, mlflow, pandas\n"
+        f"mlflow.set_tracking_uri('sqlite:///{project.root / 'mlflow.db'}')\n"
+        "model = mlflow.pyfunc.load_model('models:/route@champion')\n"
+        "audio = base64.b64encode(open(sys.argv[1], 'rb').read()).decode()\n"
+        "out = model.predict(pandas.DataFrame([{'text': 'good morning', 'language': 'en', 'reference_audio': audio}]))\n"
+        "print('AUDIO', pandas.DataFrame(out).iloc[0]['audio'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(reference)], capture_output=True, text=True, cwd="/", check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    data = base64.b64decode(next(line for line in done.stdout.splitlines() if line.startswith("AUDIO")).split()[1])
+    path = project.root / "served.wav"
+    path.write_bytes(data)
+    wave, rate = soundfile.read(path)
+    assert rate == 24000
+    assert len(wave) > 1000
+    assert np.abs(wave).max() > 0.001
+
+
+def test_say_speaks_with_the_bundle_and_refuses_bad_input_clearly(project):
+    reference = str(next((project.root / "data/processed/wavs").glob("fa_*.wav")))
+    project.run("myxtts", "say", "good morning", "--speaker", reference, "--language", "en", "--out", "spoken.wav")
+    assert soundfile.info(project.root / "spoken.wav").samplerate == 24000
+    for arguments, said in (
+        (["hello", "--speaker", "none.wav"], "none.wav"),
+        (["hello", "--speaker", reference, "--language", "xx"], "xx"),
+        (["hello", "--speaker", reference, "--model", "nowhere"], "nowhere"),
+    ):
+        output = project.run("myxtts", "say", *arguments, check=False)
+        assert said in output
+        assert "Traceback" not in output
+
+
+def test_nothing_runs_again_and_one_parameter_reruns_only_what_it_shapes(project):
+    assert project.repro() == []
+    project.change("training:\n", "training:\n# a comment changes nothing\n")
+    project.change("tracking: {}", "tracking: {flush_seconds: 2.0}")
+    assert project.repro() == []
+    project.change("evaluate: {num_sentences: 2,", "evaluate: {num_sentences: 1,")
+    assert project.repro() == ["evaluate", "bundle"]
+    project.change("evaluate: {num_sentences: 1,", "evaluate: {num_sentences: 2,")
+    before = len(project.runs("voice")) + len(project.runs("evaluate"))
+    output = project.run("dvc", "repro")
+    assert "is cached" in output
+    assert "Running stage" not in output
+    assert len(project.runs("voice")) + len(project.runs("evaluate")) == before
+    status = project.run("dvc", "status")
+    assert "up to date" in status
+    project.change("decoder: {max_steps: 2,", "decoder: {max_steps: 3,")
+    changed = {line.rstrip(":") for line in project.run("dvc", "status").splitlines() if line and not line.startswith((" ", "\t"))}
+    assert changed == {"decoder"}
+    project.change("decoder: {max_steps: 3,", "decoder: {max_steps: 2,")
+
+
+def test_a_fresh_clone_pulls_and_has_nothing_to_do(project, tmp_path):
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "trained", "--allow-empty")
+    project.run("dvc", "remote", "add", "-f", "-d", "store", str(tmp_path / "store"))
+    project.run("git", "commit", "-qam", "remote", "--allow-empty")
+    project.run("dvc", "push", "-q")
+    clone = type(project)(tmp_path / "clone")
+    project.run("git", "clone", "-q", str(project.root), str(clone.root))
+    clone.run("dvc", "pull", "-q")
+    assert clone.repro() == []
+    assert (clone.root / "models/bundle/params.yaml").is_file()
+
+
+def test_a_plain_folder_without_git_works_too(project, tmp_path):
+    import shutil
+
+    from myxtts.pipeline.project import ensure_dvc
+
+    plain = type(project)(tmp_path / "plain")
+    shutil.copytree(project.root, plain.root, ignore=shutil.ignore_patterns(".git", "tmp", "mlruns", "checkpoints"), symlinks=True)
+    ensure_dvc(plain.root)
+    assert plain.repro() == []
+
+
+def test_what_was_made_is_said(project):
+    output = project.run("myxtts", "made")
+    for said in ("models:/route/", "workflowType=machine_learning", "gpt/wrong_text_gap", "myxtts say"):
+        assert said in output
