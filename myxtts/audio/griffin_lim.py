@@ -29,8 +29,17 @@ def griffin_lim(log_mel: np.ndarray, config: MelConfig, iterations: int, seed: i
         raise DataError("griffin_lim got a mel with values that are not finite: the model behind it has diverged; load another")
     power = mel_to_power(mel, config)
     wave = librosa.griffinlim(
-        np.sqrt(power).T, n_iter=iterations, hop_length=config.hop_length, win_length=config.win_length, n_fft=config.n_fft,
-        window=config.window, center=True, pad_mode="reflect", momentum=0.99, init="random", random_state=seed,
+        np.sqrt(power).T,
+        n_iter=iterations,
+        hop_length=config.hop_length,
+        win_length=config.win_length,
+        n_fft=config.n_fft,
+        window=config.window,
+        center=True,
+        pad_mode="reflect",
+        momentum=0.99,
+        init="random",
+        random_state=seed,
     )
     if config.preemphasis:
         from scipy.signal import lfilter

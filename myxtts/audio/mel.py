@@ -54,9 +54,17 @@ def conditioning_mel(audio: AudioConfig) -> MelConfig:
 def speaker_mel(config: SpeakerEncoderConfig) -> MelConfig:
     """The speaker encoder's own mel: pre-emphasised, Hamming window, unnormalised filters up to half the sample rate."""
     return MelConfig(
-        sample_rate=config.sample_rate, n_fft=SPEAKER_N_FFT, win_length=SPEAKER_WIN_LENGTH, hop_length=SPEAKER_HOP_LENGTH,
-        num_mels=config.num_mels, fmax=config.sample_rate / 2, window="hamming", norm=None,
-        preemphasis=SPEAKER_PREEMPHASIS, log_floor=1e-6, log_offset=True,
+        sample_rate=config.sample_rate,
+        n_fft=SPEAKER_N_FFT,
+        win_length=SPEAKER_WIN_LENGTH,
+        hop_length=SPEAKER_HOP_LENGTH,
+        num_mels=config.num_mels,
+        fmax=config.sample_rate / 2,
+        window="hamming",
+        norm=None,
+        preemphasis=SPEAKER_PREEMPHASIS,
+        log_floor=1e-6,
+        log_offset=True,
     )
 
 

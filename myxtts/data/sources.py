@@ -199,8 +199,13 @@ def _check(row: Row, corpus: Path, root: Path, speaker: str, language: str) -> U
     except DataError as error:
         return Rejected(identifier, written, "unknown_language", f"{place}: {error}")
     return Utterance(
-        id=identifier, audio=Path(os.path.relpath(audio, root)).as_posix(), text=row.cells.get("text") or row.cells["normalized"],
-        normalized=row.cells.get("normalized", ""), speaker=row.cells.get("speaker") or speaker, language=code, split=row.split,
+        id=identifier,
+        audio=Path(os.path.relpath(audio, root)).as_posix(),
+        text=row.cells.get("text") or row.cells["normalized"],
+        normalized=row.cells.get("normalized", ""),
+        speaker=row.cells.get("speaker") or speaker,
+        language=code,
+        split=row.split,
     )
 
 

@@ -120,9 +120,7 @@ class _Voices:
         return reference, self.known[reference.id]
 
 
-def _evaluate_row(
-    config: XTTSConfig, synthesizer: Synthesizer, processed: Path, utterance: Utterance, voices: _Voices, seed: int
-) -> Row:
+def _evaluate_row(config: XTTSConfig, synthesizer: Synthesizer, processed: Path, utterance: Utterance, voices: _Voices, seed: int) -> Row:
     reference, voice = voices.of(utterance)
     row = Row(utterance, reference)
     wave = wave_io.load(processed / utterance.audio, synthesizer.sample_rate)[0]
@@ -244,11 +242,19 @@ def _write_report(config: XTTSConfig, rows: list[Row], means: dict[str, float], 
 def _sample(row: Row, names: list[str]) -> dict[str, Any]:
     """A row of samples.json, the same keys in each: a metric that was not measured is null."""
     return {
-        "id": row.utterance.id, "text": row.utterance.text, "normalized": row.utterance.normalized, "language": row.utterance.language,
-        "speaker": row.utterance.speaker, "reference": row.reference.id, "stopped": row.stopped, "codes": row.codes,
-        "speech_seconds": round(row.speech_seconds, 3), "work_seconds": round(row.work_seconds, 3),
+        "id": row.utterance.id,
+        "text": row.utterance.text,
+        "normalized": row.utterance.normalized,
+        "language": row.utterance.language,
+        "speaker": row.utterance.speaker,
+        "reference": row.reference.id,
+        "stopped": row.stopped,
+        "codes": row.codes,
+        "speech_seconds": round(row.speech_seconds, 3),
+        "work_seconds": round(row.work_seconds, 3),
         **{name: round(row.metrics[name], 4) if name in row.metrics else None for name in names},
-        "omitted": row.omitted, "files": row.files,
+        "omitted": row.omitted,
+        "files": row.files,
     }
 
 
@@ -256,15 +262,29 @@ def _readme(config: XTTSConfig, samples: list[dict[str, Any]], means: dict[str, 
     """What lies in the folder and what the numbers mean, for someone who finds it without us."""
     settings = ", ".join(f"{name} {value}" for name, value in config.synthesis.model_dump().items())
     lines = [
-        "# Evaluation", "", f"{len(samples)} held-out sentences, seed {seed}. Synthesis: {settings}.", "",
-        "Kinds of audio (`audio/<id>_<kind>.wav`; spectrograms of three of them in `pictures/<id>.png`):", "",
-        *(f"- `{kind}`: {meaning}" for kind, meaning in KINDS.items()), "", "Metrics, less is better:", "",
-        *(f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()), "",
+        "# Evaluation",
+        "",
+        f"{len(samples)} held-out sentences, seed {seed}. Synthesis: {settings}.",
+        "",
+        "Kinds of audio (`audio/<id>_<kind>.wav`; spectrograms of three of them in `pictures/<id>.png`):",
+        "",
+        *(f"- `{kind}`: {meaning}" for kind, meaning in KINDS.items()),
+        "",
+        "Metrics, less is better:",
+        "",
+        *(f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()),
+        "",
         "Besides: `stopped_share`: sentences that the model ended by itself; `length_ratio`: duration by the recording's, near 1 is "
-        "right; `real_time_factor`: seconds of work for a second of speech, without compilation.", "",
-        "| metric | mean |", "|---|---|", *(f"| `{name}` | {value:.4g} |" for name, value in means.items()), "",
-        "Sentences (each one's metrics are in `samples.json`):", "",
-        "| id | language | speaker | reference | text | stopped |", "|---|---|---|---|---|---|",
+        "right; `real_time_factor`: seconds of work for a second of speech, without compilation.",
+        "",
+        "| metric | mean |",
+        "|---|---|",
+        *(f"| `{name}` | {value:.4g} |" for name, value in means.items()),
+        "",
+        "Sentences (each one's metrics are in `samples.json`):",
+        "",
+        "| id | language | speaker | reference | text | stopped |",
+        "|---|---|---|---|---|---|",
     ]
     for sample in samples:
         text = sample["text"].replace("|", "\\|")

@@ -121,11 +121,17 @@ def _phones_of_wave(recogniser: Any, wave: np.ndarray, sample_rate: int) -> list
 
 METRICS: dict[str, Metric] = {
     "phone_error_rate": Metric(
-        phone_error_rate, needs="text", languages=("en",), unit="share",
+        phone_error_rate,
+        needs="text",
+        languages=("en",),
+        unit="share",
         meaning="phones that a recogniser hears wrongly, by the phones of the text (English)",
     ),
     "mel_distance": Metric(
-        mel_distance, needs="reference", languages=None, unit="dB",
+        mel_distance,
+        needs="reference",
+        languages=None,
+        unit="dB",
         meaning="mean absolute difference of the log-mel spectrogram from the recording's",
     ),
 }

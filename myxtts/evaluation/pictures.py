@@ -55,7 +55,13 @@ def _draw(title: str, panels: dict[str, np.ndarray]) -> bytes:
         axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axis, (name, mel) in zip(axes, panels.items(), strict=True):
             image = axis.imshow(
-                mel.T, origin="lower", aspect="auto", interpolation="nearest", cmap="magma", vmin=high - DYNAMIC_RANGE_DB, vmax=high,
+                mel.T,
+                origin="lower",
+                aspect="auto",
+                interpolation="nearest",
+                cmap="magma",
+                vmin=high - DYNAMIC_RANGE_DB,
+                vmax=high,
                 extent=(0.0, len(mel) * seconds, 0.0, mel.shape[1]),
             )
             axis.set_title(name, loc="left", fontsize=9, parse_math=False)

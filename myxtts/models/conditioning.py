@@ -78,7 +78,10 @@ class PerceiverLayer(keras.layers.Layer):
 
     def build(self, input_shape=None) -> None:
         build_layers(
-            (self.query, self.dim), (self.key_value, self.dim), (self.out, self.inner), (self.mlp_in, self.dim),
+            (self.query, self.dim),
+            (self.key_value, self.dim),
+            (self.out, self.inner),
+            (self.mlp_in, self.dim),
             (self.mlp_out, self.hidden),
         )
         self.built = True

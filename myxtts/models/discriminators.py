@@ -65,7 +65,12 @@ class ScaleCritic(_Critic):
     def __init__(self, channels: int, **kwargs):
         wide = 4 * channels
         plan = [  # outputs, kernel, stride, groups
-            (wide, 15, 1, 1), (wide, 41, 2, 4), (2 * wide, 41, 2, 16), (4 * wide, 41, 4, 16), (8 * wide, 41, 4, 16), (8 * wide, 41, 1, 16),
+            (wide, 15, 1, 1),
+            (wide, 41, 2, 4),
+            (2 * wide, 41, 2, 16),
+            (4 * wide, 41, 4, 16),
+            (8 * wide, 41, 4, 16),
+            (8 * wide, 41, 1, 16),
             (8 * wide, 5, 1, 1),
         ]
         layers, inputs = [], 1

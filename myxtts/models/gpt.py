@@ -55,8 +55,7 @@ class GPT(keras.Model):
         # GPT-2 shrinks what goes back into the residual stream by the number of its additions
         scale = (2 * config.num_layers) ** -0.5
         self.blocks = [
-            TransformerBlock(config.dim, config.num_heads, config.dropout, scale, name=f"block_{i}")
-            for i in range(config.num_layers)
+            TransformerBlock(config.dim, config.num_heads, config.dropout, scale, name=f"block_{i}") for i in range(config.num_layers)
         ]
         # two norms in a row: GPT-2 ends with one, and XTTS adds its own before the heads
         self.blocks_norm = keras.layers.LayerNormalization(epsilon=1e-5, name="blocks_norm")
@@ -92,9 +91,7 @@ class GPT(keras.Model):
             raise ModelError(f"this GPT is conditioned on mels of {self.num_mels} bands, channels last; it got {tuple(prompt_mel.shape)}")
         return self.perceiver(self.conditioning_encoder(prompt_mel))
 
-    def call(
-        self, latents: Any, text_ids: Any, text_mask: Any, audio_ids: Any, audio_mask: Any, training: bool = False
-    ) -> GPTOutput:
+    def call(self, latents: Any, text_ids: Any, text_mask: Any, audio_ids: Any, audio_mask: Any, training: bool = False) -> GPTOutput:
         """Teacher-forced pass over whole sequences.
 
         latents (B, L, D) of `condition`; text_ids (B, T) with START and STOP, audio_ids (B, S) with START (and STOP);

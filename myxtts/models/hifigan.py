@@ -62,10 +62,12 @@ class HiFiGAN(keras.Model):
             width = widths[stage + 1]
             self.up.append(WeightNormConv1DTranspose(widths[stage], width, kernel, rate, name=f"up_{stage}"))
             self.stage_speakers.append(keras.layers.Dense(width, name=f"stage_speaker_{stage}"))
-            self.stages.append([
-                ResidualBlock(width, size, config.resblock_dilations, name=f"stage_{stage}_block_{index}")
-                for index, size in enumerate(config.resblock_kernels)
-            ])
+            self.stages.append(
+                [
+                    ResidualBlock(width, size, config.resblock_dilations, name=f"stage_{stage}_block_{index}")
+                    for index, size in enumerate(config.resblock_kernels)
+                ]
+            )
         self.after = keras.layers.Conv1D(1, 7, padding="same", use_bias=False, name="after")
         self.build_weights()
 

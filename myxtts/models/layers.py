@@ -71,8 +71,12 @@ class TransformerBlock(keras.layers.Layer):
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         build_layers(
-            (self.attention_norm, self.dim), (self.qkv, self.dim), (self.attention_out, self.dim), (self.mlp_norm, self.dim),
-            (self.mlp_in, self.dim), (self.mlp_out, 4 * self.dim),
+            (self.attention_norm, self.dim),
+            (self.qkv, self.dim),
+            (self.attention_out, self.dim),
+            (self.mlp_norm, self.dim),
+            (self.mlp_in, self.dim),
+            (self.mlp_out, 4 * self.dim),
         )
         self.built = True
 
@@ -127,7 +131,14 @@ class WeightNormConv1D(keras.layers.Layer):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1, groups: int = 1, padding: int | None = None,
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        padding: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)

@@ -177,7 +177,8 @@ def _compare(component: str, path: Path, wanted: Mapping[str, keras.Variable], f
     lines = [f"{len(names)} {what}: {_shorten(names)}" for what, names in faults.items() if names]
     if lines:
         raise ModelError(
-            f"{path} does not fit the {component} that params.yaml describes ({len(wanted)} tensors):\n  " + "\n  ".join(lines)
+            f"{path} does not fit the {component} that params.yaml describes ({len(wanted)} tensors):\n  "
+            + "\n  ".join(lines)
             + "\nuse the params.yaml it was trained with, or train again"
         )
 

@@ -19,9 +19,7 @@ def signature(config: XTTSConfig):
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
     return ModelSignature(
-        inputs=Schema(
-            [ColSpec("string", "text"), ColSpec("string", "language", required=False), ColSpec("string", "reference_audio")]
-        ),
+        inputs=Schema([ColSpec("string", "text"), ColSpec("string", "language", required=False), ColSpec("string", "reference_audio")]),
         outputs=Schema([ColSpec("string", "audio"), ColSpec("long", "sample_rate"), ColSpec("double", "seconds")]),
         params=ParamSchema([ParamSpec("seed", "long", 0), ParamSpec("temperature", "double", config.synthesis.temperature)]),
     )

@@ -57,8 +57,12 @@ def list_versions(name: str, root: Path) -> list[dict[str, Any]]:
         mine = sorted(alias for alias, version in aliases.items() if version == str(item.version))
         versions.append(
             {
-                "version": int(item.version), "aliases": mine, "created": item.creation_timestamp, "run_id": item.run_id,
-                "metrics": metrics, "previous": previous,
+                "version": int(item.version),
+                "aliases": mine,
+                "created": item.creation_timestamp,
+                "run_id": item.run_id,
+                "metrics": metrics,
+                "previous": previous,
             }
         )
     return versions
@@ -168,7 +172,12 @@ def _load_once(name: str, version: str, root: Path) -> None:
     try:
         done = subprocess.run(
             [sys.executable, "-c", _LOAD, f"models:/{name}/{version}"],
-            cwd=root, env=environment, capture_output=True, text=True, errors="replace", timeout=_LOAD_SECONDS,
+            cwd=root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_LOAD_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise ModelError(f"{name} version {version} was not loaded within {_LOAD_SECONDS} s; the alias stays where it is") from None

@@ -36,8 +36,14 @@ class Generated:
 
 
 def generate_codes(
-    model: XTTS, latents: np.ndarray, text_ids: np.ndarray, text_mask: np.ndarray, settings: SynthesisConfig,
-    seed: int | Sequence[int], max_codes: int | Sequence[int], min_codes: int = 1,
+    model: XTTS,
+    latents: np.ndarray,
+    text_ids: np.ndarray,
+    text_mask: np.ndarray,
+    settings: SynthesisConfig,
+    seed: int | Sequence[int],
+    max_codes: int | Sequence[int],
+    min_codes: int = 1,
 ) -> Generated:
     """Speaks B texts at once, in codes.
 
@@ -65,7 +71,9 @@ def generate_codes(
         tf.constant(_pad_rows(limits, batch)),
         tf.constant(min_codes, tf.int32),
         SamplingSettings.of(settings),
-        capacity=capacity, start=model.config.start_audio_token, stop=model.config.stop_audio_token,
+        capacity=capacity,
+        start=model.config.start_audio_token,
+        stop=model.config.stop_audio_token,
     )
     codes, states = codes.numpy(), states.numpy()  # (steps, B), (steps, B, D)
     lengths = lengths.numpy()[:rows]
@@ -88,8 +96,18 @@ def trace_count() -> int:
 
 @tf.function(reduce_retracing=False)
 def _generate(
-    gpt: Any, latents: tf.Tensor, text_ids: tf.Tensor, text_mask: tf.Tensor, uniform: tf.Tensor, finished: tf.Tensor,
-    limits: tf.Tensor, min_codes: tf.Tensor, settings: SamplingSettings, capacity: int, start: int, stop: int,
+    gpt: Any,
+    latents: tf.Tensor,
+    text_ids: tf.Tensor,
+    text_mask: tf.Tensor,
+    uniform: tf.Tensor,
+    finished: tf.Tensor,
+    limits: tf.Tensor,
+    min_codes: tf.Tensor,
+    settings: SamplingSettings,
+    capacity: int,
+    start: int,
+    stop: int,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """The loop. Returns codes (steps, B), states (steps, B, D), lengths (B,), stopped (B,).
 

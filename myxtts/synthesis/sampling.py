@@ -30,9 +30,7 @@ class SamplingSettings(NamedTuple):
         )
 
 
-def sample(
-    logits: tf.Tensor, generated: tf.Tensor, settings: SamplingSettings | SynthesisConfig, uniform: tf.Tensor
-) -> tf.Tensor:
+def sample(logits: tf.Tensor, generated: tf.Tensor, settings: SamplingSettings | SynthesisConfig, uniform: tf.Tensor) -> tf.Tensor:
     """One token id for each row.
 
     logits (B, A) float; generated (B, A) boolean, True = this row has produced that code before (a prompt never counts: the

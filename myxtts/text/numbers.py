@@ -38,7 +38,8 @@ def spell_numbers(text: str, language: Language) -> str:
     if language.ordinal_suffix:
         text = re.sub(
             rf"(?<![\w.,])(\d{{1,{_MAX_DIGITS}}})(?:{language.ordinal_suffix})(?!\w)",
-            lambda m: _pad(m, _clean(num2words(int(m[1]), lang=language.num2words, to="ordinal")), language), text,
+            lambda m: _pad(m, _clean(num2words(int(m[1]), lang=language.num2words, to="ordinal")), language),
+            text,
         )
     if language.code == "en":
         text = _english_years(text, language)

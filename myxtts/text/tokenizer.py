@@ -58,7 +58,10 @@ class Tokenizer:
                 f"tokens; set model.num_text_tokens to at least {len(alphabet) + len(special)} (some hundreds more for words)"
             )
         trainer = trainers.BpeTrainer(
-            vocab_size=vocab_size, special_tokens=special, min_frequency=_MIN_FREQUENCY, show_progress=False,
+            vocab_size=vocab_size,
+            special_tokens=special,
+            min_frequency=_MIN_FREQUENCY,
+            show_progress=False,
             initial_alphabet=sorted(alphabet),
         )
         bpe.train_from_iterator(sorted(words), trainer)

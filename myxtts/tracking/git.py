@@ -74,7 +74,12 @@ def _git(root: Path, *arguments: str) -> str | None:
     try:
         result = subprocess.run(
             ["git", "--no-optional-locks", *arguments],
-            cwd=root, capture_output=True, text=True, errors="replace", timeout=20, check=True,
+            cwd=root,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=20,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None

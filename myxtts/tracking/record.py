@@ -115,8 +115,14 @@ class StageRun:
                 # the point that the run already has is named again, not doubled: same key, step, value, time
                 points.append([clean_key(key), float(value), known[2] if known and known[:2] == (step, float(value)) else now])
         model_id = self._send(
-            "checkpoint", name=f"ckpt-{step:08d}", step=int(step), tags=tags, type=self.stage, experiment=self.experiment_id,
-            dataset=self._validation_set, metrics=points,
+            "checkpoint",
+            name=f"ckpt-{step:08d}",
+            step=int(step),
+            tags=tags,
+            type=self.stage,
+            experiment=self.experiment_id,
+            dataset=self._validation_set,
+            metrics=points,
         )
         if model_id:
             self.model_id = model_id

@@ -23,9 +23,20 @@ def speech_like(samples: int, batch: int = 1, seed: int = 1) -> np.ndarray:
 
 def librosa_mel(wave: np.ndarray, config: MelConfig) -> np.ndarray:
     return librosa.feature.melspectrogram(
-        y=wave, sr=config.sample_rate, n_fft=config.n_fft, win_length=config.win_length, hop_length=config.hop_length,
-        window=config.window, center=True, pad_mode="reflect", power=2.0, n_mels=config.num_mels, fmin=0, fmax=config.fmax,
-        htk=True, norm=config.norm,
+        y=wave,
+        sr=config.sample_rate,
+        n_fft=config.n_fft,
+        win_length=config.win_length,
+        hop_length=config.hop_length,
+        window=config.window,
+        center=True,
+        pad_mode="reflect",
+        power=2.0,
+        n_mels=config.num_mels,
+        fmin=0,
+        fmax=config.fmax,
+        htk=True,
+        norm=config.norm,
     ).T
 
 

@@ -155,8 +155,11 @@ def test_text_without_words_and_too_much_text(corpus):
 @pytest.mark.parametrize(
     ("samples", "reason"),
     [
-        (np.zeros(RATE), "silent"), (speech(1.0, level=3e-5), "silent"), (speech(1.0, level=5e-4), "silent"),
-        (speech(0.2), "too_short"), (speech(12.5), "too_long"),
+        (np.zeros(RATE), "silent"),
+        (speech(1.0, level=3e-5), "silent"),
+        (speech(1.0, level=5e-4), "silent"),
+        (speech(0.2), "too_short"),
+        (speech(12.5), "too_long"),
         (np.concatenate([np.zeros(RATE), speech(0.2), np.zeros(RATE)]), "too_short"),
     ],
 )

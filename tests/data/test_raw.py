@@ -26,9 +26,7 @@ def project(tmp_path) -> Path:
 def test_manifest_and_report(project):
     before = sorted(project.rglob("*"))
     counts = make_raw(config(layout="metadata", path="corpus"), project, project / "data" / "raw")
-    assert counts == {
-        "clips": 1, "rejected": 3, "rejected_by_reason": {"empty_text": 1, "missing_audio": 1, "wrong_column_count": 1}
-    }
+    assert counts == {"clips": 1, "rejected": 3, "rejected_by_reason": {"empty_text": 1, "missing_audio": 1, "wrong_column_count": 1}}
     rows = read_manifest(project / "data" / "raw" / "manifest.csv")
     assert [(row.id, row.audio) for row in rows] == [("a", "corpus/wavs/a.wav")]
     assert [row.id for row in read_rejected(project / "data" / "raw" / "rejected.csv")] == ["b", "c", "d"]

@@ -35,7 +35,10 @@ def test_the_plan_has_the_sizes_asked_for(plan):
     assert Counter(line.language for line in plan) == {"en": 360, "fa": 360}
     uneven = sample.plan_sample(SampleConfig(sentences=11, held_out=3, voices=("en-us", "fa")), GRAMMAR, 0)
     assert Counter((line.voice, line.split) for line in uneven) == {
-        ("en-us", "train"): 4, ("en-us", "eval"): 2, ("fa", "train"): 4, ("fa", "eval"): 1,
+        ("en-us", "train"): 4,
+        ("en-us", "eval"): 2,
+        ("fa", "train"): 4,
+        ("fa", "eval"): 1,
     }
 
 

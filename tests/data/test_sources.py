@@ -46,14 +46,17 @@ def test_metadata_with_splits_speakers_and_suffixes(corpus):
     rows, rejected = read(corpus, "metadata", "a|One|one|bob|en\nd|Four|four|ann|zh\n", file="metadata_train.csv")
     assert not rejected
     assert [(r.id, r.audio[12:], r.speaker, r.language, r.split) for r in rows] == [
-        ("a", "a.wav", "bob", "en", "train"), ("d", "d.ogg", "ann", "zh-cn", "train"), ("c", "c.flac", "ann", "en", "eval"),
+        ("a", "a.wav", "bob", "en", "train"),
+        ("d", "d.ogg", "ann", "zh-cn", "train"),
+        ("c", "c.flac", "ann", "en", "eval"),
     ]
 
 
 def test_coqui_with_header_variants(corpus):
     rows, _ = read(corpus, "coqui", "audio_file|text|speaker_name\nwavs/a.wav|One|ann\nwavs/sub/e.wav|Five|\n", speaker="someone")
     assert [(r.id, r.audio, r.speaker, r.language) for r in rows] == [
-        ("a", "corpus/wavs/a.wav", "ann", "en"), ("sub=2Fe", "corpus/wavs/sub/e.wav", "someone", "en"),
+        ("a", "corpus/wavs/a.wav", "ann", "en"),
+        ("sub=2Fe", "corpus/wavs/sub/e.wav", "someone", "en"),
     ]
     rows, _ = read(corpus, "coqui", "language|speaker|seconds|text|audio_file\nfa|sara|1.0|سلام|wavs/a.wav\n")
     assert (rows[0].text, rows[0].speaker, rows[0].language) == ("سلام", "sara", "fa")
@@ -86,14 +89,17 @@ def test_dots_that_stay_inside_are_fine(corpus):
 
 
 def test_each_bad_row_has_its_reason(corpus):
-    text = (
-        "a|One|one\nb|Two\nzzz|Three|three\na|Again|again\nc||\n|Four|four\nd|Fi|ve|six\n"
-        f"{'x' * 400}|Long|long\nnul\0|Nul|nul\n"
-    )
+    text = f"a|One|one\nb|Two\nzzz|Three|three\na|Again|again\nc||\n|Four|four\nd|Fi|ve|six\n{'x' * 400}|Long|long\nnul\0|Nul|nul\n"
     rows, rejected = read(corpus, "metadata", text)
     assert [r.id for r in rows] == ["a"] and rows[0].text == "One"
     assert [r.reason for r in rejected] == [
-        "wrong_column_count", "missing_audio", "duplicate_id", "empty_text", "empty_id", "wrong_column_count", "missing_audio",
+        "wrong_column_count",
+        "missing_audio",
+        "duplicate_id",
+        "empty_text",
+        "empty_id",
+        "wrong_column_count",
+        "missing_audio",
         "missing_audio",
     ]
     assert "line 2: expected 3 columns (id|text|normalized), got 2" in rejected[0].detail

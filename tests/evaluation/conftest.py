@@ -16,22 +16,35 @@ TEXTS = {
 
 
 def small_config(**sections):
-    return XTTSConfig.from_dict({
-        "model": {
-            "preset": "tiny", "num_text_tokens": 96, "audio": {"num_mels": 20},
-            "dvae": {"num_codes": 16, "code_dim": 8, "hidden_dim": 8, "num_resnet_blocks": 0},
-            "gpt": {
-                "num_layers": 1, "dim": 16, "num_heads": 2, "max_text_tokens": 48, "max_audio_tokens": 40, "conditioning_blocks": 1,
-                "conditioning_heads": 2, "perceiver_layers": 1, "perceiver_heads": 2, "perceiver_head_dim": 8, "num_latents": 2,
+    return XTTSConfig.from_dict(
+        {
+            "model": {
+                "preset": "tiny",
+                "num_text_tokens": 96,
+                "audio": {"num_mels": 20},
+                "dvae": {"num_codes": 16, "code_dim": 8, "hidden_dim": 8, "num_resnet_blocks": 0},
+                "gpt": {
+                    "num_layers": 1,
+                    "dim": 16,
+                    "num_heads": 2,
+                    "max_text_tokens": 48,
+                    "max_audio_tokens": 40,
+                    "conditioning_blocks": 1,
+                    "conditioning_heads": 2,
+                    "perceiver_layers": 1,
+                    "perceiver_heads": 2,
+                    "perceiver_head_dim": 8,
+                    "num_latents": 2,
+                },
+                "decoder": {"channels": 16, "resblock_kernels": [3], "resblock_dilations": [1], "discriminator_channels": 4},
+                "speaker_encoder": {"embedding_dim": 18, "filters": [8, 8, 8, 8], "blocks": [1, 1, 1, 1]},
             },
-            "decoder": {"channels": 16, "resblock_kernels": [3], "resblock_dilations": [1], "discriminator_channels": 4},
-            "speaker_encoder": {"embedding_dim": 18, "filters": [8, 8, 8, 8], "blocks": [1, 1, 1, 1]},
-        },
-        "encode": {"prompt_seconds": 0.6},
-        "synthesis": {"griffin_lim_iterations": 2},
-        "evaluate": {"num_sentences": 5, "num_logged": 2},
-        **sections,
-    })
+            "encode": {"prompt_seconds": 0.6},
+            "synthesis": {"griffin_lim_iterations": 2},
+            "evaluate": {"num_sentences": 5, "num_logged": 2},
+            **sections,
+        }
+    )
 
 
 @pytest.fixture(scope="session")

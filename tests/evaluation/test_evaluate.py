@@ -60,9 +60,17 @@ def report(synthesizer, processed, tmp_path_factory):
 def test_metrics_are_flat_finite_and_complete(report):
     means, _, samples = report
     expected = {
-        "ground_truth/phone_error_rate", "copy/phone_error_rate", "decoder_copy/phone_error_rate", "speech/phone_error_rate",
-        "copy/mel_distance", "decoder_copy/mel_distance", "speech/mel_distance", "speech/stopped_share", "speech/real_time_factor",
-        "speech/length_ratio", "sentences",
+        "ground_truth/phone_error_rate",
+        "copy/phone_error_rate",
+        "decoder_copy/phone_error_rate",
+        "speech/phone_error_rate",
+        "copy/mel_distance",
+        "decoder_copy/mel_distance",
+        "speech/mel_distance",
+        "speech/stopped_share",
+        "speech/real_time_factor",
+        "speech/length_ratio",
+        "sentences",
     }
     pytest.importorskip("hama", reason="needs the extra: pip install 'myxtts[evaluation]'")
     assert set(means) == expected

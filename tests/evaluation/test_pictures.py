@@ -17,7 +17,8 @@ def tone(seconds, amplitude=0.3):
 
 
 @pytest.mark.parametrize(
-    "title", ["Good morning.", "سلام، می‌خواهم پنج کتاب بخرم", "it costs $5\\frac$", "你好，世界", "नमस्ते", "long " * 60],
+    "title",
+    ["Good morning.", "سلام، می‌خواهم پنج کتاب بخرم", "it costs $5\\frac$", "你好，世界", "नमस्ते", "long " * 60],
     ids=["latin", "persian", "mathtext", "han", "devanagari", "long"],
 )
 def test_titles_of_any_script(tmp_path, title):

@@ -16,7 +16,10 @@ from myxtts.evaluation.metrics import METRICS, mel_distance, phone_error_rate
 
 CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "real_speech"
 CLIPS = (
-    "ast_en_agent-alreadyon", "ast_en_all-circuits-busy-now", "ast_en_agent-newlocation", "ast_en_agent-pass",
+    "ast_en_agent-alreadyon",
+    "ast_en_all-circuits-busy-now",
+    "ast_en_agent-newlocation",
+    "ast_en_agent-pass",
 )
 RATE = 22050
 MEL = dvae_mel(AudioConfig())
@@ -95,7 +98,7 @@ def test_punctuation_and_case_are_not_phones():
     pytest.importorskip("hama", reason="needs the extra: pip install 'myxtts[evaluation]'")
     _, _, pronounce = metrics._phone_tools()
     plain = metrics._phones_of_text(pronounce, "hello world it isnt so")
-    assert plain == metrics._phones_of_text(pronounce, "Hello,  world! \"It isn’t\" so…")
+    assert plain == metrics._phones_of_text(pronounce, 'Hello,  world! "It isn’t" so…')
     assert 10 < len(plain) < 20
 
 

@@ -9,7 +9,13 @@ from myxtts.config import GPTConfig
 from myxtts.models.conditioning import ConditioningBlock, ConditioningEncoder, PerceiverLayer, PerceiverResampler
 
 CONFIG = GPTConfig(
-    dim=24, num_heads=3, conditioning_blocks=2, conditioning_heads=4, perceiver_layers=2, perceiver_heads=2, perceiver_head_dim=8,
+    dim=24,
+    num_heads=3,
+    conditioning_blocks=2,
+    conditioning_heads=4,
+    perceiver_layers=2,
+    perceiver_heads=2,
+    perceiver_head_dim=8,
     num_latents=5,
 )
 

@@ -10,8 +10,14 @@ from myxtts.models.discriminators import Discriminators
 from myxtts.models.hifigan import HiFiGAN
 
 CONFIG = DecoderConfig(
-    channels=16, upsample_rates=(8, 4), upsample_kernels=(16, 8), resblock_kernels=(3,), resblock_dilations=(1, 3),
-    discriminator_channels=4, discriminator_periods=(2, 3, 5), discriminator_scales=2,
+    channels=16,
+    upsample_rates=(8, 4),
+    upsample_kernels=(16, 8),
+    resblock_kernels=(3,),
+    resblock_dilations=(1, 3),
+    discriminator_channels=4,
+    discriminator_periods=(2, 3, 5),
+    discriminator_scales=2,
 )
 
 

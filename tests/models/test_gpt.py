@@ -9,8 +9,18 @@ from myxtts.config import GPTConfig, ModelError
 from myxtts.models.gpt import GPT
 
 CONFIG = GPTConfig(
-    num_layers=2, dim=24, num_heads=3, max_text_tokens=11, max_audio_tokens=13, dropout=0.1, conditioning_blocks=2,
-    conditioning_heads=4, perceiver_layers=2, perceiver_heads=2, perceiver_head_dim=8, num_latents=5,
+    num_layers=2,
+    dim=24,
+    num_heads=3,
+    max_text_tokens=11,
+    max_audio_tokens=13,
+    dropout=0.1,
+    conditioning_blocks=2,
+    conditioning_heads=4,
+    perceiver_layers=2,
+    perceiver_heads=2,
+    perceiver_head_dim=8,
+    num_latents=5,
 )
 MELS, TEXT_TOKENS, AUDIO_TOKENS = 20, 31, 18
 B, F, T, S = 3, 17, 7, 9

@@ -10,8 +10,14 @@ from myxtts.models.hifigan import HiFiGAN, interpolate
 from myxtts.models.layers import WeightNormConv1D, WeightNormConv1DTranspose
 
 CONFIG = DecoderConfig(
-    channels=16, upsample_rates=(8, 4, 2, 4), upsample_kernels=(16, 8, 4, 8), resblock_kernels=(3, 5), resblock_dilations=(1, 3),
-    discriminator_channels=4, discriminator_periods=(2, 3), discriminator_scales=2,
+    channels=16,
+    upsample_rates=(8, 4, 2, 4),
+    upsample_kernels=(16, 8, 4, 8),
+    resblock_kernels=(3, 5),
+    resblock_dilations=(1, 3),
+    discriminator_channels=4,
+    discriminator_periods=(2, 3),
+    discriminator_scales=2,
 )
 D, E = 9, 7
 

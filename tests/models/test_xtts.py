@@ -12,8 +12,11 @@ from myxtts.config import ModelConfig, ModelError
 from myxtts.models.xtts import COMPONENTS, XTTS, build_component, load_weights, parameter_counts, save_weights, tensor_names
 
 CONFIG = ModelConfig(
-    preset="tiny", num_text_tokens=64, audio={"num_mels": 24},
-    dvae={"num_codes": 16, "code_dim": 8, "hidden_dim": 8}, gpt={"num_layers": 1, "dim": 16, "num_heads": 2, "conditioning_heads": 2},
+    preset="tiny",
+    num_text_tokens=64,
+    audio={"num_mels": 24},
+    dvae={"num_codes": 16, "code_dim": 8, "hidden_dim": 8},
+    gpt={"num_layers": 1, "dim": 16, "num_heads": 2, "conditioning_heads": 2},
     decoder={"channels": 16, "resblock_kernels": [3], "resblock_dilations": [1]},
     speaker_encoder={"filters": [4, 4, 4, 4], "num_mels": 16, "embedding_dim": 16},
 )

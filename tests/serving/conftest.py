@@ -16,7 +16,8 @@ TEXTS = [("good morning to all of you", "en"), ("the sun is warm today", "en"), 
 
 def make_config(**sections) -> XTTSConfig:
     model = {
-        "preset": "tiny", "num_text_tokens": 96,
+        "preset": "tiny",
+        "num_text_tokens": 96,
         "gpt": {"num_layers": 1, "dim": 32, "num_heads": 2, "conditioning_heads": 2, "max_audio_tokens": 24, "num_latents": 2},
         "dvae": {"hidden_dim": 16, "code_dim": 16, "num_codes": 32},
         "decoder": {"channels": 16},

@@ -7,28 +7,45 @@ import pytest
 from myxtts.config import XTTSConfig
 
 SENTENCES = (
-    ("good morning, how are you today?", "en"), ("the quick brown fox jumps over the lazy dog.", "en"), ("we like cold water!", "en"),
-    ("سلام، حال شما چطور است؟", "fa"), ("من هر روز به مدرسه می‌روم.", "fa"), ("کتاب خوب، چراغ راه است.", "fa"),
+    ("good morning, how are you today?", "en"),
+    ("the quick brown fox jumps over the lazy dog.", "en"),
+    ("we like cold water!", "en"),
+    ("سلام، حال شما چطور است؟", "fa"),
+    ("من هر روز به مدرسه می‌روم.", "fa"),
+    ("کتاب خوب، چراغ راه است.", "fa"),
 )
 CODES = 20
 
 
 def small_config(**sections):
-    return XTTSConfig.from_dict({
-        "model": {
-            "preset": "tiny", "num_text_tokens": 96, "audio": {"num_mels": 20},
-            "dvae": {"num_codes": CODES, "code_dim": 8, "hidden_dim": 8, "num_resnet_blocks": 1},
-            "gpt": {
-                "num_layers": 2, "dim": 16, "num_heads": 2, "max_text_tokens": 50, "max_audio_tokens": 90, "conditioning_blocks": 1,
-                "conditioning_heads": 2, "perceiver_layers": 1, "perceiver_heads": 2, "perceiver_head_dim": 8, "num_latents": 3,
+    return XTTSConfig.from_dict(
+        {
+            "model": {
+                "preset": "tiny",
+                "num_text_tokens": 96,
+                "audio": {"num_mels": 20},
+                "dvae": {"num_codes": CODES, "code_dim": 8, "hidden_dim": 8, "num_resnet_blocks": 1},
+                "gpt": {
+                    "num_layers": 2,
+                    "dim": 16,
+                    "num_heads": 2,
+                    "max_text_tokens": 50,
+                    "max_audio_tokens": 90,
+                    "conditioning_blocks": 1,
+                    "conditioning_heads": 2,
+                    "perceiver_layers": 1,
+                    "perceiver_heads": 2,
+                    "perceiver_head_dim": 8,
+                    "num_latents": 3,
+                },
+                "decoder": {"channels": 16, "resblock_kernels": [3], "resblock_dilations": [1], "discriminator_channels": 4},
+                "speaker_encoder": {"embedding_dim": 18, "filters": [8, 8, 8, 8], "blocks": [1, 1, 1, 1]},
             },
-            "decoder": {"channels": 16, "resblock_kernels": [3], "resblock_dilations": [1], "discriminator_channels": 4},
-            "speaker_encoder": {"embedding_dim": 18, "filters": [8, 8, 8, 8], "blocks": [1, 1, 1, 1]},
-        },
-        "encode": {"prompt_seconds": 0.6},
-        "synthesis": {"griffin_lim_iterations": 2, "temperature": 1.0},
-        **sections,
-    })
+            "encode": {"prompt_seconds": 0.6},
+            "synthesis": {"griffin_lim_iterations": 2, "temperature": 1.0},
+            **sections,
+        }
+    )
 
 
 def make_model(config, seed=3):

@@ -145,7 +145,15 @@ def test_language_codes():
 def test_sentences():
     text = 'Dr. Smith came. He said "No!" J. Smith left at 3.5 p.m. sharp. I did. So did I. Ok... Yes?\nNew line'
     assert split_sentences(text, "en") == [
-        "Dr. Smith came.", 'He said "No!"', "J. Smith left at 3.5 p.m.", "sharp.", "I did.", "So did I.", "Ok...", "Yes?", "New line",
+        "Dr. Smith came.",
+        'He said "No!"',
+        "J. Smith left at 3.5 p.m.",
+        "sharp.",
+        "I did.",
+        "So did I.",
+        "Ok...",
+        "Yes?",
+        "New line",
     ]
     assert split_sentences("سلام. خوبی؟ من خوبم!", "fa") == ["سلام.", "خوبی؟", "من خوبم!"]
     assert split_sentences("你好。我很好！真的吗？是", "zh") == ["你好。", "我很好！", "真的吗？", "是"]

@@ -175,7 +175,9 @@ def test_everything_a_stage_shows_arrives(project, client, tmp_path):
     assert [(m.key, m.value, m.dataset_name, m.dataset_digest) for m in model.metrics] == [("val/mel_loss", 0.5, "processed-eval", "0a1b")]
     assert len(client.get_metric_history(run.run_id, "val/mel_loss")) == 1, "linking a metric to a checkpoint does not double it"
     assert read_link(project / "reports" / "gpt_run.json") == {
-        "run_id": run.run_id, "model_id": model_id, "experiment_id": run.experiment_id,
+        "run_id": run.run_id,
+        "model_id": model_id,
+        "experiment_id": run.experiment_id,
     }
 
 

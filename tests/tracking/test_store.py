@@ -92,9 +92,7 @@ def test_a_damaged_database_is_refused_and_kept(project):
 def test_three_processes_make_a_fresh_store_at_once(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     code = f"from myxtts.tracking.store import ensure_store; print('id', ensure_store({str(tmp_path)!r}, 'race'))"
-    running = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)
-    ]
+    running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
     outcomes = [process.communicate(timeout=180) for process in running]
     assert [process.returncode for process in running] == [0, 0, 0], outcomes
     assert len({out.split("id ")[1] for out, _ in outcomes}) == 1
