@@ -5,7 +5,7 @@ from typing import Any
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # about 5 M parameters: learns a small corpus on two CPU cores within minutes
     "tiny": {
-        "dvae": {"num_codes": 256, "code_dim": 64, "hidden_dim": 96, "num_resnet_blocks": 1},
+        "dvae": {"num_codes": 256, "code_dim": 64, "hidden_dim": 128, "num_resnet_blocks": 1},
         "gpt": {
             "num_layers": 5,
             "dim": 192,

@@ -35,11 +35,18 @@ def run_pipeline(root: Path, overrides: list[str], target: str | None = None) ->
     XTTSConfig.load(root / "params.yaml", overrides)  # refuse bad values before any work
     ensure_dvc(root)
     targets = [target] if target else []
-    if overrides:
+    if overrides and _has_commit(root):
         dvc(root, "exp", "run", *[part for override in overrides for part in ("-S", override)], *targets)
     else:
+        # DVC experiments need git; without it the overrides go where an experiment would leave them too: into params.yaml
+        params = root / "params.yaml"
+        params.write_text(_recipe_text(params, overrides), encoding="utf-8")
         dvc(root, "repro", *targets)
     _tag_project_run(root)
+
+
+def _has_commit(root: Path) -> bool:
+    return subprocess.run(["git", "rev-parse", "--verify", "-q", "HEAD"], cwd=root, capture_output=True, check=False).returncode == 0
 
 
 def _tag_project_run(root: Path) -> None:

@@ -80,8 +80,9 @@ def voice_run(config: XTTSConfig, root: Path, link: Path | None = None, tags: Ma
     root = Path(root)
     client, experiment_id, project = _open_store(config, root)
     linked = _linked(client, link)
-    all_tags = {**common_tags(config, root, "voice"), **(tags or {})}
-    if linked and linked != project:
+    # of the pair of stages that share this run, evaluate is the one that reads data
+    all_tags = {**common_tags(config, root, "evaluate"), "dvc.stage": "voice", **(tags or {})}
+    if project and linked and linked != project:
         all_tags["myxtts.linked_run"] = linked
     with _signals() as shield:
         run_id = project or linked

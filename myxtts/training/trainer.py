@@ -300,7 +300,7 @@ class XTTSTrainer:
             flush=True,
         )
         if self.logger:
-            self.logger.params({f"hardware.{key}": decision[key] for key in ("batch_size", "grad_accum", "num_workers")})
+            self.logger.params({f"suggested.{key}": decision[key] for key in ("batch_size", "grad_accum", "num_workers")})
             self.logger.tags({"hardware.reasons": "; ".join(self.suggestion.reasons)})
             self.logger.text(json.dumps(decision, indent=1), "hardware.json")
 

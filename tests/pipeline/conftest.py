@@ -94,7 +94,7 @@ def project(tmp_path_factory) -> Project:
     root = tmp_path_factory.mktemp("project")
     for name in ("myxtts", "recipes", "data/sample"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("dvc.yaml", "MLproject", ".gitignore", ".dvcignore", "pyproject.toml", "constraints.txt"):
+    for name in ("dvc.yaml", "MLproject", "python_env.yaml", ".gitignore", ".dvcignore", "pyproject.toml", "constraints.txt"):
         shutil.copy2(ROOT / name, root / name)
     (root / "params.yaml").write_text(PARAMS)
     made = Project(root)

@@ -2,12 +2,15 @@
 
 import base64
 import json
+import re
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import soundfile
 
+from myxtts.pipeline.project import ensure_dvc
 from myxtts.pipeline.stages import STAGES
 
 ORDER = list(STAGES)
@@ -26,7 +29,7 @@ def test_stage_runs_and_voice_run_hold_what_a_user_compares(project):
     for stage in ("dvae", "gpt", "decoder"):
         (run,) = project.runs(stage)
         assert run.data.params["training.gpt.max_steps"] == "30"
-        assert "hardware.batch_size" in run.data.params
+        assert {"suggested.batch_size", "suggested.grad_accum", "suggested.num_workers"} <= set(run.data.params)
         assert run.data.tags["hardware.reasons"]
         assert run.data.tags["git.commit"]
         assert any(key.startswith("dvc.dep.data/") for key in run.data.tags)
@@ -38,6 +41,7 @@ def test_stage_runs_and_voice_run_hold_what_a_user_compares(project):
     assert voice.data.tags["myxtts.run.gpt"] == project.runs("gpt")[0].info.run_id
     assert {"gpt/wrong_text_gap", "gpt/mel_loss", "copy/mel_distance", "ground_truth/phone_error_rate"} <= set(voice.data.metrics)
     assert voice.data.tags["myxtts.version"] == "route/1"
+    assert {"dvc.dep.data/processed", "dvc.dep.models/gpt", "dvc.lock.md5"} <= set(voice.data.tags)
 
 
 def test_the_registered_version_speaks_in_a_fresh_process(project):
@@ -85,17 +89,36 @@ def test_nothing_runs_again_and_one_parameter_reruns_only_what_it_shapes(project
     project.change("evaluate: {num_sentences: 2,", "evaluate: {num_sentences: 1,")
     assert project.repro() == ["evaluate", "bundle"]
     project.change("evaluate: {num_sentences: 1,", "evaluate: {num_sentences: 2,")
-    before = len(project.runs("voice")) + len(project.runs("evaluate"))
+    before = len(project.runs("voice"))
     output = project.run("dvc", "repro")
     assert "is cached" in output
     assert "Running stage" not in output
-    assert len(project.runs("voice")) + len(project.runs("evaluate")) == before
+    assert len(project.runs("voice")) == before == 2
     status = project.run("dvc", "status")
     assert "up to date" in status
     project.change("decoder: {max_steps: 2,", "decoder: {max_steps: 3,")
     changed = {line.rstrip(":") for line in project.run("dvc", "status").splitlines() if line and not line.startswith((" ", "\t"))}
     assert changed == {"decoder"}
     project.change("decoder: {max_steps: 3,", "decoder: {max_steps: 2,")
+
+
+def test_mlflow_run_is_the_voice_run_and_nests_the_stage_runs(project):
+    def mlflow_run(*arguments: str) -> str:
+        output = project.run("mlflow", "run", ".", "--env-manager", "local", "--experiment-name", "myxtts", *arguments)
+        return re.search(r"Run \(ID '(\w+)'\) succeeded", output).group(1)
+
+    run_id = mlflow_run("-P", "set=training.decoder.max_steps=3")
+    run = project.client().get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert json.loads((project.root / "reports/voice_run.json").read_text())["run_id"] == run_id
+    assert run.data.params["training.decoder.max_steps"] == "3"
+    assert {"copy/mel_distance", "gpt/mel_loss"} <= set(run.data.metrics)
+    children = [child for child in project.runs("decoder") if child.data.tags.get("mlflow.parentRunId") == run_id]
+    assert len(children) == 1
+    again = project.client().get_run(mlflow_run())
+    assert again.data.tags["myxtts.up_to_date"] == "true"
+    assert again.data.tags["myxtts.made_by_run"] == run_id
+    assert again.info.status == "FINISHED"
 
 
 def test_a_fresh_clone_pulls_and_has_nothing_to_do(project, tmp_path):
@@ -112,10 +135,6 @@ def test_a_fresh_clone_pulls_and_has_nothing_to_do(project, tmp_path):
 
 
 def test_a_plain_folder_without_git_works_too(project, tmp_path):
-    import shutil
-
-    from myxtts.pipeline.project import ensure_dvc
-
     plain = type(project)(tmp_path / "plain")
     shutil.copytree(project.root, plain.root, ignore=shutil.ignore_patterns(".git", "tmp", "mlruns", "checkpoints"), symlinks=True)
     ensure_dvc(plain.root)
