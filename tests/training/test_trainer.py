@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import small_config
+from small import small_config
 
 from myxtts.config import MyXTTSError, XTTSConfig
 from myxtts.models.xtts import XTTS

@@ -1,0 +1,56 @@
+"""`myxtts train` as the tutorial promises it: folders in, final_model out, its options in place of params.yaml's."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small import small_config
+
+from myxtts.config import ConfigError, DataError
+from myxtts.pipeline.outside import train_outside, with_overrides
+
+
+def test_options_override_the_stages_that_are_trained():
+    config = with_overrides(small_config(), ("gpt",), epochs=150, batch_size=48, grad_accum=2, lr=2e-5, num_workers=10)
+    gpt = config.training.gpt
+    assert (gpt.epochs, gpt.max_steps, gpt.batch_size, gpt.effective_batch_size, gpt.learning_rate) == (150, None, 48, 96, 2e-5)
+    assert config.hardware.num_workers == 10
+    assert config.training.dvae == small_config().training.dvae
+
+
+def test_accumulation_alone_splits_the_effective_batch():
+    assert with_overrides(small_config(), ("gpt",), grad_accum=4).training.gpt.batch_size == 8
+    with pytest.raises(ConfigError, match="--grad-accum 5 does not divide the effective batch 32"):
+        with_overrides(small_config(), ("gpt",), grad_accum=5)
+
+
+def test_a_folder_that_holds_a_training_needs_resume(tmp_path):
+    (tmp_path / "work.json").write_text("{}")
+    with pytest.raises(DataError, match="--resume"):
+        train_outside(small_config(), tmp_path, tmp_path, tmp_path)
+
+
+def test_train_from_two_folders_to_a_final_model_that_speaks(tmp_path, project):
+    """On the project's processed clips; a second call with --resume has nothing left to do."""
+    processed = project.root / "data/processed"
+    command = [
+        sys.executable, "-m", "myxtts", "train", "--train-data", str(processed), "--val-data", str(processed),
+        "--checkpoint-dir", str(tmp_path / "out"), "--epochs", "1", "--batch-size", "4", "--grad-accum", "2", "--lr", "1e-3",
+        "--num-workers", "1", "--no-tracking", "--params", str(project.root / "params.yaml"),
+    ]  # fmt: skip
+    first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert first.returncode == 0, first.stdout[-2000:] + first.stderr[-3000:]
+    assert "8 clips (4 x 2)" in first.stdout
+    assert {path.name for path in (tmp_path / "out/final_model").iterdir()} >= {"params.yaml", "tokenizer.json", "gpt.weights.h5"}
+    refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "--resume" in refused.stderr
+    again = subprocess.run([*command, "--resume"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "step" not in again.stdout
+    reference = next((Path(processed) / "wavs").glob("*.wav"))
+    say = [sys.executable, "-m", "myxtts", "say", "hello", "--speaker", str(reference), "--model", str(tmp_path / "out/final_model")]
+    spoken = subprocess.run(say, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert spoken.returncode == 0, spoken.stderr[-2000:]
+    assert (tmp_path / "out.wav").is_file()

@@ -1,0 +1,21 @@
+"""A configuration small enough for tests."""
+
+from myxtts.config import XTTSConfig
+
+
+def small_config(**training: dict) -> XTTSConfig:
+    """Networks of a few thousand weights, everything else as users have it."""
+    return XTTSConfig.from_dict(
+        {
+            "model": {
+                "preset": "tiny",
+                "num_text_tokens": 100,
+                "dvae": {"num_codes": 32, "code_dim": 8, "hidden_dim": 16},
+                "gpt": {"num_layers": 1, "dim": 32, "num_heads": 2, "conditioning_heads": 2, "perceiver_head_dim": 8, "num_latents": 2},
+                "decoder": {"channels": 32, "discriminator_channels": 4, "discriminator_periods": [2], "resblock_kernels": [3]},
+                "speaker_encoder": {"embedding_dim": 16},
+            },
+            "encode": {"prompt_seconds": 0.5},
+            "training": {"gpt": {"num_buckets": 3}, "dvae": {"crop_seconds": 0.3}} | training,
+        }
+    )
