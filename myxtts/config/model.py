@@ -89,6 +89,13 @@ class DecoderConfig(Section):
             raise ValueError(f"{len(self.upsample_kernels)} upsample_kernels for {len(self.upsample_rates)} upsample_rates")
         if self.channels % 2 ** len(self.upsample_rates):
             raise ValueError(f"channels {self.channels} cannot be halved {len(self.upsample_rates)} times")
+        for name in ("upsample_rates", "upsample_kernels", "resblock_kernels", "resblock_dilations", "discriminator_periods"):
+            if min(getattr(self, name)) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} must all be at least 1")
+        if any(kernel % 2 == 0 for kernel in self.resblock_kernels):
+            raise ValueError(f"resblock_kernels {self.resblock_kernels} must be odd: an even kernel would shift the sound")
+        if any((kernel - rate) % 2 for kernel, rate in zip(self.upsample_kernels, self.upsample_rates, strict=True)):
+            raise ValueError(f"upsample_kernels {self.upsample_kernels} minus upsample_rates {self.upsample_rates} must be even")
         return self
 
 
@@ -98,7 +105,7 @@ class SpeakerEncoderConfig(Section):
     embedding_dim: int = Field(512, ge=16)
     filters: tuple[int, ...] = Field((32, 64, 128, 256), min_length=4, max_length=4)
     blocks: tuple[int, ...] = Field((3, 4, 6, 3), min_length=4, max_length=4)
-    num_mels: int = Field(64, ge=16, description="mel bands of the speaker encoder's own mel; divisible by 8")
+    num_mels: int = Field(64, ge=16, multiple_of=8, description="mel bands of the speaker encoder's own mel")
     sample_rate: int = Field(16000, ge=8000)
 
 

@@ -46,6 +46,6 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 def preset_values(name: str) -> dict[str, dict[str, Any]]:
     """The preset's sections. Raises ValueError for an unknown name."""
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; expected one of {', '.join(PRESETS)}")
     return PRESETS[name]

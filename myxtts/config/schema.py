@@ -20,6 +20,7 @@ from myxtts.config.stages import (
     EncodeConfig,
     EvaluateConfig,
     HardwareConfig,
+    LoopConfig,
     PrepareConfig,
     SynthesisConfig,
     TrackingConfig,
@@ -36,6 +37,7 @@ class XTTSConfig(Section):
     model: ModelConfig = ModelConfig()
     encode: EncodeConfig = EncodeConfig()
     training: TrainingConfig = TrainingConfig()
+    loop: LoopConfig = LoopConfig()
     hardware: HardwareConfig = HardwareConfig()
     synthesis: SynthesisConfig = SynthesisConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

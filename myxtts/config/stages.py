@@ -32,6 +32,12 @@ class SampleConfig(Section):
     held_out: int = Field(40, ge=2, description="of these, sentences kept for evaluation")
     voices: tuple[str, ...] = Field(("en-us", "en-us+f3", "fa", "fa+f2"), min_length=1, description="eSpeak NG voice[+variant]")
 
+    @model_validator(mode="after")
+    def _leaves_something_to_train_on(self):
+        if self.held_out * 2 > self.sentences:
+            raise ValueError(f"held_out {self.held_out} is more than half of sentences {self.sentences}")
+        return self
+
 
 class DataConfig(Section):
     source: SourceConfig = SourceConfig()
@@ -44,10 +50,9 @@ class PrepareConfig(Section):
     trim_db: float = Field(40.0, gt=0, le=100, description="silence quieter than this below the peak is trimmed from both ends")
     loudness_lufs: float = Field(-23.0, ge=-40, le=-10, description="integrated loudness that clips are brought to (ITU-R BS.1770)")
     min_seconds: float = Field(0.4, gt=0)
-    max_seconds: float = Field(11.6, gt=0)
+    max_seconds: float = Field(11.6, gt=0, le=60)
     max_text_chars: int = Field(250, ge=1)
     eval_fraction: float = Field(0.05, gt=0, lt=0.5, description="share of utterances for evaluation, where the corpus has no split")
-    num_workers: int = Field(0, ge=0, description="processes; 0 = one for each core")
 
     @model_validator(mode="after")
     def _ordered(self):
@@ -84,11 +89,21 @@ class StageTraining(Section):
     betas: tuple[float, float] = (0.9, 0.96)
     weight_decay: float = Field(0.01, ge=0, description="AdamW, on weight matrices only")
     grad_clip_norm: float | None = Field(1.0, gt=0, description="clip the global gradient norm; empty = never")
-    log_step: int = Field(50, ge=1, description="metrics are read and logged every so many steps")
     val_step: int = Field(1000, ge=1, description="validate every so many steps")
+
+    @model_validator(mode="after")
+    def _betas_are_decays(self):
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas {self.betas} must lie in [0, 1)")
+        return self
+
+
+class LoopConfig(Section):
+    """What the loop does beside training. Changes no result, so no stage runs again for it."""
+
+    log_step: int = Field(50, ge=1, description="metrics are read and logged every so many steps")
     save_step: int = Field(5000, ge=1, description="write a checkpoint every so many steps")
     keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept; the best one is kept besides")
-    num_buckets: int = Field(4, ge=1, le=16, description="length buckets; a step is traced once for each")
 
 
 class DVAETraining(StageTraining):
@@ -96,6 +111,7 @@ class DVAETraining(StageTraining):
 
 
 class GPTTraining(StageTraining):
+    num_buckets: int = Field(4, ge=1, le=16, description="length buckets; a step is traced once for each")
     text_loss_weight: float = Field(0.01, ge=0)
     mel_loss_weight: float = Field(1.0, gt=0)
 
@@ -118,7 +134,9 @@ class HardwareConfig(Section):
     """What the machine is, where it should not be asked. Never changes the mathematics."""
 
     memory_gb: float | None = Field(None, gt=0, description="memory for training; empty = ask the machine")
-    num_workers: int | None = Field(None, ge=1, description="parallel calls of the data path; empty = from the core count")
+    num_workers: int | None = Field(
+        None, ge=1, description="processes of prepare, parallel calls of the data path; empty = from the core count"
+    )
 
 
 class SynthesisConfig(Section):

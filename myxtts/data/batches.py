@@ -1,8 +1,8 @@
 """tf.data: from record files to static-shape batches.
 
 A stream of batches is a pure function of (files, seed, epoch): the same epoch gives the same batches on every machine, and training
-resumes in the middle of one by skipping. Every batch has its full number of rows; rows that fill up the last one are empty (length 0),
-so their masks are False.
+resumes in the middle of one by skipping. Every batch has its full number of rows; those that fill up the last one repeat its clips with
+length 0: their masks are False, and what takes statistics over a batch (batch normalisation) still sees nothing but real clips.
 """
 
 import math
@@ -47,31 +47,45 @@ class Bucket:
     text: int
 
 
-def plan_buckets(code_lengths: np.ndarray, text_lengths: np.ndarray, count: int) -> list[Bucket]:
-    """Buckets with about equally many clips each, as wide as their widest member (rounded up).
+def plan_buckets(code_lengths: np.ndarray, text_lengths: np.ndarray, count: int, most: Bucket) -> list[Bucket]:
+    """Buckets with about equally many clips each, as wide as their widest member (rounded up, but never above `most`).
 
     The width of the last bucket bounds every clip. Fewer buckets come back where lengths coincide.
     """
     edges = np.quantile(code_lengths, np.linspace(0, 1, count + 1)[1:], method="higher")
-    widths = sorted({_round_up(int(edge)) for edge in edges})
+    widths = sorted({min(_round_up(int(edge)), most.codes) for edge in edges})
     buckets, low = [], 0
     for width in widths:
         inside = (code_lengths > low) & (code_lengths <= width)
-        buckets.append(Bucket(width, _round_up(int(text_lengths[inside].max())) if inside.any() else ROUND))
+        text = _round_up(int(text_lengths[inside].max())) if inside.any() else ROUND
+        buckets.append(Bucket(width, min(text, most.text)))
         low = width
     return buckets
+
+
+def gpt_buckets(config: XTTSConfig, index: list[IndexRow]) -> list[Bucket]:
+    """The buckets of the GPT's batches for the clips of one split."""
+    lengths = np.array([(row.code_length, row.text_length) for row in index])
+    limits = config.model.gpt  # which count the start and stop tokens that the model adds
+    most = Bucket(limits.max_audio_tokens - 2, limits.max_text_tokens - 2)
+    return plan_buckets(lengths[:, 0], lengths[:, 1], config.training.gpt.num_buckets, most)
 
 
 def _round_up(length: int) -> int:
     return max(ROUND, math.ceil(length / ROUND) * ROUND)
 
 
+LENGTHS = ("lengths", "text_lengths", "code_lengths")
+
+
 def _fill_rows(batch: Batch, batch_size: int) -> Batch:
-    """Pads the row axis to `batch_size` with empty rows."""
+    """Fills the row axis up to `batch_size`: rows repeated from the start, with length 0."""
     filled = {}
+    numbers = tf.range(batch_size)
     for name, value in batch.items():
-        missing = batch_size - tf.shape(value)[0]
-        filled[name] = tf.pad(value, [[0, missing]] + [[0, 0]] * (value.shape.rank - 1))
+        count = tf.shape(value)[0]
+        rows = tf.gather(value, numbers % count)
+        filled[name] = tf.where(numbers < count, rows, tf.zeros_like(rows)) if name in LENGTHS else rows
         filled[name].set_shape([batch_size, *value.shape[1:]])
     return filled
 
@@ -113,7 +127,9 @@ def dvae_batches(config: XTTSConfig, mels: Path, split: str, batch_size: int, wo
         start = tf.random.stateless_uniform([], seed, 0, room + 1, tf.int32) if training else room // 2
         piece = mel[start : start + frames]
         size = tf.shape(piece)[0]
-        return {"mel": tf.ensure_shape(tf.pad(piece, [[0, frames - size], [0, 0]]), (frames, len(mel_norm))), "lengths": size}
+        # a short clip is held at its last frame, as the encode stage does: 0 would be a loud frame
+        piece = tf.gather(piece, tf.minimum(tf.range(frames), size - 1))
+        return {"mel": tf.ensure_shape(piece, (frames, len(mel_norm))), "lengths": size}
 
     def make(epoch: int) -> tf.data.Dataset:
         records = _shuffled(path, mel_schema(len(mel_norm)), epoch, config.seed, training, workers)
@@ -177,8 +193,7 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, w
     index = read_index(tokens, split)
     if not index:
         raise DataError(f"no {split} clip in {tokens}: see rejected.csv there")
-    lengths = np.array([(row.code_length, row.text_length) for row in index])
-    buckets = plan_buckets(lengths[:, 0], lengths[:, 1], config.training.gpt.num_buckets)
+    buckets = gpt_buckets(config, index)
     edges = np.array([bucket.codes for bucket in buckets])
     references = References(tokens, split, index, ("prompts",))
     own_codes = math.ceil(config.encode.prompt_seconds * config.model.codes_per_second)
@@ -203,7 +218,7 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, w
         examples = records.map(lambda number, record: example(number, record, epoch), num_parallel_calls=workers, deterministic=True)
         return _bucketed(examples, buckets, batch_size)
 
-    counts = np.bincount(np.searchsorted(edges, lengths[:, 0]), minlength=len(buckets))
+    counts = np.bincount(np.searchsorted(edges, [row.code_length for row in index]), minlength=len(buckets))
     per_epoch = int(sum(math.ceil(count / batch_size) for count in counts))
     return Batches(make, per_epoch, len(index), batch_size, len(buckets))
 
@@ -242,6 +257,8 @@ def decoder_batches(
     usable = sum(row.code_length >= segment for row in index)
     if not usable:
         raise DataError(f"no {split} clip has {segment} codes: lower training.decoder.segment_codes, or bring longer clips")
+    if usable < len(index):
+        print(f"decoder: {len(index) - usable} of {len(index)} {split} clips are shorter than segment_codes {segment} and are left out")
     references = References(tokens, split, index, ("speakers",))
     speaker_of, ratio = tf.constant(references.speaker_of), latents_to_samples(config.model)
 

@@ -51,6 +51,7 @@ class ClipSettings:
     """What a worker needs to know."""
 
     prepare: PrepareConfig
+    num_workers: int | None
     sample_rate: int
     root: str
     wavs: str
@@ -70,7 +71,9 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path) -> dict[str, A
         raise DataError(f"{raw / MANIFEST} holds an id twice, or one that is no file name: it was changed by hand; run the raw stage again")
     rejected = read_rejected(raw / REJECTED) if (raw / REJECTED).is_file() else []
     _clear(out, root, rows)
-    settings = ClipSettings(config.prepare, config.model.audio.output_sample_rate, str(root), str(out / "wavs"))
+    settings = ClipSettings(
+        config.prepare, config.hardware.num_workers, config.model.audio.output_sample_rate, str(root), str(out / "wavs")
+    )
     checked = [check_text(row, config.prepare) for row in rows]
     results = iter(_process([row for row in checked if isinstance(row, Utterance)], settings))
     kept: list[Utterance] = []
@@ -154,7 +157,7 @@ def _hash(identifier: str) -> float:
 
 def _process(rows: list[Utterance], settings: ClipSettings) -> list[Utterance | Rejected]:
     """Results in the order of the rows."""
-    workers = min(settings.prepare.num_workers or _cores(), -(-len(rows) // _ROWS_PER_TASK)) if rows else 0
+    workers = min(settings.num_workers or _cores(), -(-len(rows) // _ROWS_PER_TASK)) if rows else 0
     job = partial(process_clip, settings=settings)
     if workers <= 1:
         return list(tqdm(map(job, rows), "clips", len(rows), unit="clip", mininterval=1))
@@ -164,7 +167,7 @@ def _process(rows: list[Utterance], settings: ClipSettings) -> list[Utterance | 
         return list(tqdm(pool.map(job, rows, chunksize=_ROWS_PER_TASK), "clips", len(rows), unit="clip", mininterval=1))
     except BrokenProcessPool:
         raise DataError(
-            f"a worker process was ended from outside, most likely for want of memory: lower prepare.num_workers (now {workers})"
+            f"a worker process was ended from outside, most likely for want of memory: lower hardware.num_workers (now {workers})"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

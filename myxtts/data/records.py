@@ -86,6 +86,10 @@ def write_records(path: Path, schema: Schema, rows: Iterable[Mapping[str, Any]])
                 writer.write(serialize(schema, row))
                 count += 1
         partial.replace(path)
+    except (OSError, tf.errors.OpError) as error:
+        raise DataError(
+            f"{path} could not be written ({error}): free disk space or correct the permissions, then run the stage again"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
     return count

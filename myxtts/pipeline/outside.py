@@ -43,7 +43,6 @@ def with_overrides(
             section["batch_size"] = whole // grad_accum
     if num_workers is not None:
         values["hardware"]["num_workers"] = num_workers
-        values["prepare"]["num_workers"] = num_workers
     return XTTSConfig.from_dict(values, source="command line")
 
 

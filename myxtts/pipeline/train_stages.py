@@ -27,7 +27,7 @@ def stage_fingerprint(stage: str, config: XTTSConfig, paths: Paths) -> str:
         "seed": config.seed,
         "model": values["model"],
         "encode": values["encode"],
-        "training": {k: v for k, v in values["training"][stage].items() if k not in ("batch_size", "log_step")},
+        "training": {k: v for k, v in values["training"][stage].items() if k != "batch_size"},
     }
     package = Path(__file__).resolve().parents[1]
     dependencies = [records_of(stage, paths), *(paths.model(name) / f"{name}.weights.h5" for name in NEEDS[stage])]

@@ -38,7 +38,7 @@ def common_tags(config: XTTSConfig, root: Path, stage: str) -> dict[str, str]:
 
 def config_fingerprint(config: XTTSConfig) -> str:
     """Twelve hex digits over all that shapes a result; where it is tracked and what the machine is do not."""
-    values = {key: value for key, value in config.to_dict().items() if key not in ("tracking", "hardware")}
+    values = {key: value for key, value in config.to_dict().items() if key not in ("tracking", "hardware", "loop")}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -1,6 +1,7 @@
 """Checkpoints of a training stage: written atomically, restored strictly, the newest N and the best kept."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -61,7 +62,7 @@ class CheckpointFolder:
     def best(self) -> Saved | None:
         """The checkpoint with the lowest monitored value, or None if none was validated."""
         scored = [(saved.state().get("monitored"), saved) for saved in self.all()]
-        scored = [(value, saved) for value, saved in scored if value is not None]
+        scored = [(value, saved) for value, saved in scored if value is not None and math.isfinite(value)]
         return min(scored, key=lambda pair: (pair[0], pair[1].step))[1] if scored else None
 
     def save(self, step: int, variables: dict[str, tf.Variable], state: dict[str, Any]) -> Saved:
@@ -70,11 +71,18 @@ class CheckpointFolder:
         partial = self.folder / f".partial-{step:08d}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        tf.train.Checkpoint(variables=list(variables.values())).write(str(partial / "weights"))
         state = {**state, "step": step, "variables": _shapes(variables)}
-        (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+        try:
+            tf.train.Checkpoint(variables=list(variables.values())).write(str(partial / "weights"))
+            (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
+            shutil.rmtree(target, ignore_errors=True)
+            partial.rename(target)
+        except (OSError, tf.errors.OpError) as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise MyXTTSError(
+                f"checkpoint {target} could not be written ({error}): free disk space, then run the same command again; "
+                "it goes on from the checkpoint before"
+            ) from error
         self._prune()
         return Saved(step, target)
 

@@ -43,22 +43,26 @@ def detect(config: HardwareConfig) -> Machine:
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    memory = psutil.virtual_memory().available / GB
-    if gpus:
+    memory = config.memory_gb or psutil.virtual_memory().available / GB
+    if gpus and not config.memory_gb:
         memory = min(_gpu_memory_gb(number) for number in range(len(gpus)))
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Machine(len(gpus), config.memory_gb or memory, cpus, psutil.virtual_memory().total / GB)
+    return Machine(len(gpus), memory, cpus, psutil.virtual_memory().total / GB)
 
 
 def _gpu_memory_gb(number: int) -> float:
-    """Total memory of a GPU by NVML; 8 GB where NVML is not installed, said by the caller's reasons as 'assumed'."""
+    """Free memory of the n-th visible GPU. Raises ConfigError where NVML cannot tell."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
-        return pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(number)).free / GB
-    except ImportError:
-        return 8.0
+        visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip().isdigit()]
+        index = int(visible[number]) if number < len(visible) else number
+        return pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(index)).free / GB
+    except Exception as error:  # NVML's own errors derive from Exception alone, and the package may be missing
+        raise ConfigError(
+            f"the memory of GPU {number} cannot be read ({error}): install the extra `gpu` (nvidia-ml-py), or set hardware.memory_gb"
+        ) from error
 
 
 def allow_memory_growth() -> None:
@@ -105,6 +109,8 @@ def suggest(
     else:
         size, accum = split_batch(stage.effective_batch_size, most, replicas)
         reasons.append(f"largest micro-batch that fits and divides {stage.effective_batch_size}: {size}, accumulated {accum} times")
+    if machine.gpus > replicas:
+        reasons.append(f"{replicas} of {machine.gpus} GPUs is used: the stages do not train over several yet")
     workers = hardware.num_workers or max(1, min(MAX_WORKERS, machine.cpus))
     reasons.append(
         f"{workers} data workers " + ("as given" if hardware.num_workers else f"for {machine.cpus} cores (at most {MAX_WORKERS})")

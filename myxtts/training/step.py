@@ -37,6 +37,7 @@ class TrainStep:
             finite = tf.math.is_finite(norm)
             self._apply(objective, variables, gradients, norm, finite)
             if statistics:
+                statistics = tf.nest.map_structure(lambda value, keep=finite: tf.where(keep, value, tf.zeros_like(value)), statistics)
                 number = self.optimizers[objective].iterations.value
                 self._when(finite, lambda statistics=statistics, number=number: self.task.after_step(statistics, number))
             logs |= terms | {f"grad_norm/{objective}": norm, f"skipped/{objective}": tf.cast(~finite, tf.float32)}

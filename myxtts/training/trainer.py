@@ -44,7 +44,7 @@ class XTTSTrainer:
         self.task: Task = TASKS[stage](config, model, cache=folder / "cache")
         self.settings = self.task.settings
         self.strategy = strategy or tf.distribute.get_strategy()
-        self.checkpoints = CheckpointFolder(folder, self.settings.keep_checkpoints)
+        self.checkpoints = CheckpointFolder(folder, config.loop.keep_checkpoints)
         self.history = History(folder / "history.jsonl")
         self.current_step, self.epoch, self.batch_in_epoch = 0, 0, 0
         self.best: dict[str, float] = {}
@@ -79,7 +79,8 @@ class XTTSTrainer:
         rows = self.suggestion.batch_size * self.suggestion.grad_accum * replicas
         workers = self.suggestion.num_workers
         self.train_data = self.task.batches(train_path, "train", rows, workers)
-        self.val_data = self.task.batches(Path(val_path), "eval", rows, workers)
+        # validation passes one micro-batch at a time: memory is sized for that
+        self.val_data = self.task.batches(self._val_path, "eval", self.suggestion.batch_size * replicas, workers)
         self._build()
         return self.train_data, self.val_data
 
@@ -119,7 +120,7 @@ class XTTSTrainer:
     def _distribute(self, batch: Batch):
         if self.strategy.num_replicas_in_sync == 1:
             return batch
-        rows = self.train_data.batch_size // self.strategy.num_replicas_in_sync
+        rows = next(iter(batch.values())).shape[0] // self.strategy.num_replicas_in_sync
 
         def share(context: tf.distribute.ReplicaContext):
             number = context.replica_id_in_sync_group
@@ -128,7 +129,7 @@ class XTTSTrainer:
         return self.strategy.experimental_distribute_values_from_function(share)
 
     def should_log(self) -> bool:
-        return self.current_step % self.settings.log_step == 0
+        return self.current_step % self.config.loop.log_step == 0
 
     def should_validate(self) -> bool:
         return self.current_step % self.settings.val_step == 0 or self.current_step >= self.total_steps
@@ -206,6 +207,11 @@ class XTTSTrainer:
         saved = self.checkpoints.latest()
         if saved is None:
             return False
+        if saved.state()["batch_rows"] != self.train_data.batch_size:
+            raise MyXTTSError(
+                f"{saved.path} was made with an effective batch of {saved.state()['batch_rows']} clips, now it is {self.train_data.batch_size}: "
+                "the place in the data would be lost; set effective_batch_size back (it is --batch-size times --grad-accum)"
+            )
         state = self.checkpoints.restore(saved, self._variables())
         self.current_step, self.epoch, self.batch_in_epoch = state["step"], state["epoch"], state["batch_in_epoch"]
         self.best = state["best"]
@@ -221,7 +227,9 @@ class XTTSTrainer:
         folder.mkdir(parents=True, exist_ok=True)
         for component in self.task.components:
             self.task.model.save_component(component, folder)
-        (folder / "training.json").write_text(json.dumps(self.summary(), indent=1), encoding="utf-8")
+        # nothing of the machine here: equal weights must make an equal folder, or DVC runs all that follows again
+        summary = {name: value for name, value in self.summary().items() if name not in ("hardware", "traces")}
+        (folder / "training.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
         return folder
 
     # -- the loop ----------------------------------------------------------------------------------------------------------------
@@ -268,8 +276,8 @@ class XTTSTrainer:
         if self.should_validate():
             self._flush_logs()
             self._validate_and_save()
-            self._window.restart()
-        if self.current_step % self.settings.save_step == 0 or self.current_step >= self.total_steps:
+            self._window.restart(self.current_step)
+        if self.current_step % self.config.loop.save_step == 0 or self.current_step >= self.total_steps:
             self._save_unless_saved()
         if signals.received:
             self._save_unless_saved()
@@ -327,11 +335,10 @@ class _Window:
 
     def __init__(self) -> None:
         self.restart()
-        self._last_step: int | None = None
 
-    def restart(self) -> None:
-        self._start, self._waited = time.perf_counter(), 0.0
-        self._last_step = None
+    def restart(self, step: int | None = None) -> None:
+        """Begins anew at `step`: what came before (a validation, say) is no training time."""
+        self._start, self._waited, self._last_step = time.perf_counter(), 0.0, step
 
     def waiting(self) -> "_Window":
         return self
@@ -348,5 +355,5 @@ class _Window:
         if self._last_step is not None:
             rate = (step - self._last_step) / elapsed
             values |= {"perf/steps_per_second": rate, "perf/clips_per_second": rate * rows}
-        self._start, self._waited, self._last_step = time.perf_counter(), 0.0, step
+        self.restart(step)
         return values

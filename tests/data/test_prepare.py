@@ -44,7 +44,7 @@ class Corpus:
 
     def run(self, workers: int = 1, out: str = "processed", **settings) -> dict:
         (self.root / "corpus" / "metadata.csv").write_text("\n".join(self.rows) + "\n")
-        tree = {"data": {"source": {"layout": "coqui", "path": "corpus"}}, "prepare": {"num_workers": workers, **settings}}
+        tree = {"data": {"source": {"layout": "coqui", "path": "corpus"}}, "prepare": settings, "hardware": {"num_workers": workers}}
         config = XTTSConfig.from_dict(tree)
         make_raw(config, self.root, self.root / "raw")
         return prepare(config, self.root, self.root / "raw", self.root / out)
@@ -95,7 +95,7 @@ def test_missing_wav(corpus):
 def test_wav_that_vanished_after_the_raw_stage(corpus):
     corpus.add("d.wav").run()
     (corpus.root / "corpus" / "wavs" / "d.wav").unlink()
-    config = XTTSConfig.from_dict({"prepare": {"num_workers": 1}})
+    config = XTTSConfig.from_dict({"hardware": {"num_workers": 1}})
     prepare(config, corpus.root, corpus.root / "raw", corpus.root / "processed")
     assert corpus.reasons() == {"d": "missing_audio"}
     assert not (corpus.root / "processed" / "wavs" / "d.wav").exists()  # that of the first run is gone

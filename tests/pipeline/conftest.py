@@ -31,9 +31,10 @@ seed: 3
 prepare: {}
 encode: {prompt_seconds: 1.0}
 training:
-  dvae: {max_steps: 6, effective_batch_size: 8, val_step: 6, log_step: 2, save_step: 3}
-  gpt: {max_steps: 30, effective_batch_size: 8, val_step: 30, log_step: 1, save_step: 5, num_buckets: 1}
-  decoder: {max_steps: 2, effective_batch_size: 2, val_step: 2, log_step: 1, save_step: 2, segment_codes: 4}
+  dvae: {max_steps: 6, effective_batch_size: 8, val_step: 6}
+  gpt: {max_steps: 30, effective_batch_size: 8, val_step: 30, num_buckets: 1}
+  decoder: {max_steps: 2, effective_batch_size: 2, val_step: 2, segment_codes: 4}
+loop: {log_step: 1, save_step: 5}
 hardware: {}
 synthesis: {}
 evaluate: {num_sentences: 2, num_logged: 1}

@@ -25,7 +25,7 @@ def test_round_trip(tmp_path):
 
 def test_keeps_the_newest_and_the_best(tmp_path):
     folder = CheckpointFolder(tmp_path, keep=2)
-    for step, monitored in ((1, 3.0), (2, 1.0), (3, 2.0), (4, 2.5), (5, None)):
+    for step, monitored in ((1, float("nan")), (2, 1.0), (3, 2.0), (4, 2.5), (5, None)):
         folder.save(step, variables(step), {"monitored": monitored})
     assert [saved.step for saved in folder.all()] == [2, 4, 5]
     assert folder.best().step == 2

@@ -100,6 +100,7 @@ class DecoderTask(Task):
         return {"rows": count(batch["lengths"] > 0)}
 
     def _generate(self, batch: Batch, training: bool):
+        """(fake wave (B, N), embedding (B, E)). `training` moves the speaker encoder's batch statistics: once in a step is enough."""
         embedding = self.model.speaker_encoder(batch["speaker_mel"], training=training)
         return self.model.decoder(batch["latents"], embedding, training=training), embedding
 
@@ -109,7 +110,7 @@ class DecoderTask(Task):
 
     def loss(self, objective: str, batch: Batch, counts: Terms):
         rows, real = batch["lengths"] > 0, batch["wave"]
-        fake, embedding = self._generate(batch, training=True)
+        fake, embedding = self._generate(batch, training=objective == "generator")
         if objective == "discriminator":
             fake = ops.stop_gradient(fake)
             critic_real, critic_fake = self.discriminators(real), self.discriminators(fake)

@@ -13,8 +13,6 @@ from myxtts.data.records import mel_schema, read_records
 from myxtts.training.losses import count, masked_sum, sequence_mask
 from myxtts.training.tasks.base import Preview, Task, Terms
 
-RESTART_ROWS = 256  # encoder outputs offered to dead codes in a step
-
 
 class DVAETask(Task):
     """Reconstruction (mean squared error on normalised log-mels) and commitment; the codebook follows by moving average."""
@@ -61,11 +59,17 @@ class DVAETask(Task):
         return total, terms, {"used": used, "sums": sums, "rows": self._restart_rows(encoded, codes)}
 
     def _restart_rows(self, encoded: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """A fixed number of real (un-padded) encoder outputs (R, C), spread over the micro-batch."""
+        """As many real (un-padded) encoder outputs as there are codes (K, C), spread over the micro-batch.
+
+        Those of the first replica alone: statistics are summed over replicas, and a sum of vectors is no encoder output.
+        """
         rows = tf.boolean_mask(tf.reshape(encoded, [-1, encoded.shape[-1]]), tf.reshape(mask, [-1]))
         available = tf.maximum(tf.shape(rows)[0], 1)
         rows = tf.pad(rows, [[0, tf.maximum(0, 1 - tf.shape(rows)[0])], [0, 0]])
-        return tf.gather(rows, tf.range(RESTART_ROWS) * available // RESTART_ROWS)
+        number = self.config.model.dvae.num_codes
+        rows = tf.gather(rows, tf.range(number) * available // number)
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return tf.where(tf.equal(replica, 0), rows, tf.zeros_like(rows))
 
     def combine(self, earlier: Terms, later: Terms) -> Terms:
         return {"used": earlier["used"] + later["used"], "sums": earlier["sums"] + later["sums"], "rows": later["rows"]}

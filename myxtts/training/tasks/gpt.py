@@ -10,7 +10,7 @@ from keras import ops
 from myxtts.audio.griffin_lim import griffin_lim
 from myxtts.audio.mel import dvae_mel
 from myxtts.config.schema import XTTSConfig
-from myxtts.data.batches import Batch, Batches, gpt_batches, plan_buckets
+from myxtts.data.batches import Batch, Batches, gpt_batches, gpt_buckets
 from myxtts.data.encode import read_index, read_text_marks
 from myxtts.data.records import read_records, token_schema
 from myxtts.synthesis.generate import generate_codes
@@ -75,8 +75,7 @@ class GPTTask(Task):
 
     def bytes_per_example(self, path: Path) -> int:
         """Per layer and token: about 16 widths of activations (attention, 4x feed-forward, residuals), and the attention matrix."""
-        lengths = np.array([(row.code_length, row.text_length) for row in read_index(path, "train")])
-        longest = plan_buckets(lengths[:, 0], lengths[:, 1], self.settings.num_buckets)[-1]
+        longest = gpt_buckets(self.config, read_index(path, "train"))[-1]
         sizes = self.config.model.gpt
         tokens = sizes.num_latents + longest.text + longest.codes + 3
         per_layer = 16 * tokens * sizes.dim + 3 * sizes.num_heads * tokens**2
@@ -111,19 +110,28 @@ class GPTTask(Task):
     def validation(self, batch: Batch):
         counts = self.targets(batch)
         text, audio, hits = self._sums(batch, training=False)
-        other = {**batch, "text_ids": ops.roll(batch["text_ids"], 1, axis=0), "text_lengths": ops.roll(batch["text_lengths"], 1, axis=0)}
-        # a row that fills up the batch has no text to lend: its neighbour keeps a wrong text of length 0, masked whole
-        _, wrong, _ = self._sums(other, training=False)
+        rows = tf.math.count_nonzero(batch["code_lengths"], dtype=tf.int32)
+        # each real row takes the text of the next real one; a batch of one clip has no wrong text to offer
+        neighbour = (tf.range(batch["codes"].shape[0]) + 1) % tf.maximum(rows, 1)
+        _, wrong, _ = self._sums(
+            {**batch, **{name: tf.gather(batch[name], neighbour) for name in ("text_ids", "text_lengths")}}, training=False
+        )
+        comparable = tf.cast(rows > 1, tf.float32)
         return {
             "text_loss": (text, counts["text"]),
             "mel_loss": (audio, counts["audio"]),
             "mel_accuracy": (hits, counts["audio"]),
-            "wrong_text_mel_loss": (wrong, counts["audio"]),
+            "comparable_mel_loss": (audio * comparable, counts["audio"] * comparable),
+            "wrong_text_mel_loss": (wrong * comparable, counts["audio"] * comparable),
         }
 
     def finish(self, values: dict[str, float]) -> dict[str, float]:
-        """Adds `wrong_text_gap`: how much worse the codes are predicted from another clip's text. 0 = the text is ignored."""
-        return {**values, "wrong_text_gap": values["wrong_text_mel_loss"] - values["mel_loss"]}
+        """Adds `wrong_text_gap`: how much worse the codes are predicted from another clip's text. 0 = the text is ignored.
+
+        Left out where no batch holds two clips.
+        """
+        comparable = values.pop("comparable_mel_loss", None)
+        return values if comparable is None else {**values, "wrong_text_gap": values["wrong_text_mel_loss"] - comparable}
 
     def previews(self, path: Path) -> list[Preview]:
         """Two validation sentences, spoken with their prompts, beside the codes of the true clip."""
