@@ -1,6 +1,7 @@
 """The `myxtts` command: parse, call one function, print. Heavy imports live inside the commands."""
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -19,6 +20,12 @@ def main(arguments: list[str] | None = None) -> None:
         options.run(options)
     except MyXTTSError as error:
         raise SystemExit(f"myxtts {options.command}: {error}") from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise SystemExit(
+            f"myxtts {options.command}: the disk is full ({error}): free some space, then run the same command again"
+        ) from None
     except KeyboardInterrupt as error:
         print(f"myxtts {options.command}: {error or 'interrupted'}", file=sys.stderr)
         raise SystemExit(130) from None
@@ -67,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--grad-accum", type=int, metavar="N", help="micro-batches per update")
     sub.add_argument("--lr", type=float, metavar="RATE")
     sub.add_argument("--num-workers", type=int, metavar="N")
-    sub.add_argument("--resume", action="store_true", help="go on in --checkpoint-dir")
+    sub.add_argument(
+        "--resume", action="store_true", help="go on in --checkpoint-dir, with the options it was started with unless given anew"
+    )
     sub.add_argument("--no-tracking", action="store_true", help="no MLflow run")
     params_option(sub)
 
@@ -129,14 +138,19 @@ def _made(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from myxtts.pipeline.outside import ORDER, train_outside, with_overrides
+    from myxtts.pipeline.outside import ORDER, train_outside
 
     stages = tuple(stage for stage in ORDER if stage in (options.stage or ORDER))
-    config = with_overrides(
-        _config(options), stages, options.epochs, options.batch_size, options.lr, options.grad_accum, options.num_workers
-    )
+    changes = {name: getattr(options, name) for name in ("epochs", "batch_size", "lr", "grad_accum", "num_workers")}
     final = train_outside(
-        config, options.train_data, options.val_data, options.checkpoint_dir, stages, options.resume, not options.no_tracking
+        _config(options),
+        options.train_data,
+        options.val_data,
+        options.checkpoint_dir,
+        stages,
+        changes,
+        options.resume,
+        not options.no_tracking,
     )
     print(f"final model: {final}")
 
@@ -147,7 +161,8 @@ def _say(options: argparse.Namespace) -> None:
 
     synthesizer = Synthesizer.load(resolve(options.model, Path.cwd()))
     changes = {name: value for name in ("temperature", "vocoder") if (value := getattr(options, name)) is not None}
-    settings = type(synthesizer.config.synthesis).model_validate(synthesizer.config.synthesis.model_dump() | changes)
+    tree = synthesizer.config.to_dict()
+    settings = XTTSConfig.from_dict(tree | {"synthesis": tree["synthesis"] | changes}, source="command line").synthesis
     speech = synthesizer.speak(options.text, synthesizer.voice(options.speaker), options.language, options.seed, settings)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     speech.save(options.out)

@@ -19,3 +19,14 @@ def small_config(**training: dict) -> XTTSConfig:
             "training": {"gpt": {"num_buckets": 3}, "dvae": {"crop_seconds": 0.3}} | training,
         }
     )
+
+
+def make_config(**sections) -> XTTSConfig:
+    model = {
+        "preset": "tiny",
+        "num_text_tokens": 96,
+        "gpt": {"num_layers": 1, "dim": 32, "num_heads": 2, "conditioning_heads": 2, "max_audio_tokens": 24, "num_latents": 2},
+        "dvae": {"hidden_dim": 16, "code_dim": 16, "num_codes": 32},
+        "decoder": {"channels": 16},
+    }
+    return XTTSConfig.from_dict({"model": model, "synthesis": {"griffin_lim_iterations": 2, "temperature": 0.9}, **sections})

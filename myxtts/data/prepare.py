@@ -110,7 +110,7 @@ def process_clip(row: Utterance, settings: ClipSettings) -> Utterance | Rejected
     try:
         samples, rate = wave.load(Path(settings.root) / row.audio, settings.sample_rate)
     except wave.AudioError as error:
-        return Rejected(row.id, row.audio, error.reason, str(error))
+        return Rejected(row.id, row.audio, error.reason, str(error).replace(str(Path(settings.root) / row.audio), row.audio))
     limits = settings.prepare
     if wave.measure_loudness(samples, rate) < _SILENT_LUFS:
         return Rejected(row.id, row.audio, "silent", f"{len(samples) / rate:.2f} s below {_SILENT_LUFS} LUFS: nothing is heard")

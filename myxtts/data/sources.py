@@ -192,7 +192,7 @@ def _check(row: Row, corpus: Path, root: Path, speaker: str, language: str) -> U
         return Rejected(identifier, written, "path_outside_corpus", detail)
     audio = _find_audio(corpus, relative, by_id="audio_file" not in row.cells)
     if audio is None:
-        return Rejected(identifier, written, "missing_audio", f"{place}: no such file in {corpus}")
+        return Rejected(identifier, written, "missing_audio", f"{place}: no such file in the corpus")
     code = row.cells.get("language") or language
     try:
         code = get_language(code).code

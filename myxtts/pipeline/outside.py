@@ -1,5 +1,9 @@
 """`myxtts train`: the same training outside DVC, on folders of the user's, into a folder of the user's."""
 
+import json
+import shutil
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +11,8 @@ from myxtts.config import ConfigError, DataError, XTTSConfig
 from myxtts.config.stages import SourceConfig
 from myxtts.pipeline.data_stages import run_encode, run_mels, run_tokenizer, write_report
 from myxtts.pipeline.paths import Paths
-from myxtts.pipeline.train_stages import run_training
+from myxtts.pipeline.train_stages import log_datasets, run_training
+from myxtts.pipeline.voice_stages import evaluate_voice
 
 ORDER = ("dvae", "gpt", "decoder")
 
@@ -52,30 +57,66 @@ def train_outside(
     val_data: Path,
     folder: Path,
     stages: tuple[str, ...] = ORDER,
+    options: dict[str, Any] | None = None,
     resume: bool = False,
     track: bool = True,
 ) -> Path:
     """Prepares, encodes and trains `stages` in order, everything under `folder`. Returns `folder/final_model`.
 
-    `train_data` holds metadata_train.csv + wavs/, `val_data` metadata_eval.csv + wavs/ (they may be one folder). What an earlier call
-    with `resume` finished is not done again. Raises DataError if `folder` holds a training and `resume` is False.
+    `train_data` holds metadata_train.csv + wavs/, `val_data` metadata_eval.csv + wavs/ (they may be one folder); `options` are those of
+    `with_overrides`. With `resume` the configuration is the one that the folder was started with, changed by `options` alone: a network
+    whose options changed goes on from its last checkpoint, what is finished and unchanged is not done again.
+    Raises DataError if `folder` holds a training and `resume` is False, or holds another corpus' training.
     """
+    work = _Work.open(config, train_data, val_data, folder, resume)
+    config = with_overrides(work.config, stages, **(options or {}))
     paths = Paths(folder)
-    marker = folder / "work.json"
-    if marker.is_file() and not resume:
-        raise DataError(f"{folder} already holds a training: go on with --resume, or choose another --checkpoint-dir")
-    folder.mkdir(parents=True, exist_ok=True)
-    if not paths.mels.is_dir():
-        _prepare(config, train_data, val_data, paths)
-    write_report(marker, {"train_data": str(train_data), "val_data": str(val_data), "stages": list(stages)})
-    if not paths.tokenizer.is_file():
-        run_tokenizer(config, paths)
+    work.once("prepare", {}, lambda: _prepare(config, train_data, val_data, paths))
+    work.once("tokenizer", {}, lambda: run_tokenizer(config, paths))
     for stage in stages:
-        if stage != "dvae" and not (paths.tokens / "train.tfrecord").is_file():
-            run_encode(config, paths)
-        if not (paths.model(stage) / "training.json").is_file():
-            _train(stage, config, paths, folder / "checkpoints" / stage, track)
-    return _final_model(config, paths, stages)
+        if stage != "dvae":
+            if not (paths.model("dvae") / "dvae.weights.h5").is_file():
+                raise DataError(f"{stage} needs a trained dvae in {folder}: train it first (--stage dvae), or leave --stage out")
+            work.once("encode", {}, lambda: run_encode(config, paths))
+        settings = config.to_dict()["training"][stage]
+        work.once(stage, settings, lambda stage=stage: _train(stage, config, paths, folder / "checkpoints" / stage, track))
+    return _final_model(config, paths, stages, track)
+
+
+class _Work:
+    """`work.json`: what a folder was started with, and which of its steps are finished."""
+
+    def __init__(self, path: Path, values: dict[str, Any]):
+        self.path, self.values = path, values
+        self.config = XTTSConfig.from_dict(values["config"], source=str(path))
+
+    @classmethod
+    def open(cls, config: XTTSConfig, train_data: Path, val_data: Path, folder: Path, resume: bool) -> "_Work":
+        path = folder / "work.json"
+        data = {"train_data": str(train_data.resolve()), "val_data": str(val_data.resolve())}
+        if not path.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            work = cls(path, {**data, "config": config.to_dict(), "done": {}})
+            write_report(path, work.values)
+            return work
+        if not resume:
+            raise DataError(f"{folder} already holds a training: go on with --resume, or choose another --checkpoint-dir")
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if {name: values[name] for name in data} != data:
+            raise DataError(
+                f"{folder} was started on {values['train_data']} and {values['val_data']}: give the same, or another --checkpoint-dir"
+            )
+        return cls(path, values)
+
+    def once(self, step: str, settings: dict[str, Any], run: Any) -> None:
+        """Runs a step unless it is finished with these settings. A new audio tokenizer makes the tokens stale."""
+        if self.values["done"].get(step) == settings:
+            return
+        run()
+        self.values["done"][step] = settings
+        if step == "dvae":
+            self.values["done"].pop("encode", None)
+        write_report(self.path, self.values)
 
 
 def _prepare(config: XTTSConfig, train_data: Path, val_data: Path, paths: Paths) -> None:
@@ -91,7 +132,8 @@ def _prepare(config: XTTSConfig, train_data: Path, val_data: Path, paths: Paths)
         wanted = [row for row in rows if row.split == split]
         if not wanted:
             raise DataError(f"{folder} gives no {split} clip: expected metadata_{split}.csv beside wavs/ ({len(refused)} rows refused)")
-        utterances += wanted
+        taken = {row.id for row in utterances}  # two folders may both begin at 0001
+        utterances += [replace(row, id=f"eval-{row.id}") if row.id in taken else row for row in wanted]
         rejected += refused
     paths.raw.mkdir(parents=True, exist_ok=True)
     write_manifest(paths.raw / "manifest.csv", utterances)
@@ -106,21 +148,25 @@ def _train(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, trac
     from myxtts.training.hardware import allow_memory_growth
 
     allow_memory_growth()
-    if not track:
-        return run_training(stage, config, paths, checkpoints, NullRun())
-    with stage_run(config, stage, Path.cwd(), checkpoints) as run:
-        return run_training(stage, config, paths, checkpoints, run)
+    # the project's dvc.lock says nothing of data that lies outside it
+    with stage_run(config, stage, Path.cwd(), checkpoints, lineage=False) if track else nullcontext(NullRun()) as run:
+        log_datasets(run, stage, paths)
+        report = run_training(stage, config, paths, checkpoints, run)
+        run.write_link(paths.link(stage))
+    return report
 
 
-def _final_model(config: XTTSConfig, paths: Paths, stages: tuple[str, ...]) -> Path:
-    """`final_model`: a bundle once all three networks are there, the trained weights alone before that."""
-    import shutil
-
+def _final_model(config: XTTSConfig, paths: Paths, stages: tuple[str, ...], track: bool) -> Path:
+    """`final_model`: an evaluated bundle once all three networks are there, the trained weights alone before that."""
     from myxtts.serving.bundle import make_bundle
+    from myxtts.tracking.record import NullRun
+    from myxtts.tracking.run import voice_run
 
     final = paths.root / "final_model"
     if all((paths.model(stage) / "training.json").is_file() for stage in ORDER):
-        make_bundle(config, paths.root, {}, final)
+        link = paths.link("voice") if paths.link("voice").is_file() else None
+        with voice_run(config, Path.cwd(), link=link, lineage=False) if track else nullcontext(NullRun()) as run:
+            make_bundle(config, paths.root, evaluate_voice(config, paths, run), final)
         return final
     final.mkdir(exist_ok=True)
     for stage in stages:

@@ -36,7 +36,7 @@ def run_pipeline(root: Path, overrides: list[str], target: str | None = None) ->
     ensure_dvc(root)
     targets = [target] if target else []
     if overrides and _has_commit(root):
-        dvc(root, "exp", "run", *[part for override in overrides for part in ("-S", override)], *targets)
+        dvc(root, "exp", "run", *[part for override in overrides for part in ("-S", f"++{override}")], *targets)
     else:
         # DVC experiments need git; without it the overrides go where an experiment would leave them too: into params.yaml
         params = root / "params.yaml"
@@ -126,7 +126,7 @@ def use_recipe(root: Path, recipe: str, overrides: list[str]) -> str:
     if params.is_file() and params.read_text(encoding="utf-8") not in {
         (root / "recipes" / f"{name}.yaml").read_text(encoding="utf-8") for name in known
     }:
-        number = 1 + sum(1 for _ in root.glob("params.yaml.bak-*"))
+        number = 1 + max((int(path.name.rpartition("-")[2]) for path in root.glob("params.yaml.bak-*")), default=0)
         kept = params.rename(root / f"params.yaml.bak-{number}")
         message += f"; your own was kept as {kept.name}"
     params.write_text(text, encoding="utf-8")

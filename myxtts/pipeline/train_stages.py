@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from myxtts.config import XTTSConfig
-from myxtts.pipeline.attempts import attempt_folder, fingerprint, mark_finished
+from myxtts.pipeline.attempts import attempt_folder, fingerprint, is_recorded, mark_finished
 from myxtts.pipeline.data_stages import write_report
 from myxtts.pipeline.paths import Paths
 
@@ -80,19 +80,21 @@ def run_train_stage(stage: str, config: XTTSConfig, paths: Paths) -> dict[str, A
 
     allow_memory_growth()
     mark = stage_fingerprint(stage, config, paths)
-    attempt = attempt_folder(main_checkout(paths.root) / "checkpoints" / stage / mark)
+    main = main_checkout(paths.root)
+    attempt = attempt_folder(main / "checkpoints" / stage / mark, lambda md5: is_recorded(md5, f"models/{stage}", paths.root, main))
     with stage_run(config, stage, paths.root, attempt, inputs={"checkpoint.fingerprint": mark}) as run:
-        _log_datasets(run, stage, config, paths)
+        log_datasets(run, stage, paths)
         report = run_training(stage, config, paths, attempt, run)
         for name in ("train", "val"):
             run.artifact(paths.reports / "curves" / f"{stage}_{name}.csv", "curves")
         run.artifact(paths.report(stage), "reports")
         run.write_link(paths.link(stage))
-    mark_finished(attempt, report)
+    mark_finished(attempt, paths.model(stage) / f"{stage}.weights.h5")
     return report
 
 
-def _log_datasets(run: Any, stage: str, config: XTTSConfig, paths: Paths) -> None:
+def log_datasets(run: Any, stage: str, paths: Paths) -> None:
+    """Names the stage's record files as the run's inputs."""
     folder = records_of(stage, paths)
     for split, context in (("train", "training"), ("eval", "validation")):
         run.dataset(f"{folder.name}-{split}", fingerprint({}, [folder / f"{split}.tfrecord"]), str(folder), context)

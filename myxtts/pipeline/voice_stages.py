@@ -38,23 +38,28 @@ def load_synthesizer(config: XTTSConfig, paths: Paths):
 
 
 def run_evaluate(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
-    """Speaks and copies held-out sentences, measures them, logs all of it to the voice run."""
-    from myxtts.evaluation.evaluate import evaluate
+    """Evaluation, in the voice run."""
     from myxtts.tracking.run import voice_run
 
-    links = _links(paths)
-    tags = {f"myxtts.run.{stage}": link["run_id"] for stage, link in links.items()}
-    with voice_run(config, paths.root, tags=tags) as run:
-        metrics = evaluate(config, load_synthesizer(config, paths), paths.processed, paths.evaluation, config.seed)
-        metrics |= _best_of_stages(paths)
-        write_report(paths.report("evaluate"), metrics)
-        run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)}, step=0)
-        for folder in ("audio", "pictures"):
-            for path in sorted((paths.evaluation / folder).glob("*")):
-                run.artifact(path, f"evaluation/{folder}")
-        run.table(json.loads((paths.evaluation / "samples.json").read_text(encoding="utf-8")), "samples.json")
-        run.artifact(paths.report("evaluate"), "reports")
-        run.write_link(paths.link("voice"))
+    with voice_run(config, paths.root) as run:
+        return evaluate_voice(config, paths, run)
+
+
+def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]:
+    """Speaks and copies held-out sentences, measures them, logs all of it to `run`, which then names the stages' runs."""
+    from myxtts.evaluation.evaluate import evaluate
+
+    run.tags({f"myxtts.run.{stage}": link["run_id"] for stage, link in _links(paths).items() if link["run_id"]})
+    metrics = evaluate(config, load_synthesizer(config, paths), paths.processed, paths.evaluation, config.seed)
+    metrics |= _best_of_stages(paths)
+    write_report(paths.report("evaluate"), metrics)
+    run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)}, step=0)
+    for folder in ("audio", "pictures"):
+        for path in sorted((paths.evaluation / folder).glob("*")):
+            run.artifact(path, f"evaluation/{folder}")
+    run.table(json.loads((paths.evaluation / "samples.json").read_text(encoding="utf-8")), "samples.json")
+    run.artifact(paths.report("evaluate"), "reports")
+    run.write_link(paths.link("voice"))
     return metrics
 
 

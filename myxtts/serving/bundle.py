@@ -19,6 +19,7 @@ COMPONENTS = ("dvae", "gpt", "decoder", "speaker_encoder")
 PARAMS, TOKENIZER, MEL_NORM, CARD = "params.yaml", "tokenizer.json", "mel_norm.npy", "README.md"
 FILES = (PARAMS, TOKENIZER, MEL_NORM, *(f"{name}.weights.h5" for name in COMPONENTS))
 STAGES = ("dvae", "gpt", "decoder")
+SECTIONS = ("model", "encode", "prepare", "synthesis", "bundle")  # those that the bundle stage lists in dvc.yaml
 
 
 def make_bundle(config: XTTSConfig, root: Path, metrics: Mapping[str, Any], out: Path) -> Path:
@@ -34,7 +35,8 @@ def make_bundle(config: XTTSConfig, root: Path, metrics: Mapping[str, Any], out:
     try:
         for name, source in sources.items():
             shutil.copyfile(source, part / name)
-        config.dump(part / PARAMS)
+        # what speaking needs and no more: where the corpus lay is nobody's business who gets the bundle
+        XTTSConfig.from_dict({name: config.to_dict()[name] for name in SECTIONS}).dump(part / PARAMS)
         values = _describe(config, part, _numbers(metrics), _runs(root))
         (part / BUNDLE_FILE).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         (part / CARD).write_text(model_card(values), encoding="utf-8")

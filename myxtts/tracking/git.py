@@ -17,16 +17,20 @@ _PACKAGES = ("tensorflow", "keras", "mlflow", "myxtts")
 _DIFF_LIMIT = 1_000_000
 
 
-def common_tags(config: XTTSConfig, root: Path, stage: str) -> dict[str, str]:
-    """Tags of every run: `git.*`, `dvc.*`, `config.fingerprint`, `version.*`. What a plain folder cannot know is left out."""
+def common_tags(config: XTTSConfig, root: Path, stage: str, lineage: bool = True) -> dict[str, str]:
+    """Tags of every run: `git.*`, `dvc.*`, `config.fingerprint`, `version.*`. What a plain folder cannot know is left out.
+
+    `lineage` False: the run reads no data of the project, so dvc.lock and its hashes are left out too.
+    """
     tags = {"config.fingerprint": config_fingerprint(config), "dvc.stage": os.environ.get("DVC_STAGE", stage)}
     for key, variable in (("dvc.exp_name", "DVC_EXP_NAME"), ("dvc.exp_baseline_rev", "DVC_EXP_BASELINE_REV")):
         if value := os.environ.get(variable):
             tags[key] = value
     lock = root / "dvc.lock"
-    if lock.is_file():
+    if lineage and lock.is_file():
         tags["dvc.lock.md5"] = hashlib.md5(lock.read_bytes()).hexdigest()
-    tags |= {f"dvc.dep.{path}": md5 for path, md5 in dependency_hashes(config, root, stage).items()}
+    if lineage:
+        tags |= {f"dvc.dep.{path}": md5 for path, md5 in dependency_hashes(config, root, stage).items()}
     tags |= git_tags(root)
     for package in _PACKAGES:
         try:

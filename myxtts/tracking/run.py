@@ -40,12 +40,19 @@ def project_run() -> str | None:
 
 @contextlib.contextmanager
 def stage_run(
-    config: XTTSConfig, stage: str, root: Path, folder: Path, parent: str | None = None, inputs: Mapping[str, Any] | None = None
+    config: XTTSConfig,
+    stage: str,
+    root: Path,
+    folder: Path,
+    parent: str | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    lineage: bool = True,
 ) -> Iterator[StageRun]:
     """The run of one training stage.
 
     `folder` (the stage's checkpoints) holds `run.json`: an interrupted or failed run named there goes on, with the same id.
     `parent`: the run to nest under; by default the one of `mlflow run`. `inputs`: further tags.
+    `lineage` False: the data is none of the project's, so no `dvc.*` hashes.
     The run ends FINISHED, FAILED (exception) or KILLED (Ctrl-C, SIGTERM, SIGHUP). Raises TrackingError when the store
     cannot be used at the start; later failures of it go to the spool.
     """
@@ -56,7 +63,7 @@ def stage_run(
     Spool(folder).deliver(client)  # `myxtts train` keeps its checkpoints outside the project's
     with _signals() as shield:
         run_id = _unfinished(client, folder / RUN_FILE)
-        tags = {**common_tags(config, root, stage), **(inputs or {})}
+        tags = {**common_tags(config, root, stage, lineage), **(inputs or {})}
         if parent:
             tags[_PARENT] = parent
         if run_id is None:
@@ -71,7 +78,9 @@ def stage_run(
 
 
 @contextlib.contextmanager
-def voice_run(config: XTTSConfig, root: Path, link: Path | None = None, tags: Mapping[str, Any] | None = None) -> Iterator[StageRun]:
+def voice_run(
+    config: XTTSConfig, root: Path, link: Path | None = None, tags: Mapping[str, Any] | None = None, lineage: bool = True
+) -> Iterator[StageRun]:
     """The run that evaluation and bundling share.
 
     It is the project run under `mlflow run` (which then ends it: it is left RUNNING when all went well), else the run that
@@ -81,7 +90,7 @@ def voice_run(config: XTTSConfig, root: Path, link: Path | None = None, tags: Ma
     client, experiment_id, project = _open_store(config, root)
     linked = _linked(client, link)
     # of the pair of stages that share this run, evaluate is the one that reads data
-    all_tags = {**common_tags(config, root, "evaluate"), "dvc.stage": "voice", **(tags or {})}
+    all_tags = {**common_tags(config, root, "evaluate", lineage), "dvc.stage": "voice", **(tags or {})}
     if project and linked and linked != project:
         all_tags["myxtts.linked_run"] = linked
     with _signals() as shield:

@@ -209,7 +209,7 @@ class XTTSTrainer:
             return False
         if saved.state()["batch_rows"] != self.train_data.batch_size:
             raise MyXTTSError(
-                f"{saved.path} was made with an effective batch of {saved.state()['batch_rows']} clips, now it is {self.train_data.batch_size}: "
+                f"{saved.path} was made with {saved.state()['batch_rows']} clips an update, now it is {self.train_data.batch_size}: "
                 "the place in the data would be lost; set effective_batch_size back (it is --batch-size times --grad-accum)"
             )
         state = self.checkpoints.restore(saved, self._variables())

@@ -6,23 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small import make_config
 
-from myxtts.config import XTTSConfig
 from myxtts.serving.bundle import make_bundle
 from myxtts.tracking.store import ensure_store, make_client
 
 TEXTS = [("good morning to all of you", "en"), ("the sun is warm today", "en"), ("سلام به همه", "fa")]
-
-
-def make_config(**sections) -> XTTSConfig:
-    model = {
-        "preset": "tiny",
-        "num_text_tokens": 96,
-        "gpt": {"num_layers": 1, "dim": 32, "num_heads": 2, "conditioning_heads": 2, "max_audio_tokens": 24, "num_latents": 2},
-        "dvae": {"hidden_dim": 16, "code_dim": 16, "num_codes": 32},
-        "decoder": {"channels": 16},
-    }
-    return XTTSConfig.from_dict({"model": model, "synthesis": {"griffin_lim_iterations": 2, "temperature": 0.9}, **sections})
 
 
 @pytest.fixture(scope="session")

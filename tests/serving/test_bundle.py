@@ -3,7 +3,7 @@ import shutil
 import stat
 
 import pytest
-from conftest import make_config
+from small import make_config
 
 from myxtts.config import ModelError, XTTSConfig
 from myxtts.serving.bundle import FILES, check_bundle, feature_fingerprint, make_bundle

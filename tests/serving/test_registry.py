@@ -8,7 +8,7 @@ import mlflow
 import numpy as np
 import pytest
 import soundfile
-from conftest import make_config
+from small import make_config
 
 from myxtts.config import ModelError, TrackingError
 from myxtts.serving import registry
