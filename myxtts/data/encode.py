@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from myxtts.audio.mel import conditioning_mel, fit_frames, speaker_mel
 from myxtts.config import DataError, XTTSConfig
-from myxtts.data.features import SPLITS, clip_mel, read_split, waves
-from myxtts.data.manifest import Rejected, Utterance, write_rejected
+from myxtts.data.features import SPLITS, clip_mel, waves
+from myxtts.data.manifest import Rejected, Utterance, read_split, write_rejected
 from myxtts.data.records import mel_schema, read_records, token_schema, write_records
 from myxtts.models.dvae import DVAE
 from myxtts.text.tokenizer import Tokenizer

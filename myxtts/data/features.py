@@ -11,19 +11,11 @@ from tqdm import tqdm
 
 from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel
-from myxtts.config import DataError, XTTSConfig
-from myxtts.data.manifest import Utterance, read_metadata
+from myxtts.config import XTTSConfig
+from myxtts.data.manifest import read_split
 from myxtts.data.records import mel_schema, write_records
 
 SPLITS = ("train", "eval")
-
-
-def read_split(processed: Path, split: str) -> list[Utterance]:
-    """Rows of one split of a processed data set, in file order. Raises DataError if its metadata file is missing."""
-    path = processed / f"metadata_{split}.csv"
-    if not path.is_file():
-        raise DataError(f"no {path.name} in {processed}: expected a prepared data set (metadata_train.csv, metadata_eval.csv, wavs/)")
-    return read_metadata(path)
 
 
 class HasAudio(Protocol):

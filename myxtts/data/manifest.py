@@ -158,3 +158,11 @@ def _read_text(path: str | os.PathLike) -> str:
         raise DataError(f"no {path}: run the stage that writes it (dvc repro)") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}; run the stage that writes it again") from None
+
+
+def read_split(processed: Path, split: str) -> list[Utterance]:
+    """Rows of one split of a processed data set, in file order. Raises DataError if its metadata file is missing."""
+    path = processed / f"metadata_{split}.csv"
+    if not path.is_file():
+        raise DataError(f"no {path.name} in {processed}: expected a prepared data set (metadata_train.csv, metadata_eval.csv, wavs/)")
+    return read_metadata(path)

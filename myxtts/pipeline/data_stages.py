@@ -38,7 +38,7 @@ def run_mels(config: XTTSConfig, paths: Paths) -> dict[str, float]:
 
 def run_tokenizer(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
     """Trains the text tokenizer on the training clips' texts."""
-    from myxtts.data.features import read_split
+    from myxtts.data.manifest import read_split
     from myxtts.text.tokenizer import Tokenizer
 
     rows = read_split(paths.processed, "train")
