@@ -90,3 +90,10 @@ def test_dvc_dependencies_exist():
                 assert any(dependency == out or dependency.startswith(out + "/") for out in outs), (
                     f"{name}: {dependency} is no stage's output"
                 )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_inside_the_repository_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
