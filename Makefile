@@ -9,7 +9,7 @@ CORPUS ?=
 LAYOUT ?= coqui
 SET ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export PYTHONUNBUFFERED := 1
 
@@ -32,7 +32,7 @@ demo: setup
 
 corpus: setup
 	@test -n "$(CORPUS)" || { echo "say where your recordings are: make corpus CORPUS=folder [LAYOUT=coqui|ljspeech|metadata]"; exit 1; }
-	@myxtts use real_speech --set data.source.path=$(CORPUS) --set data.source.layout=$(LAYOUT) $(foreach pair,$(SET),--set '$(pair)')
+	@myxtts use real_speech --set 'data.source.path=$(CORPUS)' --set 'data.source.layout=$(LAYOUT)' $(foreach pair,$(SET),--set '$(pair)')
 	@myxtts pipeline
 	@myxtts made
 

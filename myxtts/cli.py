@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +102,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _import_tensorflow() -> None:
+    """Imports TensorFlow without its start-up notes (no CUDA, oneDNN is on): they are printed before any log level counts.
+
+    They go to a file, which is shown if the import fails.
+    """
+    with tempfile.TemporaryFile() as notes:
+        kept = os.dup(2)
+        os.dup2(notes.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+        except BaseException:
+            notes.seek(0)
+            os.write(kept, notes.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 def _config(options: argparse.Namespace) -> XTTSConfig:
     return XTTSConfig.load(options.params, options.set)
 
@@ -119,6 +139,8 @@ def _use(options: argparse.Namespace) -> None:
 
 def _stage(options: argparse.Namespace) -> None:
     config = _config(options)
+    if options.name not in ("raw", "tokenizer"):
+        _import_tensorflow()
     from myxtts.pipeline.paths import Paths
     from myxtts.pipeline.stages import run_stage
 
@@ -138,12 +160,14 @@ def _made(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    config = _config(options)
+    _import_tensorflow()
     from myxtts.pipeline.outside import ORDER, train_outside
 
     stages = tuple(stage for stage in ORDER if stage in (options.stage or ORDER))
     changes = {name: getattr(options, name) for name in ("epochs", "batch_size", "lr", "grad_accum", "num_workers")}
     final = train_outside(
-        _config(options),
+        config,
         options.train_data,
         options.val_data,
         options.checkpoint_dir,
@@ -157,9 +181,12 @@ def _train(options: argparse.Namespace) -> None:
 
 def _say(options: argparse.Namespace) -> None:
     from myxtts.serving.registry import resolve
+
+    bundle = resolve(options.model, Path.cwd())
+    _import_tensorflow()
     from myxtts.synthesis.speech import Synthesizer
 
-    synthesizer = Synthesizer.load(resolve(options.model, Path.cwd()))
+    synthesizer = Synthesizer.load(bundle)
     changes = {name: value for name in ("temperature", "vocoder") if (value := getattr(options, name)) is not None}
     tree = synthesizer.config.to_dict()
     settings = XTTSConfig.from_dict(tree | {"synthesis": tree["synthesis"] | changes}, source="command line").synthesis

@@ -18,6 +18,8 @@ from myxtts.data.records import mel_schema, read_records, token_schema, write_re
 from myxtts.models.dvae import DVAE
 from myxtts.text.tokenizer import Tokenizer
 
+COLLAPSED = 0.1  # share of the codebook below which it is of no use
+
 
 @dataclass(frozen=True)
 class IndexRow:
@@ -65,6 +67,12 @@ def encode(config: XTTSConfig, processed: Path, mels: Path, tokenizer: Tokenizer
         (out / f"{split}_index.json").write_text(json.dumps([asdict(row) for row in kept], ensure_ascii=False, indent=0), encoding="utf-8")
         _write_references(config, kept, mel_norm, out, split)
         report |= _split_report(split, kept, records, config, tokenizer)
+    used, codes = report["train/codes_used"], config.model.dvae.num_codes
+    if used < COLLAPSED * codes:
+        print(
+            f"warning: only {used} of {codes} codes are used: the audio tokenizer has collapsed, and what is trained on its codes means "
+            "nothing; train the dvae longer, or on more varied speech"
+        )
     write_rejected(out / "rejected.csv", rejected)
     (out / "text.json").write_text(json.dumps({"start_id": tokenizer.start_id, "stop_id": tokenizer.stop_id}), encoding="utf-8")
     report["rejected"] = len(rejected)

@@ -76,12 +76,14 @@ def what_was_made(root: Path) -> str:
 
     paths = Paths(root)
     registered = _read(paths.reports / "registered.json")
-    metrics = _read(paths.report("evaluate"))
+    metrics, prepared = _read(paths.report("evaluate")), _read(paths.report("prepare"))
+    rejected = _read(paths.report("raw"))["rejected"] + prepared["rejected"]
     link, uri = read_link(paths.link("voice")), tracking_uri(root)
     lines = [
         "",
         "What was made",
-        f"  registered model  {registered['uri']}   (aliases: myxtts registry list)",
+        f"  registered model  {registered['uri']}   ({_aliases(registered, root)})",
+        f"  from              {prepared['clips']} clips, {prepared['hours']:.2f} h; {rejected} rejected (rejected.csv in data/raw, data/processed)",
         f"  bundle            {paths.bundle}",
     ]
     lines += [f"  spoken sentences  {path}" for path in sorted((paths.evaluation / "audio").glob("*speech*.wav"))[:4]]
@@ -101,6 +103,14 @@ def what_was_made(root: Path) -> str:
     return "\n".join(lines)
 
 
+def _aliases(registered: dict[str, Any], root: Path) -> str:
+    """What the registry says today: an earlier model may be back in the workspace while an alias points to a later one."""
+    from myxtts.serving.registry import list_versions
+
+    found = [f"{alias} is version {item['version']}" for item in list_versions(registered["name"], root) for alias in item["aliases"]]
+    return ", ".join(found) or "no alias"
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -118,7 +128,9 @@ def use_recipe(root: Path, recipe: str, overrides: list[str]) -> str:
     if not source.is_file():
         raise MyXTTSError(f"no recipe {recipe!r}: expected one of {', '.join(known)}, or edit params.yaml yourself")
     text = _recipe_text(source, overrides)
-    XTTSConfig.load(source, overrides)
+    wanted = XTTSConfig.load(source, overrides).data.source
+    if not (root / wanted.path).exists():
+        raise MyXTTSError(f"no corpus at {wanted.path}: data.source.path must name its folder, relative to {root}")
     params = root / "params.yaml"
     if params.is_file() and params.read_text(encoding="utf-8") == text:
         return f"params.yaml is recipe {recipe} already"
