@@ -83,7 +83,7 @@ def what_was_made(root: Path) -> str:
         "",
         "What was made",
         f"  registered model  {registered['uri']}   ({_aliases(registered, root)})",
-        f"  from              {prepared['clips']} clips, {prepared['hours']:.2f} h; {rejected} rejected (rejected.csv in data/raw, data/processed)",
+        f"  from              {prepared['clips']} clips, {prepared['hours']:.2f} h; {rejected} rejected (see rejected.csv in data/*/)",
         f"  bundle            {paths.bundle}",
     ]
     lines += [f"  spoken sentences  {path}" for path in sorted((paths.evaluation / "audio").glob("*speech*.wav"))[:4]]
