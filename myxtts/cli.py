@@ -41,11 +41,22 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    def params_option(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--params", default="params.yaml", metavar="FILE", help="configuration (default: params.yaml)")
-        sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one value; may be repeated")
+    _add_project_commands(command)
+    _add_train_command(command)
+    _add_speech_commands(command)
+    return parser
 
-    params_option(command("params", _params, "validate params.yaml and print the resolved configuration"))
+
+Command = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
+
+
+def _add_params_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--params", default="params.yaml", metavar="FILE", help="configuration (default: params.yaml)")
+    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one value; may be repeated")
+
+
+def _add_project_commands(command: Command) -> None:
+    _add_params_options(command("params", _params, "validate params.yaml and print the resolved configuration"))
 
     sub = command("use", _use, "make params.yaml a copy of recipes/NAME.yaml (your own is kept)")
     sub.add_argument("recipe", metavar="NAME")
@@ -53,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sub = command("stage", _stage, "run one DVC stage here (dvc.yaml calls this; use `dvc repro STAGE` yourself)")
     sub.add_argument("name", choices=["raw", "prepare", "tokenizer", "dvae", "encode", "gpt", "decoder", "evaluate", "bundle"])
-    params_option(sub)
+    _add_params_options(sub)
 
     sub = command("pipeline", _pipeline, "dvc repro, as `mlflow run .` and `make demo` call it")
     sub.add_argument("--set", default="", metavar="'K=V …'", help="overrides, separated by spaces")
@@ -61,12 +72,16 @@ def _parser() -> argparse.ArgumentParser:
 
     command("made", _made, "what the pipeline made, its figures and how to open it")
 
+    sub = command("schema", _schema, "print the JSON Schema of params.yaml")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="write it there instead")
+
+
+def _add_train_command(command: Command) -> None:
     sub = command("train", _train, "train outside DVC: your folders in, a folder with final_model out")
     sub.add_argument("--train-data", required=True, type=Path, metavar="DIR", help="folder with metadata_train.csv and wavs/")
     sub.add_argument("--val-data", required=True, type=Path, metavar="DIR", help="folder with metadata_eval.csv and wavs/")
-    sub.add_argument(
-        "--checkpoint-dir", type=Path, default=Path("checkpoints_main"), metavar="DIR", help="all results (default: checkpoints_main)"
-    )
+    results = Path("checkpoints_main")
+    sub.add_argument("--checkpoint-dir", type=Path, default=results, metavar="DIR", help=f"all results (default: {results})")
     sub.add_argument(
         "--stage", action="append", choices=["dvae", "gpt", "decoder"], help="only this network; may be repeated (default: all)"
     )
@@ -75,12 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--grad-accum", type=int, metavar="N", help="micro-batches per update")
     sub.add_argument("--lr", type=float, metavar="RATE")
     sub.add_argument("--num-workers", type=int, metavar="N")
-    sub.add_argument(
-        "--resume", action="store_true", help="go on in --checkpoint-dir, with the options it was started with unless given anew"
-    )
+    resume = "go on in --checkpoint-dir, with the options it was started with unless given anew"
+    sub.add_argument("--resume", action="store_true", help=resume)
     sub.add_argument("--no-tracking", action="store_true", help="no MLflow run")
-    params_option(sub)
+    _add_params_options(sub)
 
+
+def _add_speech_commands(command: Command) -> None:
     sub = command("say", _say, "speak a text with a reference voice")
     sub.add_argument("text")
     sub.add_argument("--speaker", required=True, action="append", metavar="AUDIO", help="recording of the voice; may be repeated")
@@ -95,11 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("action", choices=["list", "promote", "rollback"])
     sub.add_argument("version", nargs="?", help="for promote: the version number")
     sub.add_argument("--to", default="champion", metavar="ALIAS", help="alias to move (default: champion)")
-    params_option(sub)
-
-    sub = command("schema", _schema, "print the JSON Schema of params.yaml")
-    sub.add_argument("--out", type=Path, metavar="FILE", help="write it there instead")
-    return parser
+    _add_params_options(sub)
 
 
 def _import_tensorflow() -> None:

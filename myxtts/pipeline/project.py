@@ -77,13 +77,12 @@ def what_was_made(root: Path) -> str:
     paths = Paths(root)
     registered = _read(paths.reports / "registered.json")
     metrics, prepared = _read(paths.report("evaluate")), _read(paths.report("prepare"))
-    rejected = _read(paths.report("raw"))["rejected"] + prepared["rejected"]
     link, uri = read_link(paths.link("voice")), tracking_uri(root)
     lines = [
         "",
         "What was made",
         f"  registered model  {registered['uri']}   ({_aliases(registered, root)})",
-        f"  from              {prepared['clips']} clips, {prepared['hours']:.2f} h; {rejected} rejected (see rejected.csv in data/*/)",
+        f"  from              {prepared['clips']} clips, {prepared['hours']:.2f} h; {prepared['rejected']} rejected (data/processed/rejected.csv)",
         f"  bundle            {paths.bundle}",
     ]
     lines += [f"  spoken sentences  {path}" for path in sorted((paths.evaluation / "audio").glob("*speech*.wav"))[:4]]
