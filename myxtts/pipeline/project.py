@@ -82,7 +82,8 @@ def what_was_made(root: Path) -> str:
         "",
         "What was made",
         f"  registered model  {registered['uri']}   ({_aliases(registered, root)})",
-        f"  from              {prepared['clips']} clips, {prepared['hours']:.2f} h; {prepared['rejected']} rejected (data/processed/rejected.csv)",
+        f"  from              {prepared['clips']} clips, {prepared['hours']:.2f} h",
+        f"  rejected          {prepared['rejected']} clips (data/processed/rejected.csv says why)",
         f"  bundle            {paths.bundle}",
     ]
     lines += [f"  spoken sentences  {path}" for path in sorted((paths.evaluation / "audio").glob("*speech*.wav"))[:4]]
