@@ -111,7 +111,23 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, tokens, st
     straight = make(config, tmp_path / "straight", tokens)
     straight.train()
 
-    first, seen = make(config, tmp_path / "stopped", tokens), []
+    second = stop_and_go_on(config, tmp_path / "stopped", tokens, "gpt", stop_at)
+    for a, b in zip(weights(straight), weights(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_interrupted_tokenizer_ends_with_the_same_codebook(tmp_path, mels):
+    config = small_config(dvae=settings(crop_seconds=0.3))
+    straight = make(config, tmp_path / "straight", mels, "dvae")
+    straight.train()
+    second = stop_and_go_on(config, tmp_path / "stopped", mels, "dvae", 2)
+    for a, b in zip(straight.model.dvae.variables, second.model.dvae.variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
+
+
+def stop_and_go_on(config: XTTSConfig, folder: Path, data: Path, stage: str, stop_at: int) -> XTTSTrainer:
+    """Trains, is sent SIGTERM after `stop_at` steps, and goes on in a new trainer to the end."""
+    first, seen = make(config, folder, data, stage), []
     step = first.train_step
 
     def interrupted(batch):
@@ -123,10 +139,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, tokens, st
     with pytest.raises(Interrupted, match="SIGTERM"):
         first.train()
     assert len(seen) == stop_at
-    second = make(config, tmp_path / "stopped", tokens)
+    second = make(config, folder, data, stage)
     assert second.train()["steps"] == 6
-    for a, b in zip(weights(straight), weights(second), strict=True):
-        np.testing.assert_array_equal(a, b)
+    return second
 
 
 def test_a_finished_folder_is_not_overwritten_without_resume(tmp_path, tokens):
