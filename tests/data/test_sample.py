@@ -89,8 +89,8 @@ def test_spoken_sample(tmp_path):
 
 
 def test_errors_name_the_remedy(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match="at most half"):
-        sample.plan_sample(SampleConfig(sentences=10, held_out=6), GRAMMAR, 0)
+    with pytest.raises(ValueError, match="held_out 6 is more than half of sentences 10"):
+        SampleConfig(sentences=10, held_out=6)
     with pytest.raises(DataError, match=r"no grammar .*de\.yaml"):
         sample.plan_sample(SampleConfig(voices=("de",)), GRAMMAR, 0)
     with pytest.raises(DataError, match="unknown language"):
