@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from myxtts.audio.mel import conditioning_mel, fit_frames, speaker_mel
+from myxtts.audio.mel import conditioning_mel, fit_frames, log_mel_numpy, speaker_mel
 from myxtts.config import DataError, XTTSConfig
-from myxtts.data.features import SPLITS, clip_mel, waves
+from myxtts.data.features import SPLITS, waves
 from myxtts.data.manifest import Rejected, Utterance, read_split, write_rejected
 from myxtts.data.records import mel_schema, read_records, token_schema, write_records
 from myxtts.models.dvae import DVAE
@@ -150,8 +150,8 @@ def _write_references(config: XTTSConfig, kept: list[IndexRow], mel_norm: np.nda
     for number, (wave_16k, wave) in enumerate(
         zip(tqdm(low, total=len(kept), desc=f"references {split}", mininterval=2), high, strict=True)
     ):
-        arrays["prompts"][number] = fit_frames(clip_mel(wave, prompt_config) / mel_norm, shapes["prompts"][1])
-        arrays["speakers"][number] = fit_frames(clip_mel(wave_16k, speaker_config), shapes["speakers"][1])
+        arrays["prompts"][number] = fit_frames(log_mel_numpy(wave, prompt_config) / mel_norm, shapes["prompts"][1])
+        arrays["speakers"][number] = fit_frames(log_mel_numpy(wave_16k, speaker_config), shapes["speakers"][1])
     for array in arrays.values():
         array.flush()
 

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from myxtts.audio import wave as wave_io
-from myxtts.audio.mel import MelConfig, dvae_mel, log_mel
+from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.config import XTTSConfig
 from myxtts.data.manifest import read_split
 from myxtts.data.records import mel_schema, write_records
@@ -40,11 +40,6 @@ def waves(rows: Sequence[HasAudio], folder: Path, sample_rate: int, workers: int
             yield done.result()
 
 
-def clip_mel(wave: np.ndarray, config: MelConfig) -> np.ndarray:
-    """Wave (N,) -> un-normalised log-mel (F, M)."""
-    return np.asarray(log_mel(wave[None], config))[0]
-
-
 def write_mels(config: XTTSConfig, processed: Path, out: Path) -> dict[str, float]:
     """Writes `train.tfrecord`, `eval.tfrecord` and `mel_norm.npy` (M,): each band's standard deviation over the training clips.
 
@@ -62,7 +57,7 @@ def write_mels(config: XTTSConfig, processed: Path, out: Path) -> dict[str, floa
             nonlocal frames
             clips = waves(rows, processed, mel_config.sample_rate)
             for clip in tqdm(clips, total=len(rows), desc=f"mels {split}", unit="clip", mininterval=2):
-                mel = clip_mel(clip, mel_config)
+                mel = log_mel_numpy(clip, mel_config)
                 frames += len(mel)
                 if split == "train":
                     totals.add(mel)

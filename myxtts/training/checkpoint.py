@@ -23,10 +23,6 @@ class Saved:
     step: int
     path: Path
 
-    @property
-    def name(self) -> str:
-        return self.path.name
-
     def state(self) -> dict[str, Any]:
         return json.loads((self.path / "state.json").read_text(encoding="utf-8"))
 
