@@ -1,9 +1,10 @@
 """The assembly: all networks of one voice model, built, saved and loaded as one."""
 
+import contextlib
 import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -132,19 +133,33 @@ def load_weights(model: keras.Model, path: str | Path) -> None:
     Raises ModelError, and leaves the model as it was, where the file is missing or damaged, or where a tensor is missing, is not
     of this model, or has another shape.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelError(f"no weight file {path}; train or restore that stage first (dvc repro, or dvc pull)")
+    assign_weights(model, read_weights(path), Path(path))
+
+
+def read_weights(path: str | Path) -> dict[str, np.ndarray]:
+    """Every tensor of a file of `save_weights`, by name. Raises ModelError where it is missing or damaged."""
+    with _open_weights(Path(path)) as file:
+        return {name: dataset[()] for name, dataset in _datasets(file).items()}
+
+
+def assign_weights(model: keras.Model, values: Mapping[str, np.ndarray], source: Path) -> None:
+    """Puts tensors that come from `source` into `model`, as strictly as `load_weights`. Raises ModelError."""
     wanted = tensor_names(model)
-    try:
-        with h5py.File(path, "r") as file:
-            found = _datasets(file)
-            _compare(model.name, path, wanted, found)
-            values = {name: dataset[()] for name, dataset in found.items()}
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read as HDF5 ({error}); it is damaged: restore it (dvc checkout, dvc pull)") from None
+    _compare(model.name, source, wanted, values)
     for name, variable in wanted.items():
         variable.assign(values[name])
+
+
+@contextlib.contextmanager
+def _open_weights(path: Path) -> Iterator[h5py.File]:
+    """A weight file, opened; what fails while it is read is said as damage."""
+    if not path.is_file():
+        raise ModelError(f"no weight file {path}; train or restore that stage first (dvc repro, or dvc pull)")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read as HDF5 ({error}); it is damaged: restore it (dvc checkout, dvc pull)") from None
 
 
 def load_mel_norm(folder: str | Path, config: ModelConfig) -> np.ndarray:
@@ -165,7 +180,7 @@ def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
     return found
 
 
-def _compare(component: str, path: Path, wanted: Mapping[str, keras.Variable], found: Mapping[str, h5py.Dataset]) -> None:
+def _compare(component: str, path: Path, wanted: Mapping[str, keras.Variable], found: Mapping[str, np.ndarray]) -> None:
     missing = sorted(wanted.keys() - found.keys())
     extra = sorted(found.keys() - wanted.keys())
     misshapen = [
