@@ -90,6 +90,9 @@ class StageTraining(Section):
     weight_decay: float = Field(0.01, ge=0, description="AdamW, on weight matrices only")
     grad_clip_norm: float | None = Field(1.0, gt=0, description="clip the global gradient norm; empty = never")
     val_step: int = Field(1000, ge=1, description="validate every so many steps")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="what the network computes in; weights, norms and losses stay float32, float16 scales its loss"
+    )
 
     @model_validator(mode="after")
     def _betas_are_decays(self):
@@ -134,6 +137,9 @@ class HardwareConfig(Section):
     """What the machine is, where it should not be asked. Never changes the mathematics."""
 
     memory_gb: float | None = Field(None, gt=0, description="memory for training; empty = ask the machine")
+    rematerialise: bool = Field(
+        False, description="GPT: keep no activations inside its blocks but compute them twice; half the memory, a fifth more time"
+    )
     num_workers: int | None = Field(
         None, ge=1, description="processes of prepare, parallel calls of the data path; empty = from the core count"
     )

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from myxtts.config import GPTConfig
-from myxtts.models.layers import attention, build_layers, merge_heads, split_heads
+from myxtts.models.layers import attention, build_layers, merge_heads, run_again, split_heads
 
 
 class ConditioningBlock(keras.layers.Layer):
@@ -55,10 +55,10 @@ class ConditioningEncoder(keras.layers.Layer):
             block.build(None)
         self.built = True
 
-    def call(self, mel: Any) -> Any:
+    def call(self, mel: Any, rematerialise: bool = False) -> Any:
         x = self.into(mel)
         for block in self.blocks:
-            x = block(x)
+            x = run_again(block, rematerialise)(x)
         return x
 
 

@@ -3,7 +3,7 @@
 B batch, H heads, Q queries, P keys, D width, d = D / H. Masks are boolean, True = keep.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -33,7 +33,7 @@ def merge_heads(x: Any) -> Any:
     return ops.reshape(x, (-1 if batch is None else batch, length if length is not None else -1, heads * width))  # (B, Q, H·d)
 
 
-def attention(query: Any, key: Any, value: Any, mask: Any = None, drop: Any = None) -> Any:
+def attention(query: Any, key: Any, value: Any, mask: Any = None, drop: Callable[[Any], Any] | None = None) -> Any:
     """Scaled dot-product attention (Vaswani et al. 2017, equation 1).
 
     query (B, H, Q, d), key and value (B, H, P, d). mask: boolean, broadcastable to (B, H, Q, P), True = keep; None = keep all.
@@ -48,6 +48,21 @@ def attention(query: Any, key: Any, value: Any, mask: Any = None, drop: Any = No
     if drop is not None:
         weights = drop(weights)
     return ops.matmul(weights, value)  # (B, H, Q, d)
+
+
+class DrawnSeed(keras.random.SeedGenerator):
+    """A seed drawn earlier, which every use gets again: a recomputed dropout must drop what it dropped the first time."""
+
+    def __init__(self, seed: Any):  # no state of its own, so none is created
+        self.seed = seed
+
+    def next(self, ordered: bool = True) -> Any:
+        return self.seed
+
+
+def run_again(function: Callable[..., Any], rematerialise: bool) -> Callable[..., Any]:
+    """`function` of one float tensor, whose activations are recomputed in the backward pass instead of kept (Chen et al. 2016)."""
+    return keras.remat(function) if rematerialise else function
 
 
 class TransformerBlock(keras.layers.Layer):
@@ -80,16 +95,23 @@ class TransformerBlock(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, x: Any, mask: Any, training: bool = False) -> Any:
+    def call(self, x: Any, mask: Any, training: bool = False, rematerialise: bool = False) -> Any:
         """x (B, Q, D), mask boolean broadcastable to (B, H, Q, Q), True = keep. Returns (B, Q, D)."""
-        return self.with_keys(x, mask, training)[0]
+        # drawn here and not where they are used, so that a recomputation uses the same
+        seeds = [self.seeds.next() for _ in range(3)] if training and self.dropout else []
+        return run_again(lambda x: self._whole(x, mask, seeds)[0], rematerialise)(x)
 
-    def with_keys(self, x: Any, mask: Any, training: bool = False) -> tuple[Any, Any, Any]:
-        """`call`, and the keys and values (B, H, Q, d) that a cache keeps."""
+    def with_keys(self, x: Any, mask: Any) -> tuple[Any, Any, Any]:
+        """`call` in inference mode, and the keys and values (B, H, Q, d) that a cache keeps."""
+        return self._whole(x, mask, ())
+
+    def _whole(self, x: Any, mask: Any, seeds: Sequence[Any]) -> tuple[Any, Any, Any]:
+        """seeds: of the three dropouts (weights, attention, mlp); none = no dropout."""
+        drop_weights, drop_attended, drop_mlp = (self._dropout(seed) for seed in seeds or (None, None, None))
         query, key, value = (split_heads(part, self.num_heads) for part in ops.split(self.qkv(self.attention_norm(x)), 3, axis=-1))
-        attended = attention(query, key, value, mask, (lambda weights: self._drop(weights, training)) if training else None)
-        x = x + self._drop(self.attention_out(merge_heads(attended)), training)
-        return x + self._drop(self._mlp(x), training), key, value
+        attended = attention(query, key, value, mask, drop_weights)
+        x = x + drop_attended(self.attention_out(merge_heads(attended)))
+        return x + drop_mlp(self._mlp(x)), key, value
 
     def step(self, x: Any, keys: Any, values: Any, position: Any, mask: Any) -> tuple[Any, Any, Any]:
         """One position of inference with a cache.
@@ -108,8 +130,10 @@ class TransformerBlock(keras.layers.Layer):
     def _mlp(self, x: Any) -> Any:
         return self.mlp_out(ops.gelu(self.mlp_in(self.mlp_norm(x)), approximate=True))
 
-    def _drop(self, x: Any, training: bool) -> Any:
-        return keras.random.dropout(x, self.dropout, seed=self.seeds) if training and self.dropout else x
+    def _dropout(self, seed: Any) -> Callable[[Any], Any]:
+        if seed is None:
+            return lambda x: x
+        return lambda x: keras.random.dropout(x, self.dropout, seed=DrawnSeed(seed))
 
 
 def _small_normal(scale: float) -> keras.initializers.Initializer:
@@ -205,14 +229,15 @@ class WeightNormConv1DTranspose(keras.layers.Layer):
 def _direction_and_gain(layer: keras.layers.Layer, shape: tuple[int, ...], keep_axis: int, fan_in: int) -> tuple[Any, Any]:
     """Creates both variables so that the weight they give is uniform with variance 1 / (3 fan_in), PyTorch's default."""
     bound = fan_in**-0.5
-    direction = layer.add_weight(name="direction", shape=shape, initializer=keras.initializers.RandomUniform(-bound, bound))
+    # float32 under every precision policy: a length summed in half precision would make the weight a per cent too long or short
+    direction = layer.add_weight(name="direction", shape=shape, initializer=keras.initializers.RandomUniform(-bound, bound), autocast=False)
 
     def length(shape, dtype=None):
         values = direction.value  # so that gain · direction / |direction| is at first the direction as it was drawn
         axes = [axis for axis in range(3) if axis != keep_axis]
         return ops.cast(ops.sqrt(ops.sum(ops.square(values), axis=axes)), dtype)
 
-    return direction, layer.add_weight(name="gain", shape=(shape[keep_axis],), initializer=length)
+    return direction, layer.add_weight(name="gain", shape=(shape[keep_axis],), initializer=length, autocast=False)
 
 
 def _normalised(direction: Any, gain: Any, keep_axis: int) -> Any:

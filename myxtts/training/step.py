@@ -9,11 +9,33 @@ from myxtts.data.batches import Batch
 from myxtts.training.tasks.base import Task, Terms
 
 
+class LossScale:
+    """What a float16 loss is multiplied by before its gradient is taken, so that small gradients are not rounded to zero.
+
+    Halved after an update that overflowed (which is skipped), doubled after GROWTH_STEPS good ones (Micikevicius et al. 2018, 3.2).
+    """
+
+    START, GROWTH_STEPS = 2.0**15, 2000
+
+    def __init__(self) -> None:
+        self.value = tf.Variable(self.START, trainable=False, name="loss_scale")
+        self.good_steps = tf.Variable(0, trainable=False, name="good_steps")
+
+    def update(self, finite: tf.Tensor) -> None:
+        grown = self.good_steps + 1 >= self.GROWTH_STEPS
+        better = tf.where(grown, self.value * 2.0, self.value)
+        self.value.assign(tf.where(finite, better, tf.maximum(self.value / 2.0, 1.0)))
+        self.good_steps.assign(tf.where(finite & ~grown, self.good_steps + 1, 0))
+
+
 class TrainStep:
     """Calls as `step(batch) -> {name: scalar tensor}`. Results stay on the device until somebody reads them."""
 
     def __init__(self, task: Task, optimizers: dict[str, keras.optimizers.Optimizer], strategy: tf.distribute.Strategy, grad_accum: int):
         self.task, self.optimizers, self.strategy, self.grad_accum = task, optimizers, strategy, grad_accum
+        # bfloat16 has the range of float32: only float16 needs it
+        names = task.objectives if task.settings.precision == "float16" else ()
+        self.loss_scales = {name: LossScale() for name in names}
         self.traces = 0
         self._run = tf.function(self._distributed, autograph=False)
 
@@ -36,6 +58,9 @@ class TrainStep:
             norm = tf.linalg.global_norm(gradients)
             finite = tf.math.is_finite(norm)
             self._apply(objective, variables, gradients, norm, finite)
+            if objective in self.loss_scales:
+                logs[f"loss_scale/{objective}"] = tf.identity(self.loss_scales[objective].value)
+                self.loss_scales[objective].update(finite)
             if statistics:
                 statistics = tf.nest.map_structure(lambda value, keep=finite: tf.where(keep, value, tf.zeros_like(value)), statistics)
                 number = self.optimizers[objective].iterations.value
@@ -46,6 +71,8 @@ class TrainStep:
     def _accumulate(self, objective: str, variables: list, batch: Batch, counts: Terms):
         """Gradients, terms and statistics summed over `grad_accum` micro-batches, one in memory at a time."""
 
+        scale = tf.identity(self.loss_scales[objective].value) if objective in self.loss_scales else None
+
         def micro(number: tf.Tensor | int):
             rows = tf.nest.map_structure(lambda value: value.shape[0] // self.grad_accum, batch)
             part = {name: value[number * rows[name] : (number + 1) * rows[name]] for name, value in batch.items()}
@@ -54,11 +81,13 @@ class TrainStep:
                 for variable in variables:
                     tape.watch(variable.value)
                 total, terms, statistics = self.task.loss(objective, part, counts)
-            gradients = tape.gradient(total, [variable.value for variable in variables])
+                scaled = total if scale is None else total * scale
+            gradients = tape.gradient(scaled, [variable.value for variable in variables])
             silent = [v.path for v, gradient in zip(variables, gradients, strict=True) if gradient is None]
             if silent:
                 raise RuntimeError(f"no gradient reaches {silent}: every trainable variable must take part in the {objective} loss")
-            return [tf.convert_to_tensor(gradient) for gradient in gradients], dict(terms), dict(statistics)
+            gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+            return gradients if scale is None else [gradient / scale for gradient in gradients], dict(terms), dict(statistics)
 
         state = micro(0)
         if self.grad_accum == 1:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from myxtts.config import DataError, MyXTTSError, XTTSConfig
 from myxtts.data.batches import Batch, Batches
+from myxtts.models.precision import set_precision
 from myxtts.models.xtts import XTTS
 from myxtts.training import hardware
 from myxtts.training.checkpoint import CheckpointFolder, Saved, named_variables
@@ -66,6 +67,7 @@ class XTTSTrainer:
         machine = hardware.detect(self.config.hardware)
         with self.strategy.scope():
             self.task.open(train_path)
+        self._prepare_networks(self.settings.precision, self.config.hardware.rematerialise)
         parameters = 4 * sum(math.prod(v.shape) for variables in self.task.objectives.values() for v in variables)
         replicas = self.strategy.num_replicas_in_sync
         self.suggestion = hardware.suggest(
@@ -83,6 +85,11 @@ class XTTSTrainer:
         self.val_data = self.task.batches(self._val_path, "eval", self.suggestion.batch_size * replicas, workers)
         self._build()
         return self.train_data, self.val_data
+
+    def _prepare_networks(self, precision: str, rematerialise: bool) -> None:
+        for network in self.task.networks:
+            set_precision(network, precision)
+        self.model.gpt.rematerialise = rematerialise
 
     def _build(self) -> None:
         """Creates optimizers and compiled steps: everything that a restore must find in place."""
@@ -104,6 +111,8 @@ class XTTSTrainer:
             named |= named_variables(name, variables)
             named |= named_variables(f"optimizer/{name}", self.optimizers[name].variables)
             named[f"schedule/{name}"] = self.plateaus[name].schedule.factor
+        for name, scale in self._step.loss_scales.items():
+            named |= {f"loss_scale/{name}": scale.value, f"loss_scale/{name}/good_steps": scale.good_steps}
         return named | named_variables("state", self.task.state_variables)
 
     # -- one step ----------------------------------------------------------------------------------------------------------------
@@ -252,6 +261,7 @@ class XTTSTrainer:
             if self._last_validation is None and not self.best:
                 self._validate_and_save()
             self._load_best()
+        self._prepare_networks("float32", rematerialise=False)  # as they are to speak
         if self.logger:
             self.logger.flush()
         return self.summary()

@@ -227,3 +227,35 @@ def test_too_long_is_an_error_that_names_the_setting(gpt, batch):
         gpt.prefill(latents, ids[:, :4], ids[:, :4] == 0, max_audio=17)
     with pytest.raises(ModelError, match="20 bands"):
         gpt.condition(np.zeros((1, 9, 80), np.float32))
+
+
+def _gradients(gpt, batch, mel, compiled: bool) -> list[np.ndarray]:
+    def run():
+        with tf.GradientTape() as tape:
+            out = gpt(gpt.condition(mel, training=True), *batch[1:], training=True)
+            loss = tf.reduce_mean(tf.square(out.audio_logits)) + tf.reduce_mean(tf.square(out.text_logits))
+        return tape.gradient(loss, [variable.value for variable in gpt.trainable_variables])
+
+    return [tf.convert_to_tensor(gradient).numpy() for gradient in (tf.function(run, autograph=False) if compiled else run)()]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_rematerialisation_changes_no_number(gpt, batch, compiled):
+    """Dropout included: what is computed a second time must drop what it dropped the first time."""
+    mel = np.random.default_rng(3).normal(size=(B, F, MELS)).astype(np.float32)
+    seeds = [variable for variable in gpt.variables if "seed" in variable.path]
+    assert len(seeds) == 1 + CONFIG.num_layers
+    states = [np.array(variable) for variable in seeds]
+    kept = _gradients(gpt, batch, mel, compiled)
+    after = [np.array(variable) for variable in seeds]
+    for variable, state in zip(seeds, states, strict=True):
+        variable.assign(state)
+    gpt.rematerialise = True
+    try:
+        again = _gradients(gpt, batch, mel, compiled)
+    finally:
+        gpt.rematerialise = False
+    for variable, left, right in zip(gpt.trainable_variables, kept, again, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-6 * np.abs(left).max(), err_msg=variable.path)
+    for variable, state in zip(seeds, after, strict=True):
+        np.testing.assert_array_equal(np.array(variable), state, err_msg="random numbers are drawn once")

@@ -51,6 +51,16 @@ class Task(abc.ABC):
         """{objective: variables it trains}, in the order they are updated within a step."""
 
     @property
+    def networks(self) -> list[keras.Model]:
+        """What this stage trains, and so computes in the precision asked for."""
+        return [getattr(self.model, name) for name in self.components]
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of one activation in the stage's precision."""
+        return 4 if self.settings.precision == "float32" else 2
+
+    @property
     def frozen_bytes(self) -> int:
         """Bytes of weights that are needed besides the trained ones."""
         return 0
@@ -59,8 +69,7 @@ class Task(abc.ABC):
     def state_variables(self) -> list[keras.Variable]:
         """Everything else that a step changes: codebooks, batch-norm statistics, dropout seeds."""
         trained = {id(variable) for variables in self.objectives.values() for variable in variables}
-        parts = [getattr(self.model, name) for name in self.components]
-        return [variable for part in parts for variable in part.variables if id(variable) not in trained]
+        return [variable for network in self.networks for variable in network.variables if id(variable) not in trained]
 
     @abc.abstractmethod
     def batches(self, path: Path, split: str, batch_size: int, workers: int) -> Batches:

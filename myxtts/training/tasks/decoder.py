@@ -71,6 +71,10 @@ class DecoderTask(Task):
         write_latents(self.config, self.model, path, self.cache)
 
     @property
+    def networks(self):
+        return [*super().networks, self.discriminators]
+
+    @property
     def mel(self) -> MelConfig:
         """The mel of the reconstruction loss: as the DVAE's, over the whole band of the output rate."""
         rate = self.config.model.audio.output_sample_rate
@@ -94,7 +98,7 @@ class DecoderTask(Task):
         branches = len(sizes.resblock_kernels) * len(sizes.resblock_dilations) * 4
         generator = sum(self.num_samples * sizes.channels // 2**level for level in range(2, len(sizes.upsample_rates) + 1)) * branches
         critics = 12 * self.num_samples * sizes.discriminator_channels * (len(sizes.discriminator_periods) + sizes.discriminator_scales)
-        return 4 * (generator + critics)
+        return self.activation_bytes * (generator + critics)
 
     def targets(self, batch: Batch) -> Terms:
         return {"rows": count(batch["lengths"] > 0)}

@@ -74,13 +74,19 @@ class GPTTask(Task):
         return gpt_batches(self.config, path, split, batch_size, workers, training=split == "train")
 
     def bytes_per_example(self, path: Path) -> int:
-        """Per layer and token: about 16 widths of activations (attention, 4x feed-forward, residuals), and the attention matrix."""
+        """Per layer and token: about 16 widths of activations (attention, 4x feed-forward, residuals), and the attention matrix.
+
+        Rematerialised, a layer keeps its input alone, and one layer at a time is whole.
+        """
         longest = gpt_buckets(self.config, read_index(path, "train"))[-1]
         sizes = self.config.model.gpt
         tokens = sizes.num_latents + longest.text + longest.codes + 3
-        per_layer = 16 * tokens * sizes.dim + 3 * sizes.num_heads * tokens**2
+        whole = 16 * tokens * sizes.dim * self.activation_bytes + 4 * 3 * sizes.num_heads * tokens**2  # softmaxes are float32
+        layers = sizes.num_layers * whole
+        if self.config.hardware.rematerialise:
+            layers = sizes.num_layers * tokens * sizes.dim * self.activation_bytes + whole
         logits = 3 * longest.codes * self.config.model.num_audio_tokens + 3 * longest.text * self.config.model.num_text_tokens
-        return int(4 * (sizes.num_layers * per_layer + logits))
+        return int(layers + 4 * logits)
 
     def _sequences(self, batch: Batch) -> Sequences:
         return sequences(batch, self.config, self.start_id, self.stop_id)

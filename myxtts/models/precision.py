@@ -1,0 +1,24 @@
+"""The number format that a network computes in. Its weights, norms, softmaxes and losses stay in float32."""
+
+import keras
+
+from myxtts.config import ModelError
+
+# mixed policies: float32 variables, computation in half precision (Micikevicius et al. 2018, "Mixed precision training")
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def set_precision(network: keras.Model, precision: str) -> None:
+    """Changes what a built network computes in; no variable changes. Functions compiled before keep what they were traced with.
+
+    precision: a key of POLICIES. Raises ModelError for another one.
+    """
+    if precision not in POLICIES:
+        raise ModelError(f"unknown precision {precision!r}; expected one of {', '.join(POLICIES)}")
+    for layer in _layers(network):
+        layer.dtype_policy = POLICIES[precision]
+
+
+def _layers(network: keras.Model) -> list[keras.layers.Layer]:
+    """The network and every layer inside it, at any depth. Keras lists them for its own summaries, under a private name."""
+    return list(network._flatten_layers(include_self=True, recursive=True))
