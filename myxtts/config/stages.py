@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from myxtts.config.base import Section
 
 LAYOUTS = ("sample", "metadata", "ljspeech", "coqui")
+CLEANERS = ("myxtts", "coqui")
 
 
 class SourceConfig(Section):
@@ -47,6 +48,10 @@ class DataConfig(Section):
 class PrepareConfig(Section):
     """raw -> processed."""
 
+    cleaners: Literal[CLEANERS] = Field(
+        "myxtts",
+        description="text normalisation of training and speech: our own, or that of Coqui's XTTS models (what they say wrong included)",
+    )
     trim_db: float = Field(40.0, gt=0, le=100, description="silence quieter than this below the peak is trimmed from both ends")
     loudness_lufs: float = Field(-23.0, ge=-40, le=-10, description="integrated loudness that clips are brought to (ITU-R BS.1770)")
     min_seconds: float = Field(0.4, gt=0)

@@ -92,13 +92,13 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path) -> dict[str, A
 
 def check_text(row: Utterance, settings: PrepareConfig) -> Utterance | Rejected:
     """The row with its text normalised (from the corpus' own normalised column where there is one), or why it is refused."""
-    text = normalize(row.normalized or row.text, row.language)
+    text = normalize(row.normalized or row.text, row.language, settings.cleaners)
     if not any(character.isalpha() for character in text):
         return Rejected(row.id, row.audio, "empty_text", f"nothing to say in {row.text!r}")
     if len(text) > settings.max_text_chars:
         detail = f"{len(text)} characters, expected at most {settings.max_text_chars} (prepare.max_text_chars)"
         return Rejected(row.id, row.audio, "text_too_long", detail)
-    unknown = unknown_characters(text, row.language)
+    unknown = unknown_characters(text, row.language, settings.cleaners)
     if unknown:
         names = " ".join(f"{character!r} (U+{ord(character):04X})" for character in sorted(unknown))
         return Rejected(row.id, row.audio, "unknown_characters", f"not known in language {row.language}: {names}, in {row.text!r}")

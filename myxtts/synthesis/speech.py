@@ -173,7 +173,7 @@ class Synthesizer:
         """Normalised sentences, each short enough for the model. Raises DataError as `speak` does."""
         code = self.language_code(language)
         # split as written, for a capital tells an initial from a last word, and a line break ends a heading
-        sentences = [normalize(sentence, code) for sentence in split_sentences(text, code)]
+        sentences = [normalize(sentence, code, self.config.prepare.cleaners) for sentence in split_sentences(text, code)]
         sentences = [sentence for sentence in sentences if any(map(str.isalnum, sentence))]
         if not sentences:
             raise DataError(f"there is nothing to speak in {text!r}: expected a text with words")

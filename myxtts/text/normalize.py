@@ -8,6 +8,10 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from myxtts.config import ConfigError
+from myxtts.config.stages import CLEANERS
+from myxtts.text import coqui_cleaners
+from myxtts.text.coqui_tables import COQUI_LANGUAGES
 from myxtts.text.languages import ZWNJ, Language, get_language
 from myxtts.text.numbers import spell_numbers
 
@@ -49,9 +53,15 @@ _HARAKAT = re.compile("[\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
 _COMPATIBILITY = re.compile("[\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff01-\uffee\u3000]")  # ligatures, presentation and wide forms
 
 
-def normalize(text: str, language: str) -> str:
-    """Text -> its spoken form in `language`. Any text is accepted; an unknown language raises DataError."""
+def normalize(text: str, language: str, cleaners: str = "myxtts") -> str:
+    """Text -> its spoken form in `language`. Any text is accepted; an unknown language raises DataError.
+
+    cleaners "coqui": as models of the reference implementation were taught (`myxtts.text.coqui_cleaners`), for the languages
+    it has; others (Persian) are normalised as with "myxtts". Chinese and Japanese then need `pip install 'myxtts[languages]'`.
+    """
     record = get_language(language)
+    if _is_coqui(cleaners, record):
+        return coqui_cleaners.clean(text, record.code)
     text = _unicode(text)
     text = _CASES.get(record.code, str.lower)(text)
     text = unicodedata.normalize("NFC", text)
@@ -64,9 +74,11 @@ def normalize(text: str, language: str) -> str:
     return _punctuation(text, record)
 
 
-def unknown_characters(text: str, language: str) -> set[str]:
-    """Characters of a normalised text that its language has no letter, sign or sound for."""
+def unknown_characters(text: str, language: str, cleaners: str = "myxtts") -> set[str]:
+    """Characters of a text normalised with `cleaners` that its language has no letter, sign or sound for."""
     record = get_language(language)
+    if _is_coqui(cleaners, record):
+        return {character for character in set(text) if not coqui_cleaners.is_legible(character, record.code)}
     return {character for character in set(text) if not record.knows(character)}
 
 
@@ -88,6 +100,12 @@ def split_sentences(text: str, language: str) -> list[str]:
         else:
             sentences.append(piece)
     return sentences
+
+
+def _is_coqui(cleaners: str, language: Language) -> bool:
+    if cleaners not in CLEANERS:
+        raise ConfigError(f"unknown cleaners {cleaners!r}; expected one of {', '.join(CLEANERS)} (prepare.cleaners)")
+    return cleaners == "coqui" and language.code in COQUI_LANGUAGES
 
 
 def _unicode(text: str) -> str:
