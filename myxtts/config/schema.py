@@ -22,6 +22,7 @@ from myxtts.config.stages import (
     HardwareConfig,
     LoopConfig,
     PrepareConfig,
+    StartConfig,
     SynthesisConfig,
     TrackingConfig,
     TrainingConfig,
@@ -32,6 +33,7 @@ class XTTSConfig(Section):
     """Everything a run is made of."""
 
     seed: int = Field(20, ge=0, lt=2**31)
+    start: StartConfig = StartConfig()
     data: DataConfig = DataConfig()
     prepare: PrepareConfig = PrepareConfig()
     model: ModelConfig = ModelConfig()

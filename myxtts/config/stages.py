@@ -9,6 +9,7 @@ from myxtts.config.base import Section
 
 LAYOUTS = ("sample", "metadata", "ljspeech", "coqui")
 CLEANERS = ("myxtts", "coqui")
+SCRATCH = "data/scratch"
 
 
 class SourceConfig(Section):
@@ -43,6 +44,42 @@ class SampleConfig(Section):
 class DataConfig(Section):
     source: SourceConfig = SourceConfig()
     sample: SampleConfig = SampleConfig()
+
+
+class StartConfig(Section):
+    """Which weights training starts from. Networks that are not frozen are trained on from those of the model."""
+
+    model: str = Field(
+        SCRATCH, min_length=1, description=f"bundle folder to start from, relative to the project; {SCRATCH} = random weights"
+    )
+    frozen: tuple[Literal["dvae", "gpt", "decoder"], ...] = Field(
+        (), description="stages whose networks are taken over unchanged; `decoder` holds the speaker encoder too"
+    )
+
+    @field_validator("model")
+    @classmethod
+    def _posix(cls, value: str) -> str:
+        return str(PurePosixPath(value))
+
+    @field_validator("frozen")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"frozen names a stage twice: {', '.join(value)}")
+        return value
+
+    @property
+    def from_scratch(self) -> bool:
+        return self.model == SCRATCH
+
+    @model_validator(mode="after")
+    def _nothing_frozen_at_random(self):
+        if self.frozen and self.from_scratch:
+            raise ValueError(
+                f"frozen: {', '.join(self.frozen)} would stay random; set start.model to the bundle folder of a model that speaks, "
+                "or freeze nothing"
+            )
+        return self
 
 
 class PrepareConfig(Section):
@@ -122,6 +159,9 @@ class GPTTraining(StageTraining):
     num_buckets: int = Field(4, ge=1, le=16, description="length buckets; a step is traced once for each")
     text_loss_weight: float = Field(0.01, ge=0)
     mel_loss_weight: float = Field(1.0, gt=0)
+    coqui_compatible: bool = Field(
+        False, description="targets and masks of the reference implementation, its faults included: for comparison, not for training"
+    )
 
 
 class DecoderTraining(StageTraining):
@@ -157,6 +197,15 @@ class SynthesisConfig(Section):
     repetition_penalty: float = Field(2.0, ge=1, description="on generated codes only")
     griffin_lim_iterations: int = Field(32, ge=1)
     vocoder: Literal["griffin_lim", "decoder"] = "griffin_lim"
+    coqui_compatible: bool = Field(
+        False, description="the reference implementation's sampling: code 1 and [START] are penalised from the first step, [START] may be drawn"
+    )
+    reference_seconds: float | None = Field(
+        None,
+        gt=0.33,
+        description="recordings of a voice are joined and so many seconds cut into pieces of encode.prompt_seconds, whose latents are "
+        "averaged; empty = the first encode.prompt_seconds of each recording",
+    )
 
 
 class EvaluateConfig(Section):

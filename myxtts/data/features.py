@@ -40,9 +40,10 @@ def waves(rows: Sequence[HasAudio], folder: Path, sample_rate: int, workers: int
             yield done.result()
 
 
-def write_mels(config: XTTSConfig, processed: Path, out: Path) -> dict[str, float]:
+def write_mels(config: XTTSConfig, processed: Path, out: Path, mel_norm: np.ndarray | None = None) -> dict[str, float]:
     """Writes `train.tfrecord`, `eval.tfrecord` and `mel_norm.npy` (M,): each band's standard deviation over the training clips.
 
+    A `mel_norm` (M,) that is given is written in its place: networks that are trained on must go on hearing mels in the units they know.
     Returns frames and hours per split.
     """
     mel_config = dvae_mel(config.model.audio)
@@ -66,7 +67,7 @@ def write_mels(config: XTTSConfig, processed: Path, out: Path) -> dict[str, floa
         write_records(out / f"{split}.tfrecord", mel_schema(mel_config.num_mels), records())
         report[f"{split}/frames"] = frames
         report[f"{split}/hours"] = frames / frames_per_second / 3600
-    np.save(out / "mel_norm.npy", totals.std())
+    np.save(out / "mel_norm.npy", totals.std() if mel_norm is None else mel_norm)
     return report
 
 

@@ -1,11 +1,13 @@
 """The stages that make data: raw, prepare, tokenizer, encode."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
-from myxtts.config import XTTSConfig
+from myxtts.config import ConfigError, XTTSConfig
 from myxtts.pipeline.paths import Paths
+from myxtts.pipeline.start import Start, open_start
 
 
 def write_report(path: Path, values: dict[str, Any]) -> None:
@@ -25,41 +27,70 @@ def run_prepare(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
     """raw -> processed clips, and their mels."""
     from myxtts.data.prepare import prepare
 
+    open_start(config, paths.root)  # refused before the clips are read, not after
     report = prepare(config, paths.root, paths.raw, paths.processed)
     return report | {"mels": run_mels(config, paths)}
 
 
 def run_mels(config: XTTSConfig, paths: Paths) -> dict[str, float]:
-    """Mels of a processed data set."""
+    """Mels of a processed data set, in the units of the start model where there is one."""
     from myxtts.data.features import write_mels
 
-    return write_mels(config, paths.processed, paths.mels)
+    start = open_start(config, paths.root)
+    return write_mels(config, paths.processed, paths.mels, start.mel_norm() if start else None)
 
 
 def run_tokenizer(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
-    """Trains the text tokenizer on the training clips' texts."""
+    """Trains the text tokenizer on the training clips' texts, or takes over the start model's, with room for new languages."""
     from myxtts.data.manifest import read_split
     from myxtts.text.tokenizer import Tokenizer
 
     rows = read_split(paths.processed, "train")
-    tokenizer = Tokenizer.train(((row.normalized, row.language) for row in rows), config.model.num_text_tokens)
+    start = open_start(config, paths.root)
     paths.tokenizer.parent.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(paths.tokenizer)
+    taken_over = {}
+    if start:
+        taken_over = _take_tokenizer(config, start, rows, paths.tokenizer)
+    else:
+        Tokenizer.train(((row.normalized, row.language) for row in rows), config.model.num_text_tokens).save(paths.tokenizer)
+    tokenizer = Tokenizer.load(paths.tokenizer)
     lengths = [len(tokenizer.encode(row.normalized, row.language)) for row in rows]
     return {
         "size": tokenizer.size,
         "tokens_per_text": sum(lengths) / len(lengths),
         "characters_per_token": sum(len(row.normalized) for row in rows) / max(1, sum(lengths)),
         "languages": sorted({row.language for row in rows}),
+        **taken_over,
     }
+
+
+def _take_tokenizer(config: XTTSConfig, start: Start, rows: list[Any], out: Path) -> dict[str, Any]:
+    """The start model's tokenizer, extended where the corpus has a language it lacks. Returns what was added."""
+    from myxtts.text.languages import get_language
+    from myxtts.text.tokenizer import Tokenizer
+
+    base = Tokenizer.load(start.tokenizer)
+    coded = [(row.normalized, get_language(row.language).code) for row in rows]
+    added = sorted({language for _, language in coded} - set(base.languages))
+    if not added:
+        shutil.copyfile(start.tokenizer, out)
+        return {"start": {"model": start.model}, "added_tokens": 0, "added_languages": []}
+    if "gpt" in config.start.frozen:
+        raise ConfigError(
+            f"the model {start.model} does not speak {', '.join(added)} and its gpt is frozen, so it will not learn to: "
+            "take gpt out of start.frozen, or leave these languages out of the corpus"
+        )
+    tokenizer = base.extend([row for row in coded if row[1] in added], config.model.num_text_tokens)
+    tokenizer.save(out)
+    return {"start": {"model": start.model}, "added_tokens": tokenizer.size - base.size, "added_languages": added}
 
 
 def run_encode(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
     """Codes, token ids and reference mels of every clip."""
     from myxtts.data.encode import encode
-    from myxtts.models.xtts import XTTS
+    from myxtts.models.xtts import build_component, load_weights
     from myxtts.text.tokenizer import Tokenizer
 
-    model = XTTS(config.model)
-    model.load_component("dvae", paths.model("dvae"))
-    return encode(config, paths.processed, paths.mels, Tokenizer.load(paths.tokenizer), model.dvae, paths.tokens)
+    dvae = build_component("dvae", config.model)
+    load_weights(dvae, paths.model("dvae") / "dvae.weights.h5")
+    return encode(config, paths.processed, paths.mels, Tokenizer.load(paths.tokenizer), dvae, paths.tokens)

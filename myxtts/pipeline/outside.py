@@ -11,7 +11,8 @@ from myxtts.config import ConfigError, DataError, XTTSConfig
 from myxtts.config.stages import SourceConfig
 from myxtts.pipeline.data_stages import run_encode, run_mels, run_tokenizer, write_report
 from myxtts.pipeline.paths import Paths
-from myxtts.pipeline.train_stages import log_datasets, run_training
+from myxtts.pipeline.start import open_start
+from myxtts.pipeline.train_stages import log_datasets, run_training, take_over
 from myxtts.pipeline.voice_stages import evaluate_voice
 
 ORDER = ("dvae", "gpt", "decoder")
@@ -66,11 +67,14 @@ def train_outside(
     `train_data` holds metadata_train.csv + wavs/, `val_data` metadata_eval.csv + wavs/ (they may be one folder); `options` are those of
     `with_overrides`. With `resume` the configuration is the one that the folder was started with, changed by `options` alone: a network
     whose options changed goes on from its last checkpoint, what is finished and unchanged is not done again.
+    A start model (`config.start`) is meant relative to the current folder; what it has frozen is taken over even if `stages` leaves it out.
     Raises DataError if `folder` holds a training and `resume` is False, or holds another corpus' training.
     """
-    work = _Work.open(config, train_data, val_data, folder, resume)
+    work = _Work.open(_with_absolute_start(config), train_data, val_data, folder, resume)
     config = with_overrides(work.config, stages, **(options or {}))
     paths = Paths(folder)
+    stages = tuple(stage for stage in ORDER if stage in (*stages, *config.start.frozen))
+    open_start(config, folder)
     work.once("prepare", {}, lambda: _prepare(config, train_data, val_data, paths))
     work.once("tokenizer", {}, lambda: run_tokenizer(config, paths))
     for stage in stages:
@@ -81,6 +85,15 @@ def train_outside(
         settings = config.to_dict()["training"][stage]
         work.once(stage, settings, lambda stage=stage: _train(stage, config, paths, folder / "checkpoints" / stage, track))
     return _final_model(config, paths, stages, track)
+
+
+def _with_absolute_start(config: XTTSConfig) -> XTTSConfig:
+    """The same, with the start model found from any folder: the steps know the training's folder alone."""
+    if config.start.from_scratch:
+        return config
+    values = config.to_dict()
+    values["start"]["model"] = str(Path(config.start.model).resolve())
+    return XTTSConfig.from_dict(values)
 
 
 class _Work:
@@ -147,6 +160,8 @@ def _train(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, trac
     from myxtts.tracking.run import stage_run
     from myxtts.training.hardware import allow_memory_growth
 
+    if stage in config.start.frozen:
+        return take_over(stage, open_start(config, paths.root), paths)
     allow_memory_growth()
     # the project's dvc.lock says nothing of data that lies outside it
     with stage_run(config, stage, Path.cwd(), checkpoints, lineage=False) if track else nullcontext(NullRun()) as run:

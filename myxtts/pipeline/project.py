@@ -9,6 +9,7 @@ from typing import Any
 
 from myxtts.config import MyXTTSError, XTTSConfig
 from myxtts.pipeline.paths import Paths
+from myxtts.pipeline.start import open_start
 
 
 def ensure_dvc(root: Path) -> None:
@@ -32,7 +33,7 @@ def dvc(root: Path, *arguments: str) -> None:
 
 def run_pipeline(root: Path, overrides: list[str], target: str | None = None) -> None:
     """`dvc repro`, or `dvc exp run -S …` with overrides. Under `mlflow run` the project's run then points to the voice run."""
-    XTTSConfig.load(root / "params.yaml", overrides)  # refuse bad values before any work
+    open_start(XTTSConfig.load(root / "params.yaml", overrides), root)  # refuse bad values before any work
     ensure_dvc(root)
     targets = [target] if target else []
     if overrides and _has_commit(root):
@@ -86,6 +87,7 @@ def what_was_made(root: Path) -> str:
         f"  rejected          {prepared['rejected']} clips (data/processed/rejected.csv says why)",
         f"  bundle            {paths.bundle}",
     ]
+    lines += _started_from(paths)
     lines += [f"  spoken sentences  {path}" for path in sorted((paths.evaluation / "audio").glob("*speech*.wav"))[:4]]
     lines.append("Figures (reports/evaluate.json)")
     lines += [f"  {name:<32}{metrics[name]:.4g}" for name in sorted(metrics) if isinstance(metrics[name], int | float)]
@@ -101,6 +103,14 @@ def what_was_made(root: Path) -> str:
             f'  .venv/bin/myxtts say "good morning" --speaker {os.path.relpath(reference, root)} --language en --out out.wav',
         ]
     return "\n".join(lines)
+
+
+def _started_from(paths: Paths) -> list[str]:
+    """A line that names the start model, where there was one."""
+    reports = {stage: _read(paths.report(stage)) for stage in ("dvae", "gpt", "decoder")}
+    models = {report["start"]["model"] for report in reports.values() if "start" in report}
+    frozen = ", ".join(stage for stage, report in reports.items() if report.get("frozen"))
+    return [f"  started from      {model} (frozen: {frozen or 'nothing'})" for model in sorted(models)]
 
 
 def _aliases(registered: dict[str, Any], root: Path) -> str:
@@ -128,9 +138,11 @@ def use_recipe(root: Path, recipe: str, overrides: list[str]) -> str:
     if not source.is_file():
         raise MyXTTSError(f"no recipe {recipe!r}: expected one of {', '.join(known)}, or edit params.yaml yourself")
     text = _recipe_text(source, overrides)
-    wanted = XTTSConfig.load(source, overrides).data.source
+    config = XTTSConfig.load(source, overrides)
+    wanted = config.data.source
     if not (root / wanted.path).exists():
         raise MyXTTSError(f"no corpus at {wanted.path}: data.source.path must name its folder, relative to {root}")
+    open_start(config, root)
     params = root / "params.yaml"
     if params.is_file() and params.read_text(encoding="utf-8") == text:
         return f"params.yaml is recipe {recipe} already"

@@ -1,5 +1,7 @@
 """The training stages: dvae, gpt, decoder. One function, three tasks."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,13 @@ from myxtts.config import XTTSConfig
 from myxtts.pipeline.attempts import attempt_folder, fingerprint, is_recorded, mark_finished
 from myxtts.pipeline.data_stages import write_report
 from myxtts.pipeline.paths import Paths
+from myxtts.pipeline.start import Start, load_start, open_start
 
 # what each stage needs to have been trained before it, and the records it reads
 NEEDS: dict[str, tuple[str, ...]] = {"dvae": (), "gpt": ("dvae",), "decoder": ("dvae", "gpt")}
 CODE = ("config", "audio", "models", "data", "training")
+# the losses that dvc.yaml plots: a stage that trained nothing has these curves too, without a point
+CURVES = {"dvae": "reconstruction_loss", "gpt": "mel_loss", "decoder": "mel_loss"}
 
 
 def records_of(stage: str, paths: Paths) -> Path:
@@ -20,7 +25,7 @@ def records_of(stage: str, paths: Paths) -> Path:
 
 
 def stage_fingerprint(stage: str, config: XTTSConfig, paths: Paths) -> str:
-    """Over all that shapes the stage's result: its parameters, its data, the networks before it, the code."""
+    """Over all that shapes the stage's result: its parameters, its data, the networks before it or started from, the code."""
     values = config.to_dict()
     params = {
         "stage": stage,
@@ -31,11 +36,13 @@ def stage_fingerprint(stage: str, config: XTTSConfig, paths: Paths) -> str:
     }
     package = Path(__file__).resolve().parents[1]
     dependencies = [records_of(stage, paths), *(paths.model(name) / f"{name}.weights.h5" for name in NEEDS[stage])]
+    if start := open_start(config, paths.root):
+        dependencies += [*start.files(stage), *([start.tokenizer, paths.tokenizer] if stage == "gpt" else [])]
     return fingerprint(params, [*dependencies, *(package / room for room in CODE)])
 
 
 def build_model(stage: str, config: XTTSConfig, paths: Paths):
-    """XTTS with fresh weights from the seed, and the networks before this stage loaded."""
+    """XTTS with fresh weights from the seed, or those of the start model, and the networks before this stage loaded."""
     import keras
 
     from myxtts.models.xtts import XTTS
@@ -45,6 +52,8 @@ def build_model(stage: str, config: XTTSConfig, paths: Paths):
     model.mel_norm = np.load(paths.mels / "mel_norm.npy")
     for name in NEEDS[stage]:
         model.load_component(name, paths.model(name))
+    if start := open_start(config, paths.root):
+        load_start(stage, model, start, paths)
     return model
 
 
@@ -68,12 +77,42 @@ def run_training(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path
         "grad_accum": summary["hardware"]["grad_accum"],
         "traces": summary["traces"]["train"],
     }
+    if start := open_start(config, paths.root):
+        report |= {"frozen": False, "start": start.describe(stage)}
     write_report(paths.report(stage), report)
     return report
 
 
+def take_over(stage: str, start: Start, paths: Paths) -> dict[str, Any]:
+    """A frozen stage: the start model's networks, byte for byte, where training would have put its own.
+
+    Nothing is trained, so there is neither a checkpoint nor an MLflow run: the link names none, and the report says where the
+    weights came from.
+    """
+    from myxtts.tracking.record import NullRun
+
+    folder = paths.model(stage)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in start.files(stage):
+        shutil.copyfile(file, folder / file.name)
+    if stage == "dvae":
+        np.save(folder / "mel_norm.npy", start.mel_norm())
+    (folder / "training.json").write_text(json.dumps({"stage": stage, "frozen": True, "steps": 0, "best": {}}, indent=1), encoding="utf-8")
+    curves = paths.reports / "curves"
+    curves.mkdir(parents=True, exist_ok=True)
+    for kind in ("train", "val"):
+        (curves / f"{stage}_{kind}.csv").write_text(f"step,{CURVES[stage]}\n", encoding="utf-8")
+    NullRun().write_link(paths.link(stage))
+    report = {"best": {}, "steps": 0, "frozen": True, "start": start.describe(stage)}
+    write_report(paths.report(stage), report)
+    print(f"{stage}: frozen, taken over from {start.model}", flush=True)
+    return report
+
+
 def run_train_stage(stage: str, config: XTTSConfig, paths: Paths) -> dict[str, Any]:
-    """A DVC training stage: finds its checkpoint folder and its MLflow run again, trains, links the run."""
+    """A DVC training stage: finds its checkpoint folder and its MLflow run again, trains, links the run. A frozen one is taken over."""
+    if stage in config.start.frozen:
+        return take_over(stage, open_start(config, paths.root), paths)
     from myxtts.tracking.run import stage_run
     from myxtts.tracking.store import main_checkout
     from myxtts.training.hardware import allow_memory_growth

@@ -14,12 +14,22 @@ def _links(paths: Paths) -> dict[str, dict[str, Any]]:
     return {stage: json.loads(paths.link(stage).read_text(encoding="utf-8")) for stage in TRAINED if paths.link(stage).is_file()}
 
 
+def _reports(paths: Paths) -> dict[str, dict[str, Any]]:
+    return {stage: json.loads(paths.report(stage).read_text(encoding="utf-8")) for stage in TRAINED}
+
+
 def _best_of_stages(paths: Paths) -> dict[str, float]:
-    values = {}
-    for stage in TRAINED:
-        report = json.loads(paths.report(stage).read_text(encoding="utf-8"))
-        values |= {f"{stage}/{name}": value for name, value in report["best"].items()}
-    return values
+    return {f"{stage}/{name}": value for stage, report in _reports(paths).items() for name, value in report["best"].items()}
+
+
+def _start_tags(paths: Paths) -> dict[str, str]:
+    """Which networks began as another model's, and which of them still are."""
+    tags = {}
+    for stage, report in _reports(paths).items():
+        if "start" in report:
+            tags["myxtts.start.model"] = report["start"]["model"]
+            tags[f"myxtts.start.{stage}"] = f"{'frozen' if report['frozen'] else 'trained on'} {json.dumps(report['start']['md5'])}"
+    return tags
 
 
 def load_synthesizer(config: XTTSConfig, paths: Paths):
@@ -49,7 +59,7 @@ def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]
     """Speaks and copies held-out sentences, measures them, logs all of it to `run`, which then names the stages' runs."""
     from myxtts.evaluation.evaluate import evaluate
 
-    run.tags({f"myxtts.run.{stage}": link["run_id"] for stage, link in _links(paths).items() if link["run_id"]})
+    run.tags({f"myxtts.run.{stage}": link["run_id"] for stage, link in _links(paths).items() if link["run_id"]} | _start_tags(paths))
     metrics = evaluate(config, load_synthesizer(config, paths), paths.processed, paths.evaluation, config.seed)
     metrics |= _best_of_stages(paths)
     write_report(paths.report("evaluate"), metrics)

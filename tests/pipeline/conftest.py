@@ -28,6 +28,7 @@ model:
   decoder: {channels: 32, discriminator_channels: 4, discriminator_periods: [2], resblock_kernels: [3]}
   speaker_encoder: {embedding_dim: 16}
 seed: 3
+start: {model: data/scratch}
 prepare: {}
 encode: {prompt_seconds: 1.0}
 training:
@@ -93,7 +94,7 @@ def interrupt_in_gpt(project: Project) -> None:
 def project(tmp_path_factory) -> Project:
     """Raw to registered model, interrupted once in the gpt stage and gone on with."""
     root = tmp_path_factory.mktemp("project")
-    for name in ("myxtts", "recipes", "data/sample"):
+    for name in ("myxtts", "recipes", "data/sample", "data/scratch"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "MLproject", "python_env.yaml", ".gitignore", ".dvcignore", "pyproject.toml", "constraints.txt"):
         shutil.copy2(ROOT / name, root / name)

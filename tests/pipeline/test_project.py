@@ -42,7 +42,7 @@ def test_overrides_keep_the_comments(folder):
 def test_bad_requests_leave_params_alone(folder):
     (folder / "params.yaml").write_text("seed: 5\n")
     for recipe, overrides, said in (
-        ("none", [], "expected one of demo, real_speech, smoke"),
+        ("none", [], "expected one of demo, finetune_xtts_v2, real_speech, smoke"),
         ("real_speech", ["data.source.path=data/nope"], "no corpus at data/nope"),
         ("demo", ["seed=-1"], "greater than or equal to 0"),
     ):
