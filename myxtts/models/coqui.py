@@ -78,12 +78,13 @@ def names(config: ModelConfig) -> dict[str, dict[str, Theirs]]:
 def load_state(model: XTTS, state: Mapping[str, np.ndarray]) -> None:
     """Puts a whole state dict, `mel_stats` included, into `model`, in place.
 
-    Old weight-norm names count as new ones; RECOMPUTED tensors are passed over. Raises ModelError naming every tensor that is
-    missing, unknown or of another shape; nothing is changed then.
+    Old weight-norm names count as new ones; RECOMPUTED tensors, and those of a network that `model` does without, are passed
+    over. Raises ModelError naming every tensor that is missing, unknown or of another shape; nothing is changed then.
     """
-    state = canonical(state)
-    wanted = names(model.config)
-    networks = {component: model.component(component) for component in COMPONENTS}
+    absent = tuple(PREFIXES[component] for component in COMPONENTS if component not in model.components)
+    state = {key: value for key, value in canonical(state).items() if not (absent and key.startswith(absent))}
+    networks = {component: model.component(component) for component in model.components}
+    wanted = {component: named for component, named in names(model.config).items() if component in networks}
     check(
         {component: {name: tuple(v.shape) for name, v in tensor_names(network).items()} for component, network in networks.items()},
         wanted,
@@ -108,7 +109,9 @@ def load_component_state(network: keras.Model, component: str, config: ModelConf
 def state_of(model: XTTS) -> dict[str, np.ndarray]:
     """The state dict that `load_state` reads: every tensor of the model under the reference's key and in its layout."""
     state = {MEL_STATS: np.array(model.mel_norm)}
-    for component, theirs in names(model.config).items():
+    wanted = names(model.config)
+    for component in model.components:
+        theirs = wanted[component]
         for name, variable in tensor_names(model.component(component)).items():
             value = np.asarray(keras.ops.convert_to_numpy(variable.value))
             state[theirs[name].key] = np.ascontiguousarray(LAYOUTS[theirs[name].layout].to_theirs(value))

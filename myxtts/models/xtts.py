@@ -4,7 +4,7 @@ import contextlib
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -25,16 +25,35 @@ SHOWN = 5
 class XTTS:
     """The networks (`dvae`, `gpt`, `decoder`, `speaker_encoder`) with every variable created, and the mel normalisation.
 
-    mel_norm: (M,) float32; what the DVAE and the conditioning encoder read is log_mel / mel_norm.
+    mel_norm: (M,) float32; what the DVAE and the conditioning encoder read is log_mel / mel_norm. A model imported without its
+    audio tokenizer has no `dvae`: it speaks by its decoder, and asking for the network raises ModelError.
     """
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, config: ModelConfig, components: Iterable[str] = COMPONENTS):
         self.config = config
-        self.dvae: DVAE = build_component("dvae", config)
-        self.gpt: GPT = build_component("gpt", config)
-        self.decoder: HiFiGAN = build_component("decoder", config)
-        self.speaker_encoder: SpeakerEncoder = build_component("speaker_encoder", config)
+        self._networks = {name: build_component(name, config) for name in components}
         self._mel_norm = np.ones(config.audio.num_mels, np.float32)
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names of the networks that it has, in the order of COMPONENTS."""
+        return tuple(name for name in COMPONENTS if name in self._networks)
+
+    @property
+    def dvae(self) -> DVAE:
+        return self.component("dvae")
+
+    @property
+    def gpt(self) -> GPT:
+        return self.component("gpt")
+
+    @property
+    def decoder(self) -> HiFiGAN:
+        return self.component("decoder")
+
+    @property
+    def speaker_encoder(self) -> SpeakerEncoder:
+        return self.component("speaker_encoder")
 
     @property
     def mel_norm(self) -> np.ndarray:
@@ -45,9 +64,12 @@ class XTTS:
         self._mel_norm = _checked_mel_norm(value, self.config.audio.num_mels)
 
     def component(self, name: str) -> keras.Model:
-        """One network by name. Raises ModelError for an unknown name."""
+        """One network by name. Raises ModelError for an unknown name, and for a network that this model was imported without."""
         _check_name(name)
-        return getattr(self, name)
+        if name not in self._networks:
+            needed = "encoding audio and decoding codes need it: import the checkpoint again with --dvae dvae.pth"
+            raise ModelError(f"this model has no {name}; " + (needed if name == "dvae" else "load the model with it"))
+        return self._networks[name]
 
     def save_component(self, name: str, folder: str | Path) -> Path:
         """Writes folder/<name>.weights.h5, whole or not at all."""
@@ -59,22 +81,22 @@ class XTTS:
 
     def save(self, folder: str | Path) -> None:
         """Writes every component and mel_norm.npy into `folder`."""
-        for name in COMPONENTS:
+        for name in self.components:
             self.save_component(name, folder)
         _write_atomically(Path(folder) / "mel_norm.npy", lambda path: np.save(path, self.mel_norm), suffix=".npy")
 
     @classmethod
-    def load(cls, folder: str | Path, config: ModelConfig) -> "XTTS":
+    def load(cls, folder: str | Path, config: ModelConfig, components: Iterable[str] = COMPONENTS) -> "XTTS":
         """What `save` wrote. Raises ModelError naming missing, extra and misshapen tensors."""
-        model = cls(config)
-        for name in COMPONENTS:
+        model = cls(config, components)
+        for name in model.components:
             model.load_component(name, folder)
         model.mel_norm = load_mel_norm(folder, config)
         return model
 
     def parameter_counts(self) -> dict[str, int]:
         """Trainable parameters of each component and their total."""
-        return _with_total({name: _count(self.component(name)) for name in COMPONENTS})
+        return _with_total({name: _count(self.component(name)) for name in self.components})
 
 
 def build_component(name: str, config: ModelConfig) -> keras.Model:
@@ -115,13 +137,19 @@ def save_weights(model: keras.Model, path: str | Path) -> Path:
 
     The same weights give the same bytes, so that DVC sees no change where there is none.
     """
+    named = sorted(tensor_names(model).items())
+    return write_weights(((name, keras.ops.convert_to_numpy(variable.value)) for name, variable in named), path)
+
+
+def write_weights(tensors: Iterable[tuple[str, np.ndarray]], path: str | Path) -> Path:
+    """`save_weights` from tensors in memory, or from wherever they come one after another; in the order of their names."""
     path = Path(path)
 
     def write(temporary: Path) -> None:
         with h5py.File(temporary, "w") as file:
             file.attrs["myxtts_format"] = FORMAT
-            for name, variable in sorted(tensor_names(model).items()):
-                file.create_dataset(name, data=keras.ops.convert_to_numpy(variable.value))
+            for name, values in tensors:
+                file.create_dataset(name, data=values)
 
     _write_atomically(path, write, suffix=".weights.h5")
     return path

@@ -163,3 +163,17 @@ def test_one_component_alone(model):
     del state["hifigan_decoder.waveform_decoder.conv_post.weight"]
     with pytest.raises(ModelError, match=r"1 missing: hifigan_decoder.waveform_decoder.conv_post.weight"):
         load_component_state(network, "decoder", model.config, state)
+
+
+def test_a_model_without_audio_tokenizer(model):
+    """It takes its part of a whole state, gives it back, and says what it lacks."""
+    other = XTTS(model.config, ("gpt", "decoder", "speaker_encoder"))
+    state = state_of(model)
+    load_state(other, state)
+    again = state_of(other)
+    assert {key for key in state if not key.startswith("dvae.")} == again.keys()
+    assert all(np.array_equal(state[key], again[key]) for key in again)
+    assert other.components == ("gpt", "decoder", "speaker_encoder")
+    assert "dvae" not in other.parameter_counts()
+    with pytest.raises(ModelError, match=r"has no dvae.*import the checkpoint again with --dvae"):
+        other.dvae.encode(np.zeros((1, 8, 80), np.float32))
