@@ -89,8 +89,12 @@ class PrepareConfig(Section):
         "myxtts",
         description="text normalisation of training and speech: our own, or that of Coqui's XTTS models (what they say wrong included)",
     )
-    trim_db: float = Field(40.0, gt=0, le=100, description="silence quieter than this below the peak is trimmed from both ends")
-    loudness_lufs: float = Field(-23.0, ge=-40, le=-10, description="integrated loudness that clips are brought to (ITU-R BS.1770)")
+    trim_db: float | None = Field(
+        40.0, gt=0, le=100, description="silence quieter than this below the peak is trimmed from both ends; empty = leave as recorded"
+    )
+    loudness_lufs: float | None = Field(
+        -23.0, ge=-40, le=-10, description="integrated loudness that clips are brought to (ITU-R BS.1770); empty = leave as recorded"
+    )
     min_seconds: float = Field(0.4, gt=0)
     max_seconds: float = Field(11.6, gt=0, le=60)
     max_text_chars: int = Field(250, ge=1)

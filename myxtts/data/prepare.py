@@ -114,7 +114,8 @@ def process_clip(row: Utterance, settings: ClipSettings) -> Utterance | Rejected
     limits = settings.prepare
     if wave.measure_loudness(samples, rate) < _SILENT_LUFS:
         return Rejected(row.id, row.audio, "silent", f"{len(samples) / rate:.2f} s below {_SILENT_LUFS} LUFS: nothing is heard")
-    samples = wave.trim_silence(samples, limits.trim_db)
+    if limits.trim_db is not None:
+        samples = wave.trim_silence(samples, limits.trim_db)
     seconds = len(samples) / rate
     if seconds < limits.min_seconds:
         detail = f"{seconds:.2f} s of sound, expected at least {limits.min_seconds} (prepare.min_seconds)"
@@ -122,7 +123,8 @@ def process_clip(row: Utterance, settings: ClipSettings) -> Utterance | Rejected
     if seconds > limits.max_seconds:
         detail = f"{seconds:.2f} s of sound, expected at most {limits.max_seconds} (prepare.max_seconds)"
         return Rejected(row.id, row.audio, "too_long", detail)
-    samples = wave.normalize_loudness(samples, rate, limits.loudness_lufs)
+    if limits.loudness_lufs is not None:
+        samples = wave.normalize_loudness(samples, rate, limits.loudness_lufs)
     wave.save(Path(settings.wavs) / f"{row.id}.wav", samples, rate)
     return replace(row, audio=f"wavs/{row.id}.wav", seconds=round(seconds, 3))
 

@@ -88,6 +88,16 @@ def test_good_clips_come_out_trimmed_levelled_and_normalised(corpus):
     assert summary["clips_by_split"]["train"] + summary["clips_by_split"]["eval"] == 4
 
 
+def test_clips_are_left_as_recorded(corpus):
+    quiet = np.zeros(RATE, np.float32)
+    recorded = np.concatenate([quiet, speech(1.5, level=0.005), quiet])
+    corpus.add("d.wav", samples=recorded)
+    corpus.run(trim_db=None, loudness_lufs=None)
+    samples, rate = wave.load(corpus.root / "processed" / corpus.kept()["d"].audio)
+    assert len(samples) / rate == pytest.approx(3.5, abs=0.001)
+    assert np.abs(samples).max() == pytest.approx(np.abs(recorded).max(), rel=0.1)
+
+
 def test_missing_wav(corpus):
     assert "no such file" in check_refused(corpus.row("wavs/gone.wav|Words|ann|en"), "gone", "missing_audio")
 
