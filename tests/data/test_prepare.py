@@ -95,7 +95,7 @@ def test_clips_are_left_as_recorded(corpus):
     corpus.run(trim_db=None, loudness_lufs=None)
     samples, rate = wave.load(corpus.root / "processed" / corpus.kept()["d"].audio)
     assert len(samples) / rate == pytest.approx(3.5, abs=0.001)
-    assert wave.measure_loudness(samples, rate) == pytest.approx(wave.measure_loudness(recorded, RATE), abs=0.3)
+    assert wave.measure_loudness(samples, rate) == pytest.approx(wave.measure_loudness(recorded, RATE), abs=1)  # not -23
 
 
 def test_missing_wav(corpus):
