@@ -1,17 +1,26 @@
 """BPE tokenizer in the format of XTTS v2 (a Hugging Face `tokenizers` JSON).
 
 A text becomes `[lang]`, then its words in BPE, with `[SPACE]` between them. The GPT adds `[START]` and `[STOP]` itself.
+The ids are those of the reference implementation's `VoiceBpeTokenizer` for the same (cleaned) text, but for a literal "[STOP]",
+"[SPACE]" or "[en]" in it: the reference takes it for the token, we spell it like any word.
+
+A tokenizer can be extended by languages (`Tokenizer.extend`). Those it knew before keep their ids to the last one: they are
+encoded with the vocabulary and the merges of before, although the new languages may share their letters.
 """
 
 import contextlib
+import json
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer as BPETokenizer
 from tokenizers import models, pre_tokenizers, trainers
 
 from myxtts.config import DataError, ModelError
+from myxtts.text import extension
 from myxtts.text.languages import get_language
 
 STOP, UNKNOWN, SPACE, START = "[STOP]", "[UNK]", "[SPACE]", "[START]"
@@ -27,13 +36,14 @@ class Tokenizer:
         missing = [token for token in _CONTROL if token not in vocabulary]
         if missing:
             raise ModelError(f"this is no XTTS tokenizer: expected the tokens {', '.join(_CONTROL)}, missing {', '.join(missing)}")
-        # a "[STOP]" in a user's text is spelled like any word, never taken for the token
-        bpe.encode_special_tokens = True
-        self._bpe = bpe
+        self._bpe = _spelling(bpe)
+        self._markers = extension.markers(vocabulary)
+        content = json.loads(bpe.to_str()) if self._markers else {}
+        self._before = {marker: _spelling(_from_content(extension.before(content, marker))) for marker in self._markers}
         self._vocabulary = vocabulary
         self._tokens = {index: token for token, index in vocabulary.items()}
-        self._control = {vocabulary[token] for token in (STOP, START)}
-        added = {token.content for token in bpe.get_added_tokens_decoder().values()}
+        self._control = {vocabulary[token] for token in (STOP, START)} | set(self._markers)
+        added = {token.content for token in bpe.get_added_tokens_decoder().values() if not extension.is_marker(token.content)}
         self.languages: tuple[str, ...] = tuple(sorted(token[1:-1] for token in added - set(_CONTROL) if token[0] == "["))
         self._control |= {vocabulary[f"[{language}]"] for language in self.languages}
 
@@ -66,6 +76,39 @@ class Tokenizer:
         )
         bpe.train_from_iterator(sorted(words), trainer)
         return cls(bpe)
+
+    def extend(self, rows: Iterable[tuple[str, str]], size: int) -> "Tokenizer":
+        """A tokenizer that knows the new languages of (normalised text, language) rows too; old ids and old encodings stay.
+
+        Above the highest id come one marker, the languages' tags, the characters that were missing, and tokens of BPE merges
+        learnt from the rows as the old vocabulary divides them. `size` is an upper bound on the new `size`. Rows in languages
+        that the tokenizer knows teach it nothing; the order of rows does not matter. Raises DataError for no row in a new
+        language, or a bound that cannot hold marker, tags and characters.
+        """
+        rows = [(text, get_language(language).code) for text, language in rows]
+        rows = [(text, code) for text, code in rows if code not in self.languages]
+        if not rows:
+            raise DataError(f"no row is in a new language: the tokenizer knows {', '.join(self.languages)} already; expected others")
+        words = Counter(word for text, _ in rows for word in text.split(" ") if word)
+        pieces: Counter[str] = Counter()
+        for word, count in words.items():
+            for piece, _ in self._bpe.pre_tokenizer.pre_tokenize_str(word):
+                pieces[piece] += count
+        special = [f"[EXTENSION {len(self._markers) + 1}]", *(f"[{code}]" for code in sorted({code for _, code in rows}))]
+        characters = sorted(set("".join(pieces)) - set(self._vocabulary))
+        budget = size - self.size - len(special) - len(characters)
+        if budget < 0:
+            raise DataError(
+                f"a vocabulary of {size} tokens cannot hold the {self.size} of before, {len(special)} special tokens and "
+                f"{len(characters)} new characters; set model.num_text_tokens to at least {size - budget} (some hundreds more for words)"
+            )
+        content = json.loads(self._bpe.to_str())
+        spelled = extension.extend(content, special, characters, [])
+        divided: Counter[tuple[str, ...]] = Counter()
+        for encoding, count in zip(_spelling(_from_content(spelled)).encode_batch(list(pieces)), pieces.values(), strict=True):
+            divided[tuple(encoding.tokens)] += count
+        merges = extension.learn_merges(divided, spelled["model"]["vocab"], budget, _MIN_FREQUENCY)
+        return Tokenizer(_from_content(extension.extend(content, special, characters, merges)))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Tokenizer":
@@ -106,7 +149,9 @@ class Tokenizer:
             )
         ids = [self._vocabulary[f"[{code}]"]]
         words = normalized_text.split(" ")
-        for index, encoding in enumerate(self._bpe.encode_batch(words)):
+        # a language is encoded as when its tag was the newest
+        bpe = next((self._before[marker] for marker in self._markers if ids[0] < marker), self._bpe)
+        for index, encoding in enumerate(bpe.encode_batch(words)):
             if index:
                 ids.append(self._vocabulary[SPACE])
             ids.extend(encoding.ids)
@@ -122,6 +167,26 @@ class Tokenizer:
             if index not in self._control:
                 parts.append(spoken.get(index, self._tokens[index]))
         return "".join(parts)
+
+    def pieces(self, token_id: int, before: int) -> list[int]:
+        """The ids below `before` that a token's text had before an extension: what its embedding may start from the mean of.
+
+        before: the first id of the extension (its marker; `base_size` for the last one). [UNK]s are left out: a tag, a marker and
+        a new character have no pieces. Raises DataError for an id that is no token, or a `before` that is no marker.
+        """
+        if token_id not in self._tokens:
+            raise DataError(f"token id {token_id} is not in the vocabulary (0..{self.size - 1})")
+        if before not in self._before:
+            expected = ", ".join(map(str, self._markers)) or "none: the tokenizer was never extended"
+            raise DataError(f"no extension begins at id {before}; expected one of {expected}")
+        if token_id in self._control or self._tokens[token_id] in _CONTROL:
+            return []
+        return [index for index in self._before[before].encode(self._tokens[token_id]).ids if index != self.unknown_id]
+
+    @property
+    def base_size(self) -> int | None:
+        """Ids below the last extension: the rows an embedding had before it. None for a tokenizer that was not extended."""
+        return self._markers[-1] if self._markers else None
 
     @property
     def size(self) -> int:
@@ -139,3 +204,13 @@ class Tokenizer:
     @property
     def unknown_id(self) -> int:
         return self._vocabulary[UNKNOWN]
+
+
+def _spelling(bpe: BPETokenizer) -> BPETokenizer:
+    """A "[STOP]" in a user's text is spelled like any word, never taken for the token."""
+    bpe.encode_special_tokens = True
+    return bpe
+
+
+def _from_content(content: dict[str, Any]) -> BPETokenizer:
+    return BPETokenizer.from_str(json.dumps(content, ensure_ascii=False))
