@@ -67,8 +67,9 @@ class Plateau:
 
 
 def decays(variable: keras.Variable) -> bool:
-    """Weight decay is for weight matrices: not for biases, norms (one axis) and embeddings."""
-    return len(variable.shape) > 1 and "embedding" not in variable.path
+    """Weight decay is for weight matrices: not for biases, norms (one axis) and embeddings. On the GPT: the reference's two groups."""
+    # the reference knows its norms by their class, and the Perceiver's is of none that it knows
+    return (len(variable.shape) > 1 and "embedding" not in variable.path) or variable.path.endswith("perceiver/gamma")
 
 
 def make_optimizer(config: StageTraining, total_steps: int, variables: list[keras.Variable]) -> keras.optimizers.Optimizer:

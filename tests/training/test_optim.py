@@ -1,9 +1,14 @@
+import re
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from small import small_config
 
 from myxtts.config.stages import ScheduleConfig, StageTraining
+from myxtts.models.coqui import names
+from myxtts.models.xtts import build_component, tensor_names
 from myxtts.training.optim import Plateau, StageSchedule, decays, make_optimizer
 
 
@@ -52,3 +57,39 @@ def test_decay_spares_biases_norms_and_embeddings():
     optimizer.apply([tf.zeros_like(variable.value) for variable in model.trainable_variables], model.trainable_variables)
     changed = [not np.allclose(a, b.numpy()) for a, b in zip(before, model.trainable_variables, strict=True)]
     assert changed == [False, False, False, True, False]
+
+
+# what the optimizer of the reference's recipe decays (coqui-tts 0.28.0, GPTTrainer.get_optimizer with optimizer_wd_only_on_weights,
+# run on a GPT of one layer); N stands for a layer's number
+DECAYED_BY_THE_REFERENCE = [
+    "conditioning_encoder.init.weight",
+    "conditioning_encoder.attn.N.qkv.weight",
+    "conditioning_encoder.attn.N.proj_out.weight",
+    "conditioning_perceiver.latents",
+    "conditioning_perceiver.norm.gamma",
+    "conditioning_perceiver.layers.N.0.to_q.weight",
+    "conditioning_perceiver.layers.N.0.to_kv.weight",
+    "conditioning_perceiver.layers.N.0.to_out.weight",
+    "conditioning_perceiver.layers.N.1.0.weight",
+    "conditioning_perceiver.layers.N.1.2.weight",
+    "gpt.h.N.attn.c_attn.weight",
+    "gpt.h.N.attn.c_proj.weight",
+    "gpt.h.N.mlp.c_fc.weight",
+    "gpt.h.N.mlp.c_proj.weight",
+    "mel_head.weight",
+    "text_head.weight",
+]
+
+
+def test_the_gpts_groups_are_those_of_the_reference():
+    """Every tensor of the GPT, by the reference's name for it."""
+    config = small_config().model
+    gpt = build_component("gpt", config)
+    trained = {variable.path for variable in gpt.trainable_variables}
+    groups = {True: set(), False: set()}
+    for name, variable in tensor_names(gpt).items():
+        assert variable.path in trained
+        key = names(config)["gpt"][name].key.removeprefix("gpt.")
+        groups[decays(variable)].add(re.sub(r"(attn|layers|h)\.\d+", r"\1.N", key))
+    assert groups[True] == set(DECAYED_BY_THE_REFERENCE)
+    assert all(key.endswith(".bias") or re.search(r"embedding|norm|ln_", key) for key in groups[False])
