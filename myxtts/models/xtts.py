@@ -170,6 +170,13 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
         return {name: dataset[()] for name, dataset in _datasets(file).items()}
 
 
+@contextlib.contextmanager
+def open_weights(path: str | Path) -> Iterator[dict[str, h5py.Dataset]]:
+    """The tensors of a file of `save_weights`, by name, each read when it is used. Raises ModelError."""
+    with _open_weights(Path(path)) as file:
+        yield _datasets(file)
+
+
 def assign_weights(model: keras.Model, values: Mapping[str, np.ndarray], source: Path) -> None:
     """Puts tensors that come from `source` into `model`, as strictly as `load_weights`. Raises ModelError."""
     wanted = tensor_names(model)

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ FORMAT = 1
 BUNDLE_FILE = "bundle.json"
 COMPONENTS = ("dvae", "gpt", "decoder", "speaker_encoder")
 PARAMS, TOKENIZER, MEL_NORM, CARD = "params.yaml", "tokenizer.json", "mel_norm.npy", "README.md"
-FILES = (PARAMS, TOKENIZER, MEL_NORM, *(f"{name}.weights.h5" for name in COMPONENTS))
 STAGES = ("dvae", "gpt", "decoder")
 SECTIONS = ("model", "encode", "prepare", "synthesis", "bundle")  # those that the bundle stage lists in dvc.yaml
 
@@ -35,12 +34,7 @@ def make_bundle(config: XTTSConfig, root: Path, metrics: Mapping[str, Any], out:
     try:
         for name, source in sources.items():
             shutil.copyfile(source, part / name)
-        # what speaking needs and no more: where the corpus lay is nobody's business who gets the bundle
-        XTTSConfig.from_dict({name: config.to_dict()[name] for name in SECTIONS}).dump(part / PARAMS)
-        values = _describe(config, part, _numbers(metrics), _runs(root))
-        (part / BUNDLE_FILE).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        (part / CARD).write_text(model_card(values), encoding="utf-8")
-        part.chmod(0o755)
+        seal_bundle(part, config, _numbers(metrics), _runs(root))
         _replace(part, out)
     except OSError as error:
         raise ModelError(f"the bundle {out} could not be written ({error}); free the disk or correct the permissions") from error
@@ -48,6 +42,27 @@ def make_bundle(config: XTTSConfig, root: Path, metrics: Mapping[str, Any], out:
         shutil.rmtree(part, ignore_errors=True)
     check_bundle(out)
     return out
+
+
+def seal_bundle(
+    folder: Path, config: XTTSConfig, metrics: dict[str, float], runs: dict[str, str], imported: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Adds params.yaml, bundle.json and a model card to a folder of weights, tokenizer and mel_norm.npy; returns bundle.json's values.
+
+    imported: which files of another program it was made from, instead of by training.
+    """
+    # what speaking needs and no more: where the corpus lay is nobody's business who gets the bundle
+    XTTSConfig.from_dict({name: config.to_dict()[name] for name in SECTIONS}).dump(folder / PARAMS)
+    values = _describe(config, folder, metrics, runs) | ({"imported": dict(imported)} if imported else {})
+    (folder / BUNDLE_FILE).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(model_card(values), encoding="utf-8")
+    folder.chmod(0o755)
+    return values
+
+
+def bundle_files(components: Iterable[str]) -> tuple[str, ...]:
+    """Names of the files of a bundle with these networks, without those that describe it."""
+    return (PARAMS, TOKENIZER, MEL_NORM, *(f"{name}.weights.h5" for name in components))
 
 
 def check_bundle(folder: Path, contents: bool = False) -> dict[str, Any]:
@@ -59,8 +74,9 @@ def check_bundle(folder: Path, contents: bool = False) -> dict[str, Any]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ModelError(f"no bundle folder {folder}: make it (dvc repro bundle), fetch it (dvc pull), or name another")
-    faults = [f"{name} is missing" for name in (*FILES, BUNDLE_FILE) if not (folder / name).is_file()]
     values = _read(folder / BUNDLE_FILE) if (folder / BUNDLE_FILE).is_file() else {"files": {}, "format": FORMAT}
+    expected = bundle_files(values.get("components", COMPONENTS))
+    faults = [f"{name} is missing" for name in (*expected, BUNDLE_FILE) if not (folder / name).is_file()]
     if values.get("format") != FORMAT:
         raise ModelError(
             f"{folder} is a bundle of format {values.get('format')}; this myxtts reads format {FORMAT}: install the one it was made with"
@@ -71,7 +87,7 @@ def check_bundle(folder: Path, contents: bool = False) -> dict[str, Any]:
             continue
         if path.stat().st_size != known["bytes"]:
             faults.append(f"{name} holds {path.stat().st_size} bytes instead of {known['bytes']}")
-        elif contents and _md5(path) != known["md5"]:
+        elif contents and md5(path) != known["md5"]:
             faults.append(f"{name} is not the file that was bundled")
     if faults:
         raise ModelError(f"{folder} is not a whole bundle: {'; '.join(faults)}; make it again (dvc repro bundle) or fetch it (dvc pull)")
@@ -100,6 +116,11 @@ def model_card(values: Mapping[str, Any]) -> str:
     runs = "\n".join(f"- {stage}: `{run}`" for stage, run in sorted(values["runs"].items())) or "- none recorded"
     size = sum(file["bytes"] for file in values["files"].values()) / 1e6
     languages = "\n".join(f"- {language}" for language in values["languages"])
+    made, origin = f"trained by MyXTTS {values['myxtts']}", f"## MLflow runs it was made by\n\n{runs}"
+    if "imported" in values:
+        made = f"imported by MyXTTS {values['myxtts']} from a checkpoint of {values['imported']['from']}"
+        files = "\n".join(f"- {name}: md5 `{digest}`" for name, digest in sorted(values["imported"]["md5"].items()))
+        origin = f"## Files it was imported from\n\n{files}\n\nTheir licence holds for this bundle too; see where they came from."
     return f"""---
 library_name: myxtts
 pipeline_tag: text-to-speech
@@ -109,7 +130,7 @@ language:
 
 # {values["name"]}
 
-A voice-cloning text-to-speech model (XTTS, preset `{values["preset"]}`, {size:.0f} MB), trained by MyXTTS {values["myxtts"]}. It speaks
+A voice-cloning text-to-speech model (XTTS, preset `{values["preset"]}`, {size:.0f} MB), {made}. It speaks
 {", ".join(values["languages"])} with the voice of a reference recording of {values["prompt_seconds"]:g} s, at {values["sample_rate"]} Hz.
 
 ## Use
@@ -126,9 +147,7 @@ Speak only with voices whose owners agreed to it, and say that the speech is syn
 |---|---|
 {figures or "| (not evaluated) | |"}
 
-## MLflow runs it was made by
-
-{runs}
+{origin}
 """
 
 
@@ -144,6 +163,7 @@ def _sources(root: Path) -> dict[str, Path]:
 
 
 def _describe(config: XTTSConfig, folder: Path, metrics: dict[str, float], runs: dict[str, str]) -> dict[str, Any]:
+    components = [name for name in COMPONENTS if (folder / f"{name}.weights.h5").is_file()]
     return {
         "format": FORMAT,
         "name": config.bundle.name,
@@ -155,7 +175,8 @@ def _describe(config: XTTSConfig, folder: Path, metrics: dict[str, float], runs:
         "feature_fingerprint": feature_fingerprint(config, (folder / MEL_NORM).read_bytes()),
         "metrics": metrics,
         "runs": runs,
-        "files": {name: {"bytes": (folder / name).stat().st_size, "md5": _md5(folder / name)} for name in FILES},
+        "components": components,
+        "files": {name: {"bytes": (folder / name).stat().st_size, "md5": md5(folder / name)} for name in bundle_files(components)},
     }
 
 
@@ -189,7 +210,8 @@ def _read(path: Path) -> dict[str, Any]:
     return values
 
 
-def _md5(path: Path) -> str:
+def md5(path: Path) -> str:
+    """Of a file, in hexadecimal digits."""
     digest = hashlib.md5()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

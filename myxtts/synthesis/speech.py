@@ -7,6 +7,7 @@
 L conditioning latents, D width, E speaker embedding, S codes, N samples, F frames, M mel bands.
 """
 
+import json
 import re
 import time
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize, split_sentences
 from myxtts.text.tokenizer import Tokenizer
 
-PARAMS_FILE, TOKENIZER_FILE, MEL_NORM_FILE = "params.yaml", "tokenizer.json", "mel_norm.npy"
+PARAMS_FILE, TOKENIZER_FILE, MEL_NORM_FILE, BUNDLE_JSON = "params.yaml", "tokenizer.json", "mel_norm.npy", "bundle.json"
 BUNDLE_FILES = (PARAMS_FILE, TOKENIZER_FILE, MEL_NORM_FILE, *(f"{name}.weights.h5" for name in COMPONENTS))
 
 PAUSE_SECONDS = 0.25  # between sentences
@@ -127,9 +128,14 @@ class Synthesizer:
 
     @classmethod
     def load(cls, folder: str | Path) -> "Synthesizer":
-        """Reads a bundle (`BUNDLE_FILES`). Raises ModelError naming what is missing or does not fit."""
+        """Reads a bundle (`BUNDLE_FILES`). Raises ModelError naming what is missing or does not fit.
+
+        A bundle that was imported without its audio tokenizer says so in its bundle.json; it speaks by its decoder alone.
+        """
         folder = Path(folder)
-        missing = [name for name in BUNDLE_FILES if not (folder / name).is_file()]
+        components = _components(folder)
+        unneeded = {f"{name}.weights.h5" for name in COMPONENTS if name not in components}
+        missing = [name for name in BUNDLE_FILES if name not in unneeded and not (folder / name).is_file()]
         if missing:
             state = "lacks " + ", ".join(missing) if folder.is_dir() else "does not exist"
             raise ModelError(
@@ -137,7 +143,7 @@ class Synthesizer:
                 "copy the whole folder"
             )
         config = XTTSConfig.load(folder / PARAMS_FILE)
-        return cls(config, XTTS.load(folder, config.model), Tokenizer.load(folder / TOKENIZER_FILE))
+        return cls(config, XTTS.load(folder, config.model, components), Tokenizer.load(folder / TOKENIZER_FILE))
 
     @property
     def sample_rate(self) -> int:
@@ -156,6 +162,8 @@ class Synthesizer:
         on, or characters it does not know.
         """
         settings = settings or self.config.synthesis
+        if settings.vocoder == "griffin_lim":
+            self.model.component("dvae")  # a model without one says so now and not after generating
         began = time.perf_counter()
         sentences = self.prepare_text(text, language)
         texted = time.perf_counter()
@@ -264,6 +272,15 @@ def reference_mels(wave: np.ndarray, config: XTTSConfig, mel_norm: np.ndarray) -
     prompt = log_mel_numpy(wave_io.resample(wave, rate, prompt_config.sample_rate), prompt_config) / mel_norm
     speaker = log_mel_numpy(wave_io.resample(wave, rate, speaker_config.sample_rate), speaker_config)
     return fit_frames(prompt, prompt_frames(config)), fit_frames(speaker, speaker_frames(config))
+
+
+def _components(folder: Path) -> tuple[str, ...]:
+    """Networks that a bundle holds, as its bundle.json lists them; all where it lists none."""
+    try:
+        values = json.loads((folder / BUNDLE_JSON).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return COMPONENTS  # a folder of weights alone speaks too
+    return tuple(values.get("components", COMPONENTS)) if isinstance(values, dict) else COMPONENTS
 
 
 def _ordinary_seconds(sentence: str, language: str) -> float:

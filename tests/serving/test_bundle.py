@@ -6,7 +6,7 @@ import pytest
 from small import make_config
 
 from myxtts.config import ModelError, XTTSConfig
-from myxtts.serving.bundle import FILES, check_bundle, feature_fingerprint, make_bundle
+from myxtts.serving.bundle import COMPONENTS, bundle_files, check_bundle, feature_fingerprint, make_bundle
 
 
 def content(folder):
@@ -16,7 +16,7 @@ def content(folder):
 def test_a_bundle_holds_all_that_the_synthesizer_reads(whole_bundle):
     from myxtts.synthesis.speech import BUNDLE_FILES, Synthesizer
 
-    assert set(FILES) == set(BUNDLE_FILES)
+    assert set(bundle_files(COMPONENTS)) == set(BUNDLE_FILES)
     values = check_bundle(whole_bundle, contents=True)
     assert values["metrics"] == {"speech/phone_error_rate": 0.25}
     assert values["runs"] == {"gpt": "abc123"}
