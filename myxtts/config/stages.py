@@ -202,7 +202,7 @@ class SynthesisConfig(Section):
     griffin_lim_iterations: int = Field(32, ge=1)
     vocoder: Literal["griffin_lim", "decoder"] = "griffin_lim"
     coqui_compatible: bool = Field(
-        False, description="the reference implementation's sampling: code 1 and [START] are penalised from the first step, [START] may be drawn"
+        False, description="as the reference samples: code 1 and [START] count as generated from the first step, [START] may be drawn"
     )
     reference_seconds: float | None = Field(
         None,

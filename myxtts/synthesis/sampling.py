@@ -31,23 +31,30 @@ class SamplingSettings(NamedTuple):
 
 
 def sample(logits: tf.Tensor, generated: tf.Tensor, settings: SamplingSettings | SynthesisConfig, uniform: tf.Tensor) -> tf.Tensor:
-    """One token id for each row.
+    """One token id for each row: logits and generated as in `candidates`.
 
-    logits (B, A) float; generated (B, A) boolean, True = this row has produced that code before (a prompt never counts: the
-    reference implementation penalises code 1 from the first step because of its placeholder prompt);
     uniform (B,) float in [0, 1), the row's random number for this step, unused when temperature is 0. Returns ids (B,) int32.
     """
     if isinstance(settings, SynthesisConfig):
         settings = SamplingSettings.of(settings)
-    logits = penalise_repetition(tf.cast(logits, tf.float32), generated, settings.repetition_penalty)
-    greedy = settings.temperature <= 0.0
-    logits = logits / tf.where(greedy, 1.0, settings.temperature)
-    size = tf.shape(logits)[1]
-    candidates = tf.where(settings.top_k > 0, tf.minimum(settings.top_k, size), size)
-    values, ids = tf.math.top_k(logits, k=candidates)  # (B, K), the most likely first
-    probabilities = keep_top_p(tf.nn.softmax(values, axis=-1), settings.top_p)
-    choice = tf.where(greedy, 0, draw(probabilities, uniform))
+    probabilities, ids = candidates(logits, generated, settings)
+    choice = tf.where(settings.temperature <= 0.0, 0, draw(probabilities, uniform))
     return tf.gather(ids, choice, axis=1, batch_dims=1)
+
+
+def candidates(logits: tf.Tensor, generated: tf.Tensor, settings: SamplingSettings) -> tuple[tf.Tensor, tf.Tensor]:
+    """What a token is drawn from.
+
+    logits (B, A) float; generated (B, A) boolean, True = the repetition penalty acts on this id: a code that the row has produced
+    before (a prompt never counts, see `generate.penalised_at_start`). Returns probabilities (B, K), the largest first, zero where
+    top-p excludes one, not renormalised; and their ids (B, K) int32. Temperature 0 counts as 1.
+    """
+    logits = penalise_repetition(tf.cast(logits, tf.float32), generated, settings.repetition_penalty)
+    logits = logits / tf.where(settings.temperature <= 0.0, 1.0, settings.temperature)
+    size = tf.shape(logits)[1]
+    count = tf.where(settings.top_k > 0, tf.minimum(settings.top_k, size), size)
+    values, ids = tf.math.top_k(logits, k=count)  # (B, K), the most likely first
+    return keep_top_p(tf.nn.softmax(values, axis=-1), settings.top_p), ids
 
 
 def penalise_repetition(logits: tf.Tensor, generated: tf.Tensor, penalty: tf.Tensor | float) -> tf.Tensor:

@@ -162,8 +162,6 @@ class Synthesizer:
         on, or characters it does not know.
         """
         settings = settings or self.config.synthesis
-        if settings.vocoder == "griffin_lim":
-            self.model.component("dvae")  # a model without one says so now and not after generating
         began = time.perf_counter()
         sentences = self.prepare_text(text, language)
         texted = time.perf_counter()
@@ -281,6 +279,23 @@ def _components(folder: Path) -> tuple[str, ...]:
     except (OSError, ValueError):
         return COMPONENTS  # a folder of weights alone speaks too
     return tuple(values.get("components", COMPONENTS)) if isinstance(values, dict) else COMPONENTS
+
+
+def joined_mels(waves: Sequence[np.ndarray], config: XTTSConfig, mel_norm: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The mels of a voice as the reference's `get_conditioning_latents` takes them; neither cut nor repeated to one length.
+
+    waves: (N,) each, at input_sample_rate. Returns the prompts (F, M), divided by mel_norm: `synthesis.reference_seconds` of all waves
+    joined, in pieces of `encode.prompt_seconds`, a last one under 0.33 s left out; and of each wave its speaker mel (F', M').
+    """
+    rate = config.model.audio.input_sample_rate
+    prompt_config, speaker_config = conditioning_mel(config.model.audio), speaker_mel(config.model.speaker_encoder)
+    waves = [wave[: LONGEST_REFERENCE_SECONDS * rate] for wave in waves]
+    joined = np.concatenate(waves)[: int(config.synthesis.reference_seconds * rate)]
+    size = int(config.encode.prompt_seconds * rate)
+    pieces = [joined[first : first + size] for first in range(0, len(joined), size)]
+    prompts = [log_mel_numpy(piece, prompt_config) / mel_norm for piece in pieces if len(piece) >= SHORTEST_PIECE_SECONDS * rate]
+    speakers = [log_mel_numpy(wave_io.resample_sinc(wave, rate, speaker_config.sample_rate), speaker_config) for wave in waves]
+    return prompts, speakers
 
 
 def _ordinary_seconds(sentence: str, language: str) -> float:

@@ -195,3 +195,33 @@ def test_what_does_not_fit_is_named(model, change, message):
     arguments = {"latents": voice(), "text_ids": ids, "text_mask": mask, "settings": GREEDY, "seed": 0, "max_codes": 9}
     with pytest.raises(DataError, match=message):
         generate_codes(model, **{**arguments, **change})
+
+
+COMPATIBLE = SynthesisConfig(temperature=0, repetition_penalty=1, coqui_compatible=True)
+
+
+def test_coqui_compatible_penalises_code_1_and_start_from_the_first_step(never_stopping):
+    """A code with the highest logit is drawn first, unless it is one of the reference's placeholders."""
+    bias, ids_mask = never_stopping.gpt.audio_head.bias, texts(6)
+    before = np.asarray(bias).copy()
+    for favourite, penalised in ((1, True), (2, False), (never_stopping.config.start_audio_token, True)):
+        changed = before.copy()
+        changed[favourite] = 100.0
+        bias.assign(changed)
+        strict = COMPATIBLE.model_copy(update={"repetition_penalty": 1e6})
+        made = [generate_codes(never_stopping, voice(), *ids_mask, settings, 0, 1).codes[0][0] for settings in (COMPATIBLE, strict)]
+        bias.assign(before)
+        assert made[0] == favourite  # [START] too may be drawn
+        assert (made[1] != favourite) == penalised
+
+
+def test_coqui_compatible_keeps_the_latent_that_predicted_stop(model):
+    undo = stop_bias(model, 100.0)
+    ids, mask = texts(6)
+    ours, theirs = (generate_codes(model, voice(), ids, mask, s, 0, max_codes=9, min_codes=4) for s in (GREEDY, COMPATIBLE))
+    undo()
+    assert len(ours.codes[0]) == len(theirs.codes[0]) == len(ours.latents[0]) == 4
+    assert len(theirs.latents[0]) == 5
+    fed = np.array([[model.config.start_audio_token, *theirs.codes[0]]], np.int32)
+    whole = np.array(model.gpt(voice(), ids, mask, fed, np.ones(fed.shape, bool)).audio_latents)[0]
+    np.testing.assert_allclose(theirs.latents[0], whole, atol=2e-5)

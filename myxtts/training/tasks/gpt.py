@@ -17,6 +17,8 @@ from myxtts.synthesis.generate import generate_codes
 from myxtts.training.losses import count, cross_entropy, masked_sum, sequence_mask
 from myxtts.training.tasks.base import Preview, Task, Terms
 
+REFERENCE_STOPS = 4  # stop targets of a clip in the reference's training: it counts three codes more than there are, and appends one
+
 
 @dataclass(frozen=True)
 class Sequences:
@@ -56,6 +58,39 @@ def sequences(batch: Batch, config: XTTSConfig, start: int, stop: int) -> Sequen
     return Sequences(text, text_mask, text_targets, text_target_mask, audio_ids, audio_mask, audio_targets, audio_mask & ~in_prompt)
 
 
+def reference_sequences(batch: Batch, config: XTTSConfig, start: int, stop: int, prompt_masked: bool) -> Sequences:
+    """`sequences` as coqui-tts 0.28.0 makes them (its GPT.forward), faults included: for comparison, not for training.
+
+    prompt_masked: True in training; its validation leaves every target in. Rows of filler (length 0) stay without targets.
+    """
+    model = config.model
+    made = sequences(batch, config, start, stop)
+    codes, lengths = batch["codes"], batch["code_lengths"]
+    width = codes.shape[1] + REFERENCE_STOPS
+    # STOP four times, not once
+    stops = ops.full((codes.shape[0], width), model.stop_audio_token, dtype=codes.dtype)
+    targets = ops.where(sequence_mask(lengths, width), ops.concatenate([codes, stops[:, :REFERENCE_STOPS]], axis=1), stops)
+    audio_ids = ops.concatenate([ops.full_like(targets[:, :1], model.start_audio_token), targets[:, :-1]], axis=1)
+    audio_mask = sequence_mask(ops.where(lengths > 0, lengths + REFERENCE_STOPS, 0), width)
+    target_mask = audio_mask & ~_in_reference_prompt(batch, config, width) if prompt_masked else audio_mask
+    # the targets' mask (START t1..tn) is that of the inputs too: codes never see the text's STOP, which they do see when speaking
+    text_mask = made.text_target_mask
+    return Sequences(made.text_ids, text_mask, made.text_targets, made.text_target_mask, audio_ids, audio_mask, targets, target_mask)
+
+
+def _in_reference_prompt(batch: Batch, config: XTTSConfig, width: int) -> tf.Tensor:
+    """(B, width) boolean: targets that the reference takes for the prompt's own codes.
+
+    Of the last clip of a batch only, for its loop variable is used after the loop; and the span counts mel frames but is applied to
+    codes, so it lies `frames_per_code` times too far behind and is as many times too long.
+    """
+    span = batch["prompt_span"] * config.model.dvae.frames_per_code
+    positions = ops.arange(width)[None, :]
+    clips = ops.arange(batch["codes"].shape[0])
+    last = ops.equal(clips, ops.max(ops.where(batch["code_lengths"] > 0, clips, -1)))  # filler rows lie behind the last clip
+    return (positions >= span[:, :1]) & (positions < span[:, 1:]) & last[:, None]
+
+
 class GPTTask(Task):
     """Cross-entropy of codes, and of text with a small weight (xtts_v2: 0.01)."""
 
@@ -88,15 +123,17 @@ class GPTTask(Task):
         logits = 3 * longest.codes * self.config.model.num_audio_tokens + 3 * longest.text * self.config.model.num_text_tokens
         return int(layers + 4 * logits)
 
-    def _sequences(self, batch: Batch) -> Sequences:
+    def _sequences(self, batch: Batch, training: bool) -> Sequences:
+        if self.settings.coqui_compatible:
+            return reference_sequences(batch, self.config, self.start_id, self.stop_id, prompt_masked=training)
         return sequences(batch, self.config, self.start_id, self.stop_id)
 
-    def targets(self, batch: Batch) -> Terms:
-        made = self._sequences(batch)
+    def targets(self, batch: Batch, training: bool = True) -> Terms:
+        made = self._sequences(batch, training)
         return {"text": count(made.text_target_mask), "audio": count(made.audio_target_mask)}
 
     def _sums(self, batch: Batch, training: bool):
-        made = self._sequences(batch)
+        made = self._sequences(batch, training)
         gpt = self.model.gpt
         latents = gpt.condition(batch["prompt"], training=training)
         output = gpt(latents, made.text_ids, made.text_mask, made.audio_ids, made.audio_mask, training=training)
@@ -114,7 +151,7 @@ class GPTTask(Task):
         return total, terms, {}
 
     def validation(self, batch: Batch):
-        counts = self.targets(batch)
+        counts = self.targets(batch, training=False)
         text, audio, hits = self._sums(batch, training=False)
         rows = tf.math.count_nonzero(batch["code_lengths"], dtype=tf.int32)
         # each real row takes the text of the next real one; a batch of one clip has no wrong text to offer
