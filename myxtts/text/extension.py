@@ -67,7 +67,7 @@ def learn_merges(words: Mapping[tuple[str, ...], int], known: Container[str], bu
             where[pair].add(number)
     queue = [(-count, pair) for pair, count in counts.items() if "".join(pair) not in known]
     heapq.heapify(queue)
-    merges: dict[Pair, None] = {}  # in order
+    merges: dict[Pair, None] = {}  # in order; a pair comes up again where another merge makes a token that was made already
     made: set[str] = set()
     while queue and len(made) < budget:
         count, pair = heapq.heappop(queue)
@@ -75,9 +75,8 @@ def learn_merges(words: Mapping[tuple[str, ...], int], known: Container[str], bu
             continue  # counted anew since: stands in the queue once more
         if -count < min_frequency:
             break
-        if pair not in merges:  # one merge makes a token that another made already: its pairs come up again
-            merges[pair] = None
-            made.add("".join(pair))
+        merges[pair] = None
+        made.add("".join(pair))
         for other in _merge_everywhere(pair, texts, frequencies, counts, where):
             if counts[other] > 0 and "".join(other) not in known:
                 heapq.heappush(queue, (-counts[other], other))

@@ -114,7 +114,7 @@ def test_pieces_are_the_old_ids_of_a_token(old, extended, tmp_path):
         assert all(piece < base and piece != extended.unknown_id for piece in pieces)
         known = [character for character in tokens[index] if character in old._vocabulary]
         assert "".join(tokens[piece] for piece in pieces) == ("" if index < base + 2 else "".join(known))
-    assert extended.pieces(extended.unknown_id, base) == []
+    assert extended.pieces(extended.unknown_id, base) == [] and extended.decode([base, base + 1]) == ""
     with pytest.raises(DataError, match="no extension begins at id 7; expected one of "):
         extended.pieces(base, 7)
     with pytest.raises(DataError, match="never extended"):
