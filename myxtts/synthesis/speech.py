@@ -10,7 +10,7 @@ L conditioning latents, D width, E speaker embedding, S codes, N samples, F fram
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.config.stages import SynthesisConfig
 from myxtts.data.encode import prompt_frames, speaker_frames
 from myxtts.models.xtts import COMPONENTS, XTTS
-from myxtts.synthesis.generate import Generated, generate_codes, longest_generation
+from myxtts.synthesis.generate import Generated, Generation, generate_codes, longest_generation
+from myxtts.synthesis.stream import CHUNK_CODES, latent_chunks, vocode_chunks
 from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize, split_sentences
 from myxtts.text.tokenizer import Tokenizer
@@ -34,6 +35,7 @@ BUNDLE_FILES = (PARAMS_FILE, TOKENIZER_FILE, MEL_NORM_FILE, *(f"{name}.weights.h
 PAUSE_SECONDS = 0.25  # between sentences
 SENTENCES_AT_ONCE = 8
 MINIMUM_REFERENCE_SECONDS = 0.4
+SHORTEST_PIECE_SECONDS, LONGEST_REFERENCE_SECONDS = 0.33, 30  # of joined recordings: those of the reference
 # a text as long as its language's character limit takes about so long to say (250 letters of English, 82 of Chinese)
 SECONDS_OF_CHAR_LIMIT = 17.0
 GUARD_FACTOR, GUARD_SECONDS = 3.0, 2.0
@@ -52,18 +54,21 @@ class Voice:
     def from_audio(cls, paths: str | Path | Sequence[str | Path], synthesizer: "Synthesizer") -> "Voice":
         """The mean over one or more recordings of a person, of which the first `encode.prompt_seconds` count.
 
-        A recording is trimmed and brought to the loudness of the training clips. Raises DataError where a file cannot be
-        decoded or holds less than 0.4 s of sound.
+        With `synthesis.reference_seconds`, so much of all recordings joined, in pieces (`joined_mels`). A recording is trimmed and
+        brought to the loudness of the training clips, where `prepare` does so. Raises DataError where a file cannot be decoded or
+        holds less than 0.4 s of sound.
         """
         paths = [paths] if isinstance(paths, str | Path) else list(paths)
         if not paths:
             raise DataError("a voice needs at least one recording; got none")
         config, model = synthesizer.config, synthesizer.model
-        latents, embeddings = [], []
-        for path in paths:
-            prompt, speaker = reference_mels(_reference_wave(Path(path), config), config, model.mel_norm)
-            latents.append(np.asarray(model.gpt.condition(prompt[None])))
-            embeddings.append(np.asarray(model.speaker_encoder(speaker[None])))
+        waves = [_reference_wave(Path(path), config) for path in paths]
+        if config.synthesis.reference_seconds is None:
+            prompts, speakers = zip(*(reference_mels(wave, config, model.mel_norm) for wave in waves), strict=True)
+        else:
+            prompts, speakers = joined_mels(waves, config, model.mel_norm)
+        latents = [np.asarray(model.gpt.condition(prompt[None])) for prompt in prompts]
+        embeddings = [np.asarray(model.speaker_encoder(speaker[None])) for speaker in speakers]
         return cls(np.mean(latents, axis=0), np.mean(embeddings, axis=0))
 
 
@@ -162,6 +167,8 @@ class Synthesizer:
         on, or characters it does not know.
         """
         settings = settings or self.config.synthesis
+        if settings.vocoder == "griffin_lim":
+            self.model.component("dvae")  # a model without one says so now and not after generating
         began = time.perf_counter()
         sentences = self.prepare_text(text, language)
         texted = time.perf_counter()
@@ -174,6 +181,32 @@ class Synthesizer:
         codes = [row for batch in batches for row in batch.codes]
         stopped = [row for batch in batches for row in batch.stopped]
         return self._join(sentences, waves, codes, stopped, timings)
+
+    def stream(
+        self,
+        text: str,
+        voice: Voice,
+        language: str,
+        seed: int = 0,
+        settings: SynthesisConfig | None = None,
+        chunk_codes: int = CHUNK_CODES,
+    ) -> Iterator[np.ndarray]:
+        """Yields what `speak` says as pieces of wave (N,), from `chunk_codes` codes each, while the codes are still being generated.
+
+        Together they are as long as the waveform of `speak`, from the same codes; where pieces meet they are cross-faded. Needs
+        `synthesis.vocoder: decoder`: a piece is a whole sentence with Griffin-Lim, which has no chunks. Raises as `speak` does,
+        when its first piece is asked for.
+        """
+        settings = settings or self.config.synthesis
+        pause = np.zeros(round(PAUSE_SECONDS * self.sample_rate), np.float32)
+        for number, sentence in enumerate(self.prepare_text(text, language)):
+            if number:
+                yield pause
+            if settings.vocoder != "decoder":
+                yield from self._vocode(self._generate([sentence], voice, language, seed, settings), voice, settings, seed)
+                continue
+            generation = Generation(self.model, **self._inputs([sentence], voice, language), settings=settings, seed=seed)
+            yield from vocode_chunks(lambda latents: self.vocode_latents(latents, voice), latent_chunks(generation, chunk_codes))
 
     def prepare_text(self, text: str, language: str) -> list[str]:
         """Normalised sentences, each short enough for the model. Raises DataError as `speak` does."""
@@ -208,6 +241,7 @@ class Synthesizer:
     def vocode_codes(self, codes: np.ndarray, iterations: int, seed: int = 0) -> np.ndarray:
         """codes (S,) -> wave (N,) float32 in [-1, 1] at `sample_rate`: audio tokenizer, then `iterations` of Griffin-Lim."""
         audio = self.config.model.audio
+        codes = codes[codes < self.config.model.dvae.num_codes]  # `coqui_compatible` may draw [START], which is no sound
         mel = np.asarray(self.model.dvae.decode(codes[None]))[0] * self.model.mel_norm  # (F, M)
         low = griffin_lim(mel, dvae_mel(audio), iterations, seed)
         return _below_full_scale(wave_io.resample(low, audio.input_sample_rate, self.sample_rate))
@@ -231,13 +265,17 @@ class Synthesizer:
         return [piece for half in halves if half for piece in self._divide(half, language)]
 
     def _generate(self, sentences: list[str], voice: Voice, language: str, seed: int, settings: SynthesisConfig) -> Generated:
+        return generate_codes(self.model, **self._inputs(sentences, voice, language), settings=settings, seed=seed)
+
+    def _inputs(self, sentences: list[str], voice: Voice, language: str) -> dict[str, np.ndarray | list[int]]:
+        """What the loop is given for these sentences."""
         rows = [self.text_ids(sentence, language) for sentence in sentences]
         text_ids = np.zeros((len(rows), max(map(len, rows))), np.int32)
         text_mask = np.zeros(text_ids.shape, bool)
         for row, ids in enumerate(rows):
             text_ids[row, : len(ids)], text_mask[row, : len(ids)] = ids, True
         limits = [self.max_codes(sentence, language) for sentence in sentences]
-        return generate_codes(self.model, voice.latents, text_ids, text_mask, settings, seed, limits)
+        return {"latents": voice.latents, "text_ids": text_ids, "text_mask": text_mask, "max_codes": limits}
 
     def _vocode(self, batch: Generated, voice: Voice, settings: SynthesisConfig, seed: int) -> list[np.ndarray]:
         if settings.vocoder == "decoder":
@@ -272,15 +310,6 @@ def reference_mels(wave: np.ndarray, config: XTTSConfig, mel_norm: np.ndarray) -
     return fit_frames(prompt, prompt_frames(config)), fit_frames(speaker, speaker_frames(config))
 
 
-def _components(folder: Path) -> tuple[str, ...]:
-    """Networks that a bundle holds, as its bundle.json lists them; all where it lists none."""
-    try:
-        values = json.loads((folder / BUNDLE_JSON).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return COMPONENTS  # a folder of weights alone speaks too
-    return tuple(values.get("components", COMPONENTS)) if isinstance(values, dict) else COMPONENTS
-
-
 def joined_mels(waves: Sequence[np.ndarray], config: XTTSConfig, mel_norm: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The mels of a voice as the reference's `get_conditioning_latents` takes them; neither cut nor repeated to one length.
 
@@ -296,6 +325,15 @@ def joined_mels(waves: Sequence[np.ndarray], config: XTTSConfig, mel_norm: np.nd
     prompts = [log_mel_numpy(piece, prompt_config) / mel_norm for piece in pieces if len(piece) >= SHORTEST_PIECE_SECONDS * rate]
     speakers = [log_mel_numpy(wave_io.resample_sinc(wave, rate, speaker_config.sample_rate), speaker_config) for wave in waves]
     return prompts, speakers
+
+
+def _components(folder: Path) -> tuple[str, ...]:
+    """Networks that a bundle holds, as its bundle.json lists them; all where it lists none."""
+    try:
+        values = json.loads((folder / BUNDLE_JSON).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return COMPONENTS  # a folder of weights alone speaks too
+    return tuple(values.get("components", COMPONENTS)) if isinstance(values, dict) else COMPONENTS
 
 
 def _ordinary_seconds(sentence: str, language: str) -> float:
@@ -316,12 +354,23 @@ def _below_full_scale(wave: np.ndarray) -> np.ndarray:
 
 
 def _reference_wave(path: Path, config: XTTSConfig) -> np.ndarray:
-    """Loaded, trimmed and levelled as `prepare` does with the training clips."""
+    """Loaded, trimmed and levelled as `prepare` does with the training clips.
+
+    At output_sample_rate; with `synthesis.reference_seconds` at input_sample_rate, resampled as the reference implementation does.
+    """
     rate = config.model.audio.output_sample_rate
-    wave = wave_io.trim_silence(wave_io.load(path, rate)[0], config.prepare.trim_db)
+    if config.synthesis.reference_seconds is None:
+        wave = wave_io.load(path, rate)[0]
+    else:
+        rate = config.model.audio.input_sample_rate
+        wave = wave_io.resample_sinc(*wave_io.load(path), rate)
+    if config.prepare.trim_db is not None:
+        wave = wave_io.trim_silence(wave, config.prepare.trim_db)
     if len(wave) < MINIMUM_REFERENCE_SECONDS * rate:
         raise DataError(
             f"{path} holds {len(wave) / rate:.2f} s of sound; a voice needs at least {MINIMUM_REFERENCE_SECONDS} s, better "
             f"{config.encode.prompt_seconds:g} s: record more"
         )
+    if config.prepare.loudness_lufs is None:
+        return wave
     return wave_io.normalize_loudness(wave, rate, config.prepare.loudness_lufs)
