@@ -180,7 +180,12 @@ def test_what_shapes_no_weight_may_differ(start_root):
 
 
 def test_a_start_model_without_its_audio_tokenizer_is_refused(tmp_path):
-    make_start_model(tmp_path)
-    (tmp_path / START / "dvae.weights.h5").unlink()
-    with pytest.raises(ModelError, match=r"dvae\.weights\.h5"):
+    """A whole bundle, but an import without --dvae."""
+    folder = make_start_model(tmp_path)
+    (folder / "dvae.weights.h5").unlink()
+    values = json.loads((folder / "bundle.json").read_text())
+    values["components"].remove("dvae")
+    del values["files"]["dvae.weights.h5"]
+    (folder / "bundle.json").write_text(json.dumps(values))
+    with pytest.raises(ModelError, match=r"no audio tokenizer \(dvae\.weights\.h5\).* import it again with --dvae"):
         open_start(XTTSConfig.from_dict(finetuning()), tmp_path)
