@@ -1,216 +1,357 @@
-"""BPE tokenizer in the format of XTTS v2 (a Hugging Face `tokenizers` JSON).
+"""PyTorch's files without PyTorch: `read_torch` gives tensors as memory-mapped NumPy arrays and executes nothing, `write_torch` writes.
 
-A text becomes `[lang]`, then its words in BPE, with `[SPACE]` between them. The GPT adds `[START]` and `[STOP]` itself.
-The ids are those of the reference implementation's `VoiceBpeTokenizer` for the same (cleaned) text, but for a literal "[STOP]",
-"[SPACE]" or "[en]" in it: the reference takes it for the token, we spell it like any word.
-
-A tokenizer can be extended by languages (`Tokenizer.extend`). Those it knew before keep their ids to the last one: they are
-encoded with the vocabulary and the merges of before, although the new languages may share their letters.
+Two formats are read: zip archives (PyTorch 1.6 and later), and the plain sequence of pickles before them. Tensors are a view of a
+storage: a stretch of numbers in the file, with an offset, a size and strides counted in numbers.
 """
 
-import contextlib
-import json
-import os
-from collections import Counter
-from collections.abc import Iterable
+import math
+import mmap
+import pickle
+import re
+import struct
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from tokenizers import Tokenizer as BPETokenizer
-from tokenizers import models, pre_tokenizers, trainers
+import numpy as np
 
-from myxtts.config import DataError, ModelError
-from myxtts.text import extension
-from myxtts.text.languages import get_language
+from myxtts.config import ModelError
+from myxtts.models.pickle_machine import LIMIT, Machine, Name, Refused
 
-STOP, UNKNOWN, SPACE, START = "[STOP]", "[UNK]", "[SPACE]", "[START]"
-_CONTROL = (STOP, UNKNOWN, SPACE, START)
-_MIN_FREQUENCY = 2  # a pair seen once teaches nothing
+# bfloat16 is the upper half of a float32; NumPy has no such type
+BFLOAT16 = np.dtype("V2")
+STORAGES = {
+    "torch.FloatStorage": np.dtype("<f4"),
+    "torch.DoubleStorage": np.dtype("<f8"),
+    "torch.HalfStorage": np.dtype("<f2"),
+    "torch.BFloat16Storage": BFLOAT16,
+    "torch.LongStorage": np.dtype("<i8"),
+    "torch.IntStorage": np.dtype("<i4"),
+    "torch.ShortStorage": np.dtype("<i2"),
+    "torch.CharStorage": np.dtype("i1"),
+    "torch.ByteStorage": np.dtype("u1"),
+    "torch.BoolStorage": np.dtype("?"),
+}
+DTYPES = {
+    f"torch.{name}"
+    for name in ("float16", "float32", "float64", "bfloat16", "uint8", "int8", "int16", "int32", "int64", "bool", "half", "float", "long")
+}
+LEGACY_MAGIC, LEGACY_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
+ALIGNMENT = 64  # bytes, as PyTorch aligns storages, so that they can be mapped
+REMEDY = (
+    "expected a checkpoint of tensors, numbers, strings and plain containers. If you trust where it comes from, load it in the program "
+    "that wrote it and save its state dict alone (torch.save(model.state_dict(), path)); if you do not, delete it"
+)
 
 
-class Tokenizer:
-    """Text <-> token ids. Text is expected normalised (`myxtts.text.normalize`); a character never trained on is `[UNK]`."""
+@dataclass(frozen=True)
+class LazyTensor:
+    """For `write_torch`: a tensor that is read when its turn comes, and let go."""
 
-    def __init__(self, bpe: BPETokenizer):
-        vocabulary = bpe.get_vocab(with_added_tokens=True)
-        missing = [token for token in _CONTROL if token not in vocabulary]
-        if missing:
-            raise ModelError(f"this is no XTTS tokenizer: expected the tokens {', '.join(_CONTROL)}, missing {', '.join(missing)}")
-        self._bpe = _spelling(bpe)
-        self._markers = extension.markers(vocabulary)
-        content = json.loads(bpe.to_str()) if self._markers else {}
-        self._before = {marker: _spelling(_from_content(extension.before(content, marker))) for marker in self._markers}
-        self._vocabulary = vocabulary
-        self._tokens = {index: token for token, index in vocabulary.items()}
-        self._control = {vocabulary[token] for token in (STOP, START)} | set(self._markers)
-        added = {token.content for token in bpe.get_added_tokens_decoder().values() if not extension.is_marker(token.content)}
-        self.languages: tuple[str, ...] = tuple(sorted(token[1:-1] for token in added - set(_CONTROL) if token[0] == "["))
-        self._control |= {vocabulary[f"[{language}]"] for language in self.languages}
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[], np.ndarray]
 
-    @classmethod
-    def train(cls, rows: Iterable[tuple[str, str]], vocab_size: int) -> "Tokenizer":
-        """Learns BPE from (normalised text, language) rows; the order of the rows does not matter.
 
-        `vocab_size` is an upper bound on `size`: a small corpus runs out of pairs first. Every character of the rows is
-        in the vocabulary, so none of them is `[UNK]`. Raises DataError for no rows, or a bound too small for the characters.
-        """
-        rows = [(text, get_language(language).code) for text, language in rows]
-        words = [word for text, _ in rows for word in text.split(" ") if word]
-        if not words:
-            raise DataError("no text to train a tokenizer on: expected rows of (normalised text, language)")
-        special = [*_CONTROL, *(f"[{language}]" for language in sorted({language for _, language in rows}))]
-        bpe = BPETokenizer(models.BPE(unk_token=UNKNOWN))
-        bpe.pre_tokenizer = pre_tokenizers.Whitespace()
-        alphabet = {character for word in words for piece, _ in bpe.pre_tokenizer.pre_tokenize_str(word) for character in piece}
-        if len(alphabet) + len(special) > vocab_size:
-            raise DataError(
-                f"a vocabulary of {vocab_size} tokens cannot hold the corpus' {len(alphabet)} characters and {len(special)} special "
-                f"tokens; set model.num_text_tokens to at least {len(alphabet) + len(special)} (some hundreds more for words)"
-            )
-        trainer = trainers.BpeTrainer(
-            vocab_size=vocab_size,
-            special_tokens=special,
-            min_frequency=_MIN_FREQUENCY,
-            show_progress=False,
-            initial_alphabet=sorted(alphabet),
-        )
-        bpe.train_from_iterator(sorted(words), trainer)
-        return cls(bpe)
+def read_torch(path: str | Path) -> Any:
+    """What `torch.save` wrote to `path`; tensors as read-only arrays that stay in the file until they are used.
 
-    def extend(self, rows: Iterable[tuple[str, str]], size: int) -> "Tokenizer":
-        """A tokenizer that knows the new languages of (normalised text, language) rows too; old ids and old encodings stay.
-
-        Above the highest id come one marker, the languages' tags, the characters that were missing, and tokens of BPE merges
-        learnt from the rows as the old vocabulary divides them. `size` is an upper bound on the new `size`. Rows in languages
-        that the tokenizer knows teach it nothing; the order of rows does not matter. Raises DataError for no row in a new
-        language, or a bound that cannot hold marker, tags and characters.
-        """
-        rows = [(text, get_language(language).code) for text, language in rows]
-        rows = [(text, code) for text, code in rows if code not in self.languages]
-        if not rows:
-            raise DataError(f"no row is in a new language: the tokenizer knows {', '.join(self.languages)} already; expected others")
-        words = Counter(word for text, _ in rows for word in text.split(" ") if word)
-        pieces: Counter[str] = Counter()
-        for word, count in words.items():
-            for piece, _ in self._bpe.pre_tokenizer.pre_tokenize_str(word):
-                pieces[piece] += count
-        special = [f"[EXTENSION {len(self._markers) + 1}]", *(f"[{code}]" for code in sorted({code for _, code in rows}))]
-        characters = sorted(set("".join(pieces)) - set(self._vocabulary))
-        budget = size - self.size - len(special) - len(characters)
-        if budget < 0:
-            raise DataError(
-                f"a vocabulary of {size} tokens cannot hold the {self.size} of before, {len(special)} special tokens and "
-                f"{len(characters)} new characters; set model.num_text_tokens to at least {size - budget} (some hundreds more for words)"
-            )
-        content = json.loads(self._bpe.to_str())
-        spelled = extension.extend(content, special, characters, [])
-        divided: Counter[tuple[str, ...]] = Counter()
-        for encoding, count in zip(_spelling(_from_content(spelled)).encode_batch(list(pieces)), pieces.values(), strict=True):
-            divided[tuple(encoding.tokens)] += count
-        merges = extension.learn_merges(divided, spelled["model"]["vocab"], budget, _MIN_FREQUENCY)
-        return Tokenizer(_from_content(extension.extend(content, special, characters, merges)))
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> "Tokenizer":
-        """Reads a tokenizer.json of this project or of XTTS. Raises ModelError when it is missing or not one."""
-        path = Path(path)
+    bfloat16 becomes float32, other types stay. OrderedDict, defaultdict and Counter become dict, a set the list of its members,
+    objects of the reference implementation's classes `Inert`, device names strings. Nothing of the file is executed. Raises
+    ModelError where the file is no torch file, is damaged, or asks for anything beyond that.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"no file {path}: expected a checkpoint that torch.save wrote")
+    with path.open("rb") as file:
+        start = file.read(64)
+        if len(start) < 64:
+            raise ModelError(f"{path} holds {len(start)} bytes: it is no checkpoint; download it again")
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
-            content = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise ModelError(f"no tokenizer at {path}: train one (dvc repro tokenizer) or correct the path") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"cannot read {path}: {error}; expected a tokenizer.json") from None
-        try:
-            bpe = BPETokenizer.from_str(content)
-        except Exception as error:
-            raise ModelError(f"{path} is not a tokenizer.json of Hugging Face `tokenizers`: {error}") from None
-        return cls(bpe)
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Writes tokenizer.json, whole or not at all; equal tokenizers give equal bytes. Raises ModelError."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(self._bpe.to_str(pretty=True), encoding="utf-8")
-            temporary.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise ModelError(f"cannot write {path}: {error.strerror or error}; free space or make the folder writable") from None
-
-    def encode(self, normalized_text: str, language: str) -> list[int]:
-        """Ids of `[lang]` and the text, without `[START]` and `[STOP]`. Raises DataError for a language it was not trained on."""
-        code = get_language(language).code
-        if code not in self.languages:
-            raise DataError(
-                f"the tokenizer does not know the language {code!r}; it was trained on {', '.join(self.languages) or 'none'}: "
-                "train it again on a corpus with that language"
-            )
-        ids = [self._vocabulary[f"[{code}]"]]
-        words = normalized_text.split(" ")
-        # a language is encoded as when its tag was the newest
-        bpe = next((self._before[marker] for marker in self._markers if ids[0] < marker), self._bpe)
-        for index, encoding in enumerate(bpe.encode_batch(words)):
-            if index:
-                ids.append(self._vocabulary[SPACE])
-            ids.extend(encoding.ids)
-        return ids
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids; language, start and stop tokens are left out, `[UNK]` becomes U+FFFD. Raises DataError."""
-        spoken = {self._vocabulary[SPACE]: " ", self.unknown_id: "\ufffd"}
-        parts = []
-        for index in map(int, ids):
-            if index not in self._tokens:
-                raise DataError(f"token id {index} is not in the vocabulary (0..{self.size - 1}): wrong tokenizer for these ids?")
-            if index not in self._control:
-                parts.append(spoken.get(index, self._tokens[index]))
-        return "".join(parts)
-
-    def pieces(self, token_id: int, before: int) -> list[int]:
-        """The ids below `before` that a token's text had before an extension: what its embedding may start from the mean of.
-
-        before: the first id of the extension (its marker; `base_size` for the last one). [UNK]s are left out: a tag, a marker and
-        a new character have no pieces. Raises DataError for an id that is no token, or a `before` that is no marker.
-        """
-        if token_id not in self._tokens:
-            raise DataError(f"token id {token_id} is not in the vocabulary (0..{self.size - 1})")
-        if before not in self._before:
-            expected = ", ".join(map(str, self._markers)) or "none: the tokenizer was never extended"
-            raise DataError(f"no extension begins at id {before}; expected one of {expected}")
-        if token_id in self._control or self._tokens[token_id] in _CONTROL:
-            return []
-        return [index for index in self._before[before].encode(self._tokens[token_id]).ids if index != self.unknown_id]
-
-    @property
-    def base_size(self) -> int | None:
-        """Ids below the last extension: the rows an embedding had before it. None for a tokenizer that was not extended."""
-        return self._markers[-1] if self._markers else None
-
-    @property
-    def size(self) -> int:
-        """Highest id + 1: the rows an embedding needs (the ids of XTTS have holes)."""
-        return max(self._tokens) + 1
-
-    @property
-    def start_id(self) -> int:
-        return self._vocabulary[START]
-
-    @property
-    def stop_id(self) -> int:
-        return self._vocabulary[STOP]
-
-    @property
-    def unknown_id(self) -> int:
-        return self._vocabulary[UNKNOWN]
+            if start.startswith(b"PK"):
+                return _read_zip(file, content)
+            if start.startswith(b"\x80"):
+                return _read_legacy(content)
+        except Refused as error:
+            raise ModelError(f"{path} was refused: {error}; {REMEDY}") from None
+        except ModelError as error:
+            raise ModelError(f"{path} cannot be read: {error}; copy or download it again") from None
+    hint = " (a Git LFS pointer: fetch the file itself)" if start.startswith(b"version https://git-lfs") else ""
+    raise ModelError(f"{path} is not a file that torch.save wrote{hint}: it begins with {start[:16]!r}; give the checkpoint itself")
 
 
-def _spelling(bpe: BPETokenizer) -> BPETokenizer:
-    """A "[STOP]" in a user's text is spelled like any word, never taken for the token."""
-    bpe.encode_special_tokens = True
-    return bpe
+def _read_zip(file: BinaryIO, content: mmap.mmap) -> Any:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = {entry.filename: entry for entry in archive.infolist()}
+    except (zipfile.BadZipFile, OSError, ValueError, struct.error, NotImplementedError) as error:
+        raise ModelError(f"its zip archive is damaged or cut short ({error})") from None
+    roots = [name.removesuffix("/data.pkl") for name in entries if re.fullmatch(r"[^/]+/data\.pkl", name)]
+    if len(roots) != 1:
+        raise Refused("it is a zip archive without the one data.pkl of a torch file")
+    root = roots[0]
+    order = entries.get(f"{root}/byteorder")
+    if order is not None and bytes(_entry(content, order)) != b"little":
+        raise Refused("it was written on a machine with the other byte order")
+
+    def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
+        entry = entries.get(f"{root}/data/{key}")
+        if entry is None:
+            raise ModelError(f"its storage {key} is missing")
+        held = _entry(content, entry)
+        if count * dtype.itemsize > len(held):
+            raise ModelError(f"its storage {key} holds {len(held)} bytes, expected {count * dtype.itemsize}")
+        return _numbers(held, dtype, count)
+
+    pickled = _entry(content, entries[f"{root}/data.pkl"])
+    if len(pickled) > LIMIT:
+        raise Refused(f"its pickle is longer than {LIMIT >> 20} MiB")
+    return Machine(_Part(pickled), CALLS, NAMES, _Storages(storage)).load()
 
 
-def _from_content(content: dict[str, Any]) -> BPETokenizer:
-    return BPETokenizer.from_str(json.dumps(content, ensure_ascii=False))
+def _entry(content: mmap.mmap, entry: zipfile.ZipInfo) -> memoryview:
+    """The bytes of an archive's entry, in place."""
+    if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+        raise Refused(f"its entry {entry.filename!r} is compressed or encrypted, which torch.save does not do")
+    header = content[entry.header_offset : entry.header_offset + 30]
+    if len(header) < 30 or not header.startswith(b"PK\x03\x04"):
+        raise ModelError(f"its entry {entry.filename!r} has no header")
+    start = entry.header_offset + 30 + sum(struct.unpack("<HH", header[26:30]))
+    if start + entry.file_size > len(content):
+        raise ModelError(f"its entry {entry.filename!r} ends beyond the file")
+    return memoryview(content)[start : start + entry.file_size]
+
+
+class _Part:
+    """A stretch of bytes as the file that `pickletools` reads; reads past its end come short, whatever their size."""
+
+    def __init__(self, content: memoryview, position: int = 0):
+        self.content, self.position = content, position
+
+    def read(self, count: int) -> bytes:
+        taken = bytes(self.content[self.position : self.position + count])
+        self.position += len(taken)
+        return taken
+
+    def readline(self) -> bytes:
+        start, window = self.position, 4096
+        while (end := bytes(self.content[start : start + window]).find(b"\n")) < 0 and start + window < len(self.content):
+            window *= 2
+        return self.read(end + 1 if end >= 0 else window)
+
+    def tell(self) -> int:
+        return self.position
+
+
+def _read_legacy(content: mmap.mmap) -> Any:
+    """Magic number, protocol, system, object, list of storage keys, then each storage: its length (int64) and its numbers."""
+    part = _Part(memoryview(content))
+    kinds: dict[str, tuple[np.dtype, int]] = {}
+
+    def unknown_yet(key: str, dtype: np.dtype, count: int) -> np.ndarray:
+        if count * dtype.itemsize > len(content):
+            raise ModelError(f"its storage {key} is longer than the file")
+        kinds[key] = dtype, count
+        return np.broadcast_to(_numbers(bytes(dtype.itemsize), dtype, 1), (count,))  # the right length, and no memory
+
+    machine = Machine(part, CALLS, NAMES, _Storages(unknown_yet))
+    if machine.load() != LEGACY_MAGIC or machine.load() != LEGACY_PROTOCOL:
+        raise Refused("it is a pickle, but not one that torch.save wrote")
+    system = machine.load()
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise Refused("it was written on a machine with the other byte order")
+    start = part.tell()
+    machine.load()  # once for what storages there are; they come behind the object, and its tensors need them
+    keys = machine.load()
+    if not isinstance(keys, list) or set(map(str, keys)) != kinds.keys():
+        raise ModelError("its list of storages does not name those that its tensors use")
+    storages, position = {}, part.tell()
+    for key in map(str, keys):
+        dtype, count = kinds[key]
+        length, position = int.from_bytes(content[position : position + 8], "little"), position + 8
+        end = position + length * dtype.itemsize
+        if end > len(content) or length < count:
+            raise ModelError(f"its storage {key} is cut short")
+        storages[key] = _numbers(memoryview(content)[position:end], dtype, count)
+        position = end
+    return Machine(_Part(memoryview(content), start), CALLS, NAMES, _Storages(lambda key, _dtype, _count: storages[key])).load()
+
+
+class _Storages:
+    """Persistent identifiers of a pickle -> numbers (N,); each storage is made once, so that tensors share it."""
+
+    def __init__(self, find: Callable[[str, np.dtype, int], np.ndarray]):
+        self.find = find
+        self.known: dict[str, tuple[tuple, np.ndarray]] = {}
+
+    def __call__(self, identifier: Any) -> "_Storage":
+        if not isinstance(identifier, tuple) or len(identifier) not in (5, 6) or identifier[0] != "storage":
+            raise Refused(f"it refers to {type(identifier).__name__} data that is no storage")
+        _, kind, key, _location, count, *view = identifier
+        if not isinstance(kind, Name) or kind.full not in STORAGES:
+            raise Refused("it has a storage of a type that is no number")
+        if not isinstance(key, str) or not re.fullmatch(r"\w{1,40}", key) or not _is_count(count):
+            raise Refused(f"it has a storage by the key {key!r} of {count!r} numbers")
+        given = (kind.full, count)
+        if key not in self.known:
+            self.known[key] = given, self.find(key, STORAGES[kind.full], count)
+        elif self.known[key][0] != given:
+            raise Refused(f"it calls storage {key} once {self.known[key][0]} and once {given}")
+        numbers = self.known[key][1]
+        if view and view[0] is not None:  # of the old format: a part of a storage under a key of its own
+            _, offset, count = view[0]
+            if not _is_count(offset) or not _is_count(count) or offset + count > len(numbers):
+                raise Refused(f"it has a view of storage {key} that reaches beyond it")
+            numbers = numbers[offset : offset + count]
+        return _Storage(numbers)
+
+
+@dataclass(frozen=True)
+class _Storage:
+    numbers: np.ndarray
+
+
+def _numbers(content: bytes | memoryview, dtype: np.dtype, count: int) -> np.ndarray:
+    if count == 0:
+        return np.empty(0, np.float32 if dtype is BFLOAT16 else dtype)
+    if dtype is not BFLOAT16:
+        return np.frombuffer(content, dtype, count)
+    return (np.frombuffer(content, "<u2", count).astype(np.uint32) << 16).view(np.float32)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 48  # more than any file holds, and far from overflow
+
+
+def _tensor(storage: Any, offset: Any, size: Any, strides: Any, *_: Any) -> np.ndarray:
+    """torch._utils._rebuild_tensor_v2. What follows are gradients and hooks, which a state dict does not have."""
+    sane = isinstance(storage, _Storage) and _is_count(offset) and isinstance(size, tuple) and isinstance(strides, tuple)
+    if not sane or len(size) != len(strides) or len(size) > 32 or not all(map(_is_count, (*size, *strides))):
+        raise Refused("it has a tensor whose storage, size or strides are none")
+    numbers = storage.numbers
+    if math.prod(size) == 0:
+        return np.empty(size, numbers.dtype)
+    last = offset + sum((length - 1) * stride for length, stride in zip(size, strides, strict=True))
+    if last >= len(numbers):
+        raise Refused(f"it has a tensor {size} that reaches beyond its storage of {len(numbers)} numbers")
+    if math.prod(size) > len(numbers):
+        raise Refused(f"it has a tensor {size} that repeats a storage of {len(numbers)} numbers; save it with .clone()")
+    step = numbers.strides[0]
+    return np.lib.stride_tricks.as_strided(numbers[offset:], size, [stride * step for stride in strides], writeable=False)
+
+
+def _parameter(data: Any, *_: Any) -> np.ndarray:
+    if not isinstance(data, np.ndarray):
+        raise Refused("it has a parameter that is no tensor")
+    return data
+
+
+def _size(size: Any) -> tuple:
+    if not isinstance(size, tuple):
+        raise Refused("it has a torch.Size that is no tuple")
+    return size
+
+
+def _device(*parts: Any) -> str:
+    return ":".join(str(part) for part in parts if isinstance(part, (str, int)))
+
+
+CALLS = {
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch.Size": _size,
+    "torch.device": _device,
+}
+NAMES = {*STORAGES, *DTYPES}
+
+
+def write_torch(path: str | Path, tree: Any) -> None:
+    """Writes what torch.save would, of dicts (keys: strings, whole numbers), lists, tuples, strings, numbers, None and tensors.
+
+    Tensors are arrays or LazyTensors. `torch.load(path, weights_only=True)` reads it. The same tree gives the same bytes. Raises
+    ModelError for anything else.
+    """
+    writer = _Writer()
+    writer.put(tree)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+
+        def add(name: str, content: bytes) -> None:
+            entry = zipfile.ZipInfo(f"archive/{name}", (1980, 1, 1, 0, 0, 0))
+            begins = archive.fp.tell() + 30 + len(entry.filename) + 4
+            padding = -begins % ALIGNMENT
+            entry.extra = struct.pack("<2sH", b"FB", padding) + bytes(padding)
+            archive.writestr(entry, content)
+
+        add("data.pkl", b"\x80\x02" + b"".join(writer.parts) + pickle.STOP)
+        add("byteorder", b"little")
+        for index, tensor in enumerate(writer.tensors):
+            values = np.asarray(tensor.read() if isinstance(tensor, LazyTensor) else tensor, order="C")
+            if (values.shape, values.dtype) != (tuple(tensor.shape), tensor.dtype):
+                raise ModelError(f"a tensor announced as {tensor.dtype} {tensor.shape} is {values.dtype} {values.shape}")
+            add(f"data/{index}", values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes())
+        add("version", b"3\n")
+
+
+class _Writer:
+    """The pickle of a tree in protocol 2, and the tensors it refers to."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.tensors: list[np.ndarray | LazyTensor] = []
+
+    def put(self, value: Any) -> None:
+        if isinstance(value, (np.ndarray, LazyTensor)):
+            self._put_tensor(value)
+        elif isinstance(value, Mapping):
+            self.parts.append(pickle.EMPTY_DICT + pickle.MARK)
+            for key, item in value.items():
+                if not isinstance(key, (str, int)):
+                    raise ModelError(f"a torch file's keys are strings or whole numbers; got {key!r}")
+                self.put(key)
+                self.put(item)
+            self.parts.append(pickle.SETITEMS)
+        elif isinstance(value, (list, tuple)):
+            # not the opcode LIST, which PyTorch's own restricted reader does not know
+            opening, closing = (pickle.EMPTY_LIST, pickle.APPENDS) if isinstance(value, list) else (b"", pickle.TUPLE)
+            self.parts.append(opening + pickle.MARK)
+            for item in value:
+                self.put(item)
+            self.parts.append(closing)
+        elif value is None or isinstance(value, (bool, str, int, float)):
+            self.parts.append(_opcodes(value))
+        else:
+            raise ModelError(f"a torch file holds tensors, numbers, strings and plain containers; got a {type(value).__name__}")
+
+    def _put_tensor(self, tensor: np.ndarray | LazyTensor) -> None:
+        kinds = {dtype: name for name, dtype in STORAGES.items() if dtype is not BFLOAT16}
+        dtype = np.dtype(tensor.dtype).newbyteorder("<")
+        if dtype not in kinds:
+            raise ModelError(f"a torch file cannot hold numbers of type {tensor.dtype}; convert them to float32")
+        shape = tuple(map(int, tensor.shape))
+        strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+        self.parts.append(_global("torch._utils", "_rebuild_tensor_v2") + pickle.MARK + pickle.MARK)
+        self.put("storage")
+        self.parts.append(_global(*kinds[dtype].rsplit(".", 1)))
+        for value in (str(len(self.tensors)), "cpu", math.prod(shape)):
+            self.put(value)
+        self.parts.append(pickle.TUPLE + pickle.BINPERSID)
+        for value in (0, shape, strides, False):
+            self.put(value)
+        self.parts.append(_global("collections", "OrderedDict") + pickle.EMPTY_TUPLE + pickle.REDUCE + pickle.TUPLE + pickle.REDUCE)
+        self.tensors.append(tensor)
+
+
+def _global(module: str, name: str) -> bytes:
+    return pickle.GLOBAL + f"{module}\n{name}\n".encode()
+
+
+def _opcodes(value: Any) -> bytes:
+    """A plain value in protocol 2, without the frame and the memo that a pickle of its own would have."""
+    if isinstance(value, str):
+        encoded = value.encode("utf-8", "surrogatepass")
+        return pickle.BINUNICODE + struct.pack("<I", len(encoded)) + encoded
+    return pickle.dumps(value, protocol=2)[2:-1]
