@@ -108,7 +108,10 @@ class Generation:
     @property
     def num_latents(self) -> np.ndarray:
         """Latents of each row so far that are to be vocoded, (B,): see Generated."""
-        return self.lengths + (self.stopped if self.settings.coqui_compatible else 0)
+        if not self.settings.coqui_compatible:
+            return self.lengths
+        # a row cut at its limit has no more than that: the reference would not have looked whether it stops there
+        return np.minimum(self.lengths + self.stopped, self.limits.numpy()[: self.rows])
 
     def advance(self, steps: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Up to `steps` more steps, or all. Returns codes (steps, B) and latents (steps, B, D) of these, valid up to a row's lengths."""

@@ -219,7 +219,9 @@ def test_coqui_compatible_keeps_the_latent_that_predicted_stop(model):
     undo = stop_bias(model, 100.0)
     ids, mask = texts(6)
     ours, theirs = (generate_codes(model, voice(), ids, mask, s, 0, max_codes=9, min_codes=4) for s in (GREEDY, COMPATIBLE))
+    at_limit = generate_codes(model, voice(), ids, mask, COMPATIBLE, 0, max_codes=4, min_codes=4)
     undo()
+    assert (at_limit.stopped[0], len(at_limit.latents[0])) == (True, 4)
     assert len(ours.codes[0]) == len(theirs.codes[0]) == len(ours.latents[0]) == 4
     assert len(theirs.latents[0]) == 5
     fed = np.array([[model.config.start_audio_token, *theirs.codes[0]]], np.int32)
