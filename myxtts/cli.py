@@ -107,6 +107,20 @@ def _add_speech_commands(command: Command) -> None:
     sub.add_argument("--temperature", type=float, metavar="T", help="0 = greedy (default: the model's)")
     sub.add_argument("--vocoder", choices=["griffin_lim", "decoder"], help="(default: the model's)")
 
+    sub = command(
+        "import-coqui", _import_coqui, "make a bundle of an XTTS v2 checkpoint of Coqui TTS (released, fine-tuned, or its trainer's)"
+    )
+    sub.add_argument("--model", required=True, metavar="FILE", help="model.pth")
+    sub.add_argument("--config", required=True, metavar="FILE", help="config.json")
+    sub.add_argument("--vocab", required=True, metavar="FILE", help="vocab.json")
+    sub.add_argument("--dvae", metavar="FILE", help="dvae.pth: the audio tokenizer, needed to train on the model")
+    sub.add_argument("--mel-stats", metavar="FILE", help="mel_stats.pth (default: the checkpoint's own)")
+    sub.add_argument("--out", required=True, metavar="BUNDLE", help="folder to make, say models/xtts_v2")
+
+    sub = command("export-coqui", _export_coqui, "write a bundle as a checkpoint that Coqui TTS loads")
+    sub.add_argument("--model", required=True, metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
+    sub.add_argument("--out", required=True, metavar="FOLDER", help="folder to make")
+
     sub = command("registry", _registry, "versions of the registered model: list, promote, rollback")
     sub.add_argument("action", choices=["list", "promote", "rollback"])
     sub.add_argument("version", nargs="?", help="for promote: the version number")
@@ -207,6 +221,24 @@ def _say(options: argparse.Namespace) -> None:
     speech.save(options.out)
     note = "" if speech.stopped else "  (cut: the model did not end by itself)"
     print(f"{options.out}: {speech.seconds:.2f} s at {speech.sample_rate} Hz{note}")
+
+
+def _import_coqui(options: argparse.Namespace) -> None:
+    _import_tensorflow()
+    from myxtts.serving.coqui import import_coqui
+
+    summary = import_coqui(options.model, options.config, options.vocab, options.dvae, options.mel_stats, options.out)
+    print(json.dumps(summary, indent=1, ensure_ascii=False))
+
+
+def _export_coqui(options: argparse.Namespace) -> None:
+    from myxtts.serving.registry import resolve
+
+    bundle = resolve(options.model, Path.cwd())
+    _import_tensorflow()
+    from myxtts.serving.coqui import export_coqui
+
+    print(json.dumps(export_coqui(bundle, options.out), indent=1, ensure_ascii=False))
 
 
 def _registry(options: argparse.Namespace) -> None:

@@ -1,0 +1,224 @@
+"""Checkpoints of the reference implementation (coqui-tts) to bundles, and bundles to checkpoints.
+
+Tensors go from file to file one at a time: no network is built, and no more than one tensor is in memory.
+"""
+
+import contextlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from myxtts.audio.mel import SPEAKER_PREEMPHASIS, SPEAKER_WIN_LENGTH, mel_filter, speaker_mel
+from myxtts.config import ModelConfig, ModelError, XTTSConfig
+from myxtts.models import coqui as mapping
+from myxtts.models.torch_file import LazyTensor, read_torch, write_torch
+from myxtts.models.xtts import COMPONENTS, load_mel_norm, open_weights, parameter_counts, write_weights
+from myxtts.serving.bundle import MEL_NORM, PARAMS, TOKENIZER, check_bundle, md5, seal_bundle
+from myxtts.serving.coqui_config import from_params, read_config, to_params
+from myxtts.text.tokenizer import Tokenizer
+
+TEXT_EMBEDDING, POSITIONS = "gpt.text_embedding.weight", "gpt.gpt.wpe.weight"
+DISCRETIZATION_STEPS = 100  # of the DVAE's unused loss statistics
+UNUSED_TOKEN = "[UNUSED]"
+
+
+def import_coqui(
+    model: str | Path, config: str | Path, vocab: str | Path, dvae: str | Path | None, mel_stats: str | Path | None, out: str | Path
+) -> dict[str, Any]:
+    """Makes the bundle `out` of a released, fine-tuned or trainer checkpoint; whole or not at all.
+
+    model: model.pth; config: config.json; vocab: vocab.json; dvae: dvae.pth, where the checkpoint has no `dvae.*` of its own (without
+    either, the bundle speaks but has no audio tokenizer); mel_stats: mel_stats.pth, where the checkpoint has none. Returns a summary.
+    Raises ModelError or ConfigError naming what is missing, unknown, of another shape, or beyond our architecture.
+    """
+    model, config, vocab, out = Path(model), Path(config), Path(vocab), Path(out)
+    with _new_folder(out) as part:
+        values, tokenizer = read_config(config), Tokenizer.load(vocab)
+        state = _read_state(model, Path(dvae) if dvae else None)
+        mel_norm = _mel_norm(state, model, Path(mel_stats) if mel_stats else None)
+        rows = len(state[TEXT_EMBEDDING]) if TEXT_EMBEDDING in state and state[TEXT_EMBEDDING].ndim else tokenizer.size
+        params, notes = to_params(values, rows, tokenizer, _bundle_name(out), str(config))
+        if tokenizer.size > rows:
+            raise ModelError(f"{vocab} holds {tokenizer.size} tokens, the checkpoint embeds {rows}; give the vocab.json that belongs to it")
+        components = [name for name in COMPONENTS if name != "dvae" or any(key.startswith(mapping.PREFIXES["dvae"]) for key in state)]
+        _write_components(state, params.model, components, part)
+        np.save(part / MEL_NORM, mel_norm)
+        shutil.copyfile(vocab, part / TOKENIZER)
+        sources = {"model.pth": model, "config.json": config, "vocab.json": vocab, "dvae.pth": dvae, "mel_stats.pth": mel_stats}
+        digests = {name: md5(Path(path)) for name, path in sources.items() if path}
+        described = seal_bundle(part, params, {}, {}, {"from": "Coqui TTS (XTTS)", "md5": digests})
+    check_bundle(out)
+    if "dvae" not in components:
+        notes.append("there is no audio tokenizer: the bundle speaks; to train on it, import again with --dvae dvae.pth")
+    return {
+        "bundle": str(out),
+        "parameters": sum(parameter_counts(params.model)[component] for component in components),
+        "tensors": len(state),
+        "components": components,
+        "languages": described["languages"],
+        "notes": notes,
+    }
+
+
+def export_coqui(bundle: str | Path, out: str | Path) -> dict[str, Any]:
+    """Writes model.pth, config.json, vocab.json, mel_stats.pth and, where the bundle has one, dvae.pth into the new folder `out`.
+
+    The reference implementation loads them with identical outputs. Returns a summary, with notes on what it will do otherwise.
+    Raises ModelError where the bundle is not whole, or `out` exists.
+    """
+    bundle, out = Path(bundle), Path(out)
+    components = check_bundle(bundle).get("components", COMPONENTS)
+    config, tokenizer = XTTSConfig.load(bundle / PARAMS), Tokenizer.load(bundle / TOKENIZER)
+    mel_stats = load_mel_norm(bundle, config.model)
+    values, notes = from_params(config, tokenizer)
+    with _new_folder(out) as part, contextlib.ExitStack() as opened:
+        state: dict[str, np.ndarray | LazyTensor] = {mapping.MEL_STATS: mel_stats}
+        for component in components:
+            tensors = opened.enter_context(open_weights(bundle / f"{component}.weights.h5"))
+            state |= _their_tensors(component, config.model, tensors)
+        prefix = mapping.PREFIXES["dvae"]
+        dvae = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        state = {key: value for key, value in state.items() if not key.startswith(prefix)} | _buffers(state, config.model)
+        write_torch(part / "model.pth", {"model": state})
+        write_torch(part / "mel_stats.pth", mel_stats)
+        if dvae:
+            write_torch(part / "dvae.pth", dvae | _discretization(config.model))
+        (part / "config.json").write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write_vocabulary(bundle / TOKENIZER, tokenizer.size, config.model.num_text_tokens, part / "vocab.json")
+    return {"folder": str(out), "tensors": len(state) + len(dvae), "components": list(components), "notes": notes}
+
+
+@contextlib.contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that becomes `out` at the end, and is gone where an error comes before."""
+    if out.exists():
+        raise ModelError(f"{out} exists: remove it, or name another folder")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise ModelError(f"{out} cannot be written ({error}); correct the permissions, or name another folder") from None
+    try:
+        yield part
+        part.chmod(0o755)
+        part.rename(out)
+    except OSError as error:
+        raise ModelError(f"{out} could not be written ({error}); free the disk or correct the permissions") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _bundle_name(out: Path) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", out.resolve().name)
+
+
+def _read_state(model: Path, dvae: Path | None) -> dict[str, np.ndarray]:
+    """Every tensor that a variable of ours may need, and mel_stats, under its key of a released checkpoint."""
+    state = {key.removeprefix("xtts."): value for key, value in _tensors(model).items()}
+    if POSITIONS in state and np.any(state[POSITIONS]):
+        raise ModelError(f"{model}: {POSITIONS} is not zero, but XTTS gives its GPT no such positions; this is another model")
+    prefix = mapping.PREFIXES["dvae"]
+    if dvae is not None:
+        state = {key: value for key, value in state.items() if not key.startswith(prefix)}
+        state |= {prefix + key.removeprefix(prefix): value for key, value in _tensors(dvae).items()}
+    return mapping.canonical(state)
+
+
+def _tensors(path: Path) -> dict[str, np.ndarray]:
+    """The state dict of a file, bare or under "model"."""
+    tree = read_torch(path)
+    state = tree.get("model", tree) if isinstance(tree, dict) else tree
+    if not isinstance(state, dict) or not state or not all(isinstance(value, np.ndarray) for value in state.values()):
+        raise ModelError(f"{path} holds no state dict: expected tensors by name, at the top or under 'model'")
+    return {str(key): value for key, value in state.items()}
+
+
+def _mel_norm(state: dict[str, np.ndarray], model: Path, mel_stats: Path | None) -> np.ndarray:
+    """(M,) float32, taken out of the state."""
+    held = state.pop(mapping.MEL_STATS, None)
+    if mel_stats is not None:
+        held = read_torch(mel_stats)
+        if not isinstance(held, np.ndarray):
+            raise ModelError(f"{mel_stats} holds no tensor; expected the mel normalisation, one number for each mel band")
+    if held is None:
+        raise ModelError(f"{model} has no tensor {mapping.MEL_STATS}: give the file of the mel normalisation (--mel-stats mel_stats.pth)")
+    if held.ndim != 1 or not np.isfinite(held).all() or not held.all():
+        raise ModelError(f"the mel normalisation must be one finite number other than 0 for each band; it has shape {held.shape}")
+    return np.asarray(held, np.float32)
+
+
+def _write_components(state: Mapping[str, np.ndarray], model: ModelConfig, components: list[str], folder: Path) -> None:
+    """Weight files, as `XTTS.save_component` writes them."""
+    shapes = mapping.tensor_shapes(model, components)
+    wanted = {component: named for component, named in mapping.names(model).items() if component in components}
+    mapping.check(shapes, wanted, {key: value.shape for key, value in state.items()})
+
+    def converted(component: str) -> Iterator[tuple[str, np.ndarray]]:
+        for name, (key, layout) in sorted(wanted[component].items()):
+            values = state[key]
+            if values.dtype.kind != "f":
+                raise ModelError(
+                    f"{key} holds {values.dtype} numbers; expected a checkpoint of floating-point weights, not a quantised one"
+                )
+            values = np.asarray(mapping.LAYOUTS[layout].to_ours(values), np.float32)
+            if not np.isfinite(values).all():
+                raise ModelError(f"{key} holds NaN or infinity: this checkpoint is of a training that failed; take an earlier one")
+            yield name, values
+
+    for component in components:
+        write_weights(converted(component), folder / f"{component}.weights.h5")
+
+
+def _their_tensors(component: str, model: ModelConfig, ours: Mapping[str, Any]) -> dict[str, LazyTensor]:
+    """The tensors of one network as the reference keeps them, each read from our file when it is written."""
+    wanted = mapping.names(model)[component]
+    shapes = mapping.tensor_shapes(model, [component])[component]
+    if {name: tuple(dataset.shape) for name, dataset in ours.items()} != shapes:
+        raise ModelError(f"{component}.weights.h5 does not fit the bundle's params.yaml; make the bundle again (dvc repro bundle)")
+
+    def reader(name: str, to_theirs: Callable[[np.ndarray], np.ndarray]) -> Callable[[], np.ndarray]:
+        return lambda: to_theirs(ours[name][()])
+
+    return {
+        key: LazyTensor(mapping.their_shape(shapes[name], layout), np.dtype(np.float32), reader(name, mapping.LAYOUTS[layout].to_theirs))
+        for name, (key, layout) in wanted.items()
+    }
+
+
+def _buffers(state: Mapping[str, Any], model: ModelConfig) -> dict[str, np.ndarray]:
+    """What the reference's strict loading wants besides weights: counters, and the speaker encoder's window and filters."""
+    counters = {key.replace("running_mean", "num_batches_tracked"): np.zeros((), np.int64) for key in state if key.endswith("running_mean")}
+    prefix = f"{mapping.PREFIXES['speaker_encoder']}torch_spec"
+    return counters | {
+        f"{prefix}.0.filter": np.array([[[-SPEAKER_PREEMPHASIS, 1.0]]], np.float32),
+        f"{prefix}.1.spectrogram.window": np.hamming(SPEAKER_WIN_LENGTH + 1)[:-1].astype(np.float32),
+        f"{prefix}.1.mel_scale.fb": np.array(mel_filter(speaker_mel(model.speaker_encoder))),
+    }
+
+
+def _discretization(model: ModelConfig) -> dict[str, np.ndarray]:
+    """Empty statistics of the DVAE's unused loss."""
+    return {
+        "discrete_loss.accumulator_index": np.zeros(1, np.int64),
+        "discrete_loss.accumulator_filled": np.zeros(1, np.int64),
+        "discrete_loss.accumulator": np.zeros((DISCRETIZATION_STEPS, model.dvae.num_codes), np.float32),
+    }
+
+
+def _write_vocabulary(tokenizer: Path, size: int, rows: int, out: Path) -> None:
+    """vocab.json. Where the model embeds more rows than there are tokens, one that no text contains takes the last row.
+
+    The reference makes its embedding as long as the highest id says, and loads no other length.
+    """
+    if size == rows:
+        shutil.copyfile(tokenizer, out)
+        return
+    content = json.loads(tokenizer.read_text(encoding="utf-8"))
+    content["model"]["vocab"][UNUSED_TOKEN] = rows - 1
+    out.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,224 @@
+"""config.json of the reference implementation (coqui-tts) <-> our configuration.
+
+Its `model_args` name the sizes that vary; the rest of the network is fixed in its code, and is the preset `xtts_v2` here. A model of other
+sizes still goes out and comes back: its sizes are in the section `myxtts_model`, which the reference does not read and cannot represent.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from myxtts.config import ConfigError, ModelConfig, XTTSConfig
+from myxtts.text.tokenizer import Tokenizer
+
+OURS = "myxtts_model"
+WHOLE_SECONDS = 3600.0  # for its gpt_cond_len below 1: the whole recording
+# what its classes take where config.json says nothing
+ARGUMENT_DEFAULTS = {
+    "gpt_max_audio_tokens": 605,
+    "gpt_max_text_tokens": 402,
+    "gpt_layers": 30,
+    "gpt_n_model_channels": 1024,
+    "gpt_n_heads": 16,
+    "gpt_start_text_token": None,
+    "gpt_stop_text_token": None,
+    "gpt_num_audio_tokens": 8194,
+    "gpt_start_audio_token": 8192,
+    "gpt_stop_audio_token": 8193,
+    "gpt_code_stride_len": 1024,
+    "gpt_use_perceiver_resampler": False,
+    "input_sample_rate": 22050,
+    "output_sample_rate": 24000,
+    "output_hop_length": 256,
+    "decoder_input_dim": 1024,
+    "d_vector_dim": 512,
+    "cond_d_vector_in_each_upsampling_layer": True,
+}
+SPEECH_DEFAULTS = {
+    "temperature": 0.85,
+    "top_k": 50,
+    "top_p": 0.85,
+    "repetition_penalty": 2.0,
+    "gpt_cond_len": 12,
+    "gpt_cond_chunk_len": 4,
+    "max_ref_len": 10,
+    "sound_norm_refs": False,
+}
+REFERENCE_SECONDS = 30  # of a recording that the speaker embedding is taken from
+# keys of a model section that shape no weight and no output
+_TRAINING_ONLY = {
+    "preset",
+    "gpt.dropout",
+    "dvae.decay",
+    "dvae.commitment_weight",
+    "decoder.discriminator_channels",
+    "decoder.discriminator_periods",
+    "decoder.discriminator_scales",
+}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """config.json. Raises ConfigError where it is none of an XTTS model."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no {path}: expected the config.json that belongs to the checkpoint") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read as JSON ({error}); take the config.json that belongs to the checkpoint") from None
+    if not isinstance(values, dict) or not isinstance(values.get("model_args"), dict):
+        raise ConfigError(f"{path} has no section model_args: expected the config.json of an XTTS model")
+    if values.get("model", "xtts") != "xtts":
+        raise ConfigError(f"{path} describes a model {values['model']!r}; expected 'xtts'")
+    return values
+
+
+def to_params(values: Mapping[str, Any], text_rows: int, tokenizer: Tokenizer, name: str, source: str) -> tuple[XTTSConfig, list[str]]:
+    """What a config.json means here, and notes on what of it has no counterpart.
+
+    text_rows: of the checkpoint's text embedding. Raises ConfigError naming each value that our architecture cannot represent.
+    """
+    arguments = ARGUMENT_DEFAULTS | dict(values["model_args"])
+    speech = SPEECH_DEFAULTS | {key: values[key] for key in SPEECH_DEFAULTS if values.get(key) is not None}
+    model = values.get(OURS) or _model_section(arguments)
+    reference = float(speech["gpt_cond_len"]) if speech["gpt_cond_len"] > 0 else WHOLE_SECONDS
+    tree = {
+        "model": {**model, "num_text_tokens": text_rows},
+        "prepare": {"cleaners": "coqui", "trim_db": None, "loudness_lufs": None},
+        "encode": {"prompt_seconds": min(float(speech["gpt_cond_chunk_len"]), reference)},
+        "synthesis": {
+            **{key: speech[key] for key in ("temperature", "top_k", "top_p", "repetition_penalty")},
+            "vocoder": "decoder",
+            "coqui_compatible": True,
+            "reference_seconds": reference,
+        },
+        "bundle": {"name": name},
+    }
+    config = XTTSConfig.from_dict(tree, source=f"what {source} says")
+    _check_arguments(arguments, _arguments(config.model, tokenizer), source)
+    audio = values.get("audio") or {}
+    rates = {"sample_rate": "input_sample_rate", "dvae_sample_rate": "input_sample_rate", "output_sample_rate": "output_sample_rate"}
+    for key, ours in rates.items():
+        if audio.get(key, arguments[ours]) != arguments[ours]:
+            raise ConfigError(f"{source}: audio.{key} is {audio[key]}, but model_args.{ours} is {arguments[ours]}; they must be one")
+    notes = []
+    if speech["sound_norm_refs"]:
+        notes.append("sound_norm_refs is true there: recordings of a voice are scaled to a peak of 0.75; here they are heard as they are")
+    if speech["max_ref_len"] != REFERENCE_SECONDS:
+        notes.append(
+            f"max_ref_len is {speech['max_ref_len']} there; here the speaker embedding is taken from up to {REFERENCE_SECONDS} s of a "
+            "recording"
+        )
+    return config, notes
+
+
+def from_params(config: XTTSConfig, tokenizer: Tokenizer) -> tuple[dict[str, Any], list[str]]:
+    """config.json for a model of ours, and notes on what the reference will do otherwise."""
+    model, synthesis, encode = config.model, config.synthesis, config.encode
+    arguments = _arguments(model, tokenizer)
+    # it counts these in whole seconds
+    chunk = max(1, round(encode.prompt_seconds))
+    values = {
+        "model": "xtts",
+        "model_args": {**arguments, "gpt_number_text_tokens": model.num_text_tokens, "gpt_use_masking_gt_prompt_approach": True},
+        "audio": {
+            "sample_rate": model.audio.input_sample_rate,
+            "output_sample_rate": model.audio.output_sample_rate,
+            "dvae_sample_rate": model.audio.input_sample_rate,
+        },
+        "languages": list(tokenizer.languages),
+        "temperature": synthesis.temperature,
+        "top_k": synthesis.top_k,
+        "top_p": synthesis.top_p,
+        "repetition_penalty": synthesis.repetition_penalty,
+        "length_penalty": 1.0,
+        "num_gpt_outputs": 1,
+        "gpt_cond_len": max(chunk, round(synthesis.reference_seconds or 0)),
+        "gpt_cond_chunk_len": chunk,
+        "max_ref_len": REFERENCE_SECONDS,
+        "sound_norm_refs": False,
+    }
+    notes = []
+    foreign = unrepresented(model)
+    if foreign:
+        values[OURS] = model.model_dump(mode="json")
+        notes.append(f"the reference implementation cannot load this model, for these sizes are fixed there: {'; '.join(foreign)}")
+    if chunk != encode.prompt_seconds:
+        notes.append(f"encode.prompt_seconds {encode.prompt_seconds:g} became {chunk}: the reference counts whole seconds")
+    if config.prepare.cleaners != "coqui":
+        notes.append(
+            "the model was made with prepare.cleaners myxtts: the reference reads numbers and signs otherwise; spell them out there"
+        )
+    if config.prepare.trim_db is not None or config.prepare.loudness_lufs is not None:
+        notes.append("the model was made from trimmed or levelled recordings (prepare): the reference takes those of a voice as they are")
+    return values, notes
+
+
+def unrepresented(model: ModelConfig) -> list[str]:
+    """Each value of a model that the reference has no argument for and fixes otherwise: `decoder.channels is 96, there 512`."""
+    arguments = {key: value for key, value in _arguments(model, None).items() if key in ARGUMENT_DEFAULTS}
+    fixed = ModelConfig.model_validate({**_model_section(arguments), "num_text_tokens": model.num_text_tokens})
+    ours, theirs = _flat(model.model_dump()), _flat(fixed.model_dump())
+    return [f"{key} is {ours[key]}, there {theirs[key]}" for key in ours if key not in _TRAINING_ONLY and ours[key] != theirs[key]]
+
+
+def _model_section(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Our section `model` of its model_args: the preset, and the values that may differ from it."""
+    return {
+        "preset": "xtts_v2",
+        "audio": {key: arguments[key] for key in ("input_sample_rate", "output_sample_rate")},
+        "gpt": {
+            "num_layers": arguments["gpt_layers"],
+            "dim": arguments["gpt_n_model_channels"],
+            "num_heads": arguments["gpt_n_heads"],
+            "max_text_tokens": arguments["gpt_max_text_tokens"],
+            "max_audio_tokens": arguments["gpt_max_audio_tokens"],
+        },
+        "dvae": {"num_codes": arguments["gpt_num_audio_tokens"] - 2},
+    }
+
+
+def _arguments(model: ModelConfig, tokenizer: Tokenizer | None) -> dict[str, Any]:
+    """Its model_args of a model of ours."""
+    return {
+        "gpt_max_audio_tokens": model.gpt.max_audio_tokens,
+        "gpt_max_text_tokens": model.gpt.max_text_tokens,
+        "gpt_layers": model.gpt.num_layers,
+        "gpt_n_model_channels": model.gpt.dim,
+        "gpt_n_heads": model.gpt.num_heads,
+        "gpt_start_text_token": tokenizer.start_id if tokenizer else None,
+        "gpt_stop_text_token": tokenizer.stop_id if tokenizer else None,
+        "gpt_num_audio_tokens": model.num_audio_tokens,
+        "gpt_start_audio_token": model.start_audio_token,
+        "gpt_stop_audio_token": model.stop_audio_token,
+        "gpt_code_stride_len": model.samples_per_code,
+        "gpt_use_perceiver_resampler": True,
+        "input_sample_rate": model.audio.input_sample_rate,
+        "output_sample_rate": model.audio.output_sample_rate,
+        "output_hop_length": model.decoder.hop_length,
+        "decoder_input_dim": model.gpt.dim,
+        "d_vector_dim": model.speaker_encoder.embedding_dim,
+        "cond_d_vector_in_each_upsampling_layer": True,
+    }
+
+
+def _check_arguments(given: Mapping[str, Any], expected: Mapping[str, Any], source: str) -> None:
+    """What our network makes of the arguments must be what they say."""
+    optional = {"gpt_start_text_token", "gpt_stop_text_token"}  # null there: taken from the vocabulary
+    wrong = [
+        f"  model_args.{key} is {given[key]!r}, expected {value!r}"
+        for key, value in expected.items()
+        if given[key] != value and not (key in optional and given[key] is None)
+    ]
+    if wrong:
+        hint = ""
+        if not given["gpt_use_perceiver_resampler"]:
+            hint = "\nXTTS version 1 conditions without a Perceiver resampler, which MyXTTS does not build; import a version 2 model"
+        raise ConfigError(f"{source} describes a network that MyXTTS cannot represent:\n" + "\n".join(wrong) + hint)
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
