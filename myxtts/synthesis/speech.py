@@ -322,7 +322,8 @@ def joined_mels(waves: Sequence[np.ndarray], config: XTTSConfig, mel_norm: np.nd
     joined = np.concatenate(waves)[: int(config.synthesis.reference_seconds * rate)]
     size = int(config.encode.prompt_seconds * rate)
     pieces = [joined[first : first + size] for first in range(0, len(joined), size)]
-    prompts = [log_mel_numpy(piece, prompt_config) / mel_norm for piece in pieces if len(piece) >= SHORTEST_PIECE_SECONDS * rate]
+    shortest = min(SHORTEST_PIECE_SECONDS * rate, size)
+    prompts = [log_mel_numpy(piece, prompt_config) / mel_norm for piece in pieces if len(piece) >= shortest]
     speakers = [log_mel_numpy(wave_io.resample_sinc(wave, rate, speaker_config.sample_rate), speaker_config) for wave in waves]
     return prompts, speakers
 

@@ -190,3 +190,22 @@ def test_real_opus_clip():
     clip = min(clips.iterdir())
     samples, rate = wave.load(clip, RATE)
     assert rate == RATE and 0.5 < len(samples) / RATE < 12 and 0.01 < np.abs(samples).max() <= 1
+
+
+@pytest.mark.parametrize(("source", "target", "length"), [(22050, 16000, 7257), (16000, 22050, 13782), (44100, 22050, 5000)])
+def test_resample_sinc_keeps_a_tone_and_rounds_its_length_up(source, target, length):
+    """A tone well below both Nyquist frequencies is the same tone; one above the lower of them is gone."""
+    time, new_time = np.arange(10_000) / source, np.arange(length) / target
+    clip = 0.5 * np.sin(2 * np.pi * 440 * time).astype(np.float32)
+    made = wave.resample_sinc(clip, source, target)
+    assert (made.dtype, len(made)) == (np.float32, length)
+    inside = slice(50, -50)  # outside lie the ends, beyond which it takes the clip for zero
+    np.testing.assert_allclose(made[inside], 0.5 * np.sin(2 * np.pi * 440 * new_time)[inside], atol=5e-3)
+    if target < source:
+        high = wave.resample_sinc(np.sin(2 * np.pi * 0.49 * source * time).astype(np.float32), source, target)
+        assert np.abs(high[inside]).max() < 0.1
+
+
+def test_resample_sinc_to_the_same_rate_changes_nothing():
+    clip = np.linspace(-1, 1, 10, dtype=np.float32)
+    np.testing.assert_array_equal(wave.resample_sinc(clip, 22050, 22050), clip)

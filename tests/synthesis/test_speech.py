@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from myxtts.audio import wave as wave_io
-from myxtts.config import DataError, ModelError
+from myxtts.audio.mel import conditioning_mel, log_mel_numpy
+from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.synthesis import speech
 from myxtts.synthesis.speech import BUNDLE_FILES, PAUSE_SECONDS, SENTENCES_AT_ONCE, Synthesizer, Voice, reference_mels
 from myxtts.text.tokenizer import Tokenizer
@@ -107,6 +108,41 @@ def test_several_recordings_are_averaged(synthesizer, recording):
     one, two, both = synthesizer.voice(low), synthesizer.voice(str(high)), Voice.from_audio([low, high], synthesizer)
     np.testing.assert_allclose(both.latents, (one.latents + two.latents) / 2, atol=1e-5)
     np.testing.assert_allclose(both.embedding, (one.embedding + two.embedding) / 2, atol=1e-5)
+
+
+def joining(synthesizer, seconds):
+    """The same model, with `synthesis.reference_seconds`."""
+    values = synthesizer.config.to_dict()
+    values["synthesis"]["reference_seconds"] = seconds
+    return Synthesizer(XTTSConfig.from_dict(values), synthesizer.model, synthesizer.tokenizer)
+
+
+def test_reference_seconds_cuts_joined_recordings_into_pieces(synthesizer):
+    """1.0 s and 1.1 s in pieces of 0.6 s: three whole ones, and 0.3 s too short to count; or 1.6 s: two, and one of 0.4 s."""
+    waves = [humming(1.0)[:22050], humming(1.1, pitch=250)[: int(1.1 * 22050)]]
+    for seconds, lengths in ((30.0, [0.6, 0.6, 0.6]), (1.6, [0.6, 0.6, 0.4]), (0.5, [0.5])):
+        config = joining(synthesizer, seconds).config
+        prompts, speakers = speech.joined_mels(waves, config, synthesizer.model.mel_norm)
+        assert [len(prompt) for prompt in prompts] == [1 + int(length * 22050) // 256 for length in lengths]
+        assert [len(mel) for mel in speakers] == [101, 111]  # each recording whole
+    joined = np.concatenate(waves)[int(0.6 * 22050) : 2 * int(0.6 * 22050)]
+    middle = log_mel_numpy(joined, conditioning_mel(config.model.audio)) / synthesizer.model.mel_norm
+    prompts, _ = speech.joined_mels(waves, joining(synthesizer, 30.0).config, synthesizer.model.mel_norm)
+    np.testing.assert_allclose(prompts[1], middle, atol=1e-5)
+
+
+def test_a_voice_of_joined_recordings_is_the_mean_over_the_pieces(synthesizer, recording):
+    paths = [recording(humming(0.9), "low.wav"), recording(humming(1.0, pitch=250), "high.wav")]
+    other = joining(synthesizer, 30.0)
+    voice = other.voice(paths)
+    waves = [speech._reference_wave(path, other.config) for path in paths]
+    prompts, speakers = speech.joined_mels(waves, other.config, other.model.mel_norm)
+    assert len(prompts) == 3
+    latents = np.mean([np.asarray(other.model.gpt.condition(prompt[None])) for prompt in prompts], axis=0)
+    np.testing.assert_allclose(voice.latents, latents, atol=1e-6)
+    embeddings = [np.asarray(other.model.speaker_encoder(mel[None])) for mel in speakers]
+    np.testing.assert_allclose(voice.embedding, np.mean(embeddings, axis=0), atol=1e-6)
+    assert np.abs(voice.latents - synthesizer.voice(paths).latents).max() > 0.01
 
 
 def test_reference_mels_are_as_long_as_in_training(synthesizer):
