@@ -61,19 +61,20 @@ def grow_text_rows(
     grown = dict(values)
     for name, axis in TEXT_AXES.items():
         kept = np.moveaxis(values[name], axis, 0)[: base.size]
-        means = [kept[ids].mean(axis=0, dtype=np.float64) for ids in sources]
-        new = np.stack(means).astype(kept.dtype) if means else kept[:0]
+        # many ids have the same sources, and those of the unused ones are the whole vocabulary: each mean is taken once
+        means = {ids: kept[list(ids)].mean(axis=0, dtype=np.float64) for ids in set(sources)}
+        new = np.stack([means[ids] for ids in sources]).astype(kept.dtype) if sources else kept[:0]
         grown[name] = np.ascontiguousarray(np.moveaxis(np.concatenate([kept, new]), 0, axis))
     return grown
 
 
-def _sources(tokenizer: Tokenizer, base: Tokenizer, rows: int, used: Collection[int]) -> list[list[int]]:
+def _sources(tokenizer: Tokenizer, base: Tokenizer, rows: int, used: Collection[int]) -> list[tuple[int, ...]]:
     """For each id from base.size to rows, the old ids whose rows its own is the mean of."""
-    everything = list(range(base.size))
+    everything = tuple(range(base.size))
     tags = {_tag(tokenizer, language) for language in tokenizer.languages}
-    old_tags = sorted(_tag(base, language) for language in base.languages)
-    pieces = {index: tokenizer.pieces(index, base.size) for index in range(base.size, tokenizer.size)}
-    letters = _spelling(base, used, pieces) or everything
+    old_tags = tuple(sorted(_tag(base, language) for language in base.languages))
+    pieces = {index: tuple(tokenizer.pieces(index, base.size)) for index in range(base.size, tokenizer.size)}
+    letters = tuple(_spelling(base, used, pieces)) or everything
     found = []
     for index in range(base.size, rows):
         if index >= tokenizer.size:
@@ -89,10 +90,10 @@ def _tag(tokenizer: Tokenizer, language: str) -> int:
     return tokenizer.encode("", language)[0]
 
 
-def _spelling(base: Tokenizer, used: Iterable[int], pieces: Mapping[int, list[int]]) -> list[int]:
+def _spelling(base: Tokenizer, used: Iterable[int], pieces: Mapping[int, Collection[int]]) -> list[int]:
     """The old ids that spell texts of the ids `used`, or else all single letters; control tokens, tags and spaces left out."""
     spelt = {index: text for index in range(base.size) if (text := _text(base, index)) not in ("", "\ufffd")}
-    old = {piece for index in used for piece in pieces.get(index, [index])}
+    old = {piece for index in used for piece in pieces.get(index, (index,))}
     return sorted(old & spelt.keys()) or sorted(index for index, text in spelt.items() if len(text) == 1)
 
 

@@ -1,4 +1,4 @@
-"""Fine-tuning: a model that speaks English goes in, its GPT is trained on English and Persian, the rest stays as it is."""
+"""Fine-tuning: a Coqui checkpoint that knows English goes in, its GPT is trained on English and Persian, the rest stays as it is."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,14 @@ import soundfile
 from checkouts import PARAMS, Project, checkout
 from ruamel.yaml import YAML
 
+from myxtts import cli
 from myxtts.config import ConfigError, ModelError, XTTSConfig
 from myxtts.models.xtts import XTTS, read_weights
 from myxtts.pipeline.outside import train_outside
 from myxtts.pipeline.stages import STAGES
 from myxtts.pipeline.start import open_start
 from myxtts.serving.bundle import make_bundle
+from myxtts.serving.coqui import export_coqui
 from myxtts.text.tokenizer import Tokenizer
 
 START = "models/tiny_xtts"
@@ -23,7 +25,14 @@ ENGLISH = (
     "pack my box with five dozen liquor jugs, please!",
     "hello there, hello the world",
 )
-ROWS = 140  # room for Persian: the model has 96
+ROWS = 160  # room for Persian: the model has 96
+CHECKPOINT = {
+    "--model": "model.pth",
+    "--config": "config.json",
+    "--vocab": "vocab.json",
+    "--dvae": "dvae.pth",
+    "--mel-stats": "mel_stats.pth",
+}
 FROZEN = ("dvae", "decoder", "speaker_encoder")
 
 
@@ -33,7 +42,7 @@ def tree(**sections: dict) -> dict:
 
 
 def make_start_model(root: Path) -> Path:
-    """A bundle with random weights, a tokenizer of English alone, and mels in units of its own."""
+    """Imports a Coqui checkpoint with random weights, a tokenizer of English alone, and mels in units of its own."""
     config = XTTSConfig.from_dict(tree(prepare={"cleaners": "coqui"}))
     work = root / "made_elsewhere"
     model = XTTS(config.model)
@@ -42,7 +51,11 @@ def make_start_model(root: Path) -> Path:
             model.save_component(component, work / "models" / stage)
     np.save(work / "models/dvae/mel_norm.npy", np.linspace(1.5, 2.5, 80, dtype=np.float32))
     Tokenizer.train([(text, "en") for text in ENGLISH], 80).save(work / "models/tokenizer.json")
-    return make_bundle(config, work, {}, root / START)
+    checkpoint = work / "checkpoint"
+    export_coqui(make_bundle(config, work, {}, work / "bundle"), checkpoint)
+    files = [f"{option}={checkpoint / name}" for option, name in CHECKPOINT.items()]
+    cli.main(["import-coqui", *files, "--out", str(root / START)])
+    return root / START
 
 
 def finetuning(**start: object) -> dict:
@@ -131,6 +144,7 @@ def test_training_outside_dvc_starts_there_too(tuned, tmp_path, monkeypatch):
     monkeypatch.chdir(tuned.root)
     values = finetuning(frozen=["decoder", "dvae"])
     values["training"]["gpt"] |= {"max_steps": 1, "val_step": 1}
+    values["evaluate"] = {"num_sentences": 1, "num_logged": 1}
     processed = tuned.root / "data/processed"
     final = train_outside(XTTSConfig.from_dict(values), processed, processed, tmp_path / "out", ("gpt",), track=False)
     assert (final / "bundle.json").is_file()
@@ -164,7 +178,7 @@ def changed(section: str, key: str, value: object) -> dict:
         (finetuning(model="models/tiny_xtss"), ModelError, r"start\.model: no bundle folder .*tiny_xtss"),
         (changed("gpt", "num_layers", 2), ConfigError, r"model\.gpt\.num_layers: 2 in params\.yaml, 1 in the model"),
         (changed("model", "num_text_tokens", 90), ConfigError, r"is 90 in params\.yaml and 96 in the model .* at least 96"),
-        (finetuning(frozen=["gpt"]), ConfigError, r"is 140 .* a frozen gpt stays as it is, so set it to 96"),
+        (finetuning(frozen=["gpt"]), ConfigError, r"is 160 .* a frozen gpt stays as it is, so set it to 96"),
         (finetuning() | {"prepare": {}}, ConfigError, r"prepare\.cleaners: 'myxtts' in params\.yaml, 'coqui' in the model"),
     ],
 )
