@@ -1,5 +1,6 @@
 # make demo   set up, run the pipeline on the embedded sample, say what was made     (PRESET=smoke: the route in a few minutes)
 # make test   set up, run the tests
+# make parity set up, compare every component with the kept numbers of Coqui TTS      (PEER=its python: make these anew first)
 # make corpus CORPUS=folder   the pipeline on your own recordings (audio_file|text|speaker|language in folder/metadata.csv)
 PYTHON ?= python3
 VENV := .venv
@@ -8,12 +9,13 @@ PRESET ?= demo
 CORPUS ?=
 LAYOUT ?= coqui
 SET ?=
+PEER ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: setup demo corpus test test-slow lint ui clean
+.PHONY: setup demo corpus test test-slow parity lint ui clean
 
 setup: $(VENV)/ready
 
@@ -41,6 +43,10 @@ test: setup
 
 test-slow: setup
 	pytest -m slow
+
+# full size included: 5 GB of memory, three minutes
+parity: setup
+	@python tests/parity/report.py $(if $(PEER),--peer $(PEER) --write docs/parity.md)
 
 lint: setup
 	ruff check .
