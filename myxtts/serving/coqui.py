@@ -54,6 +54,8 @@ def import_coqui(
         digests = {name: md5(Path(path)) for name, path in sources.items() if path}
         described = seal_bundle(part, params, {}, {}, {"from": "Coqui TTS (XTTS)", "md5": digests})
     check_bundle(out)
+    if np.all(mel_norm == 1):
+        notes.append("mel_stats are all 1, as in a checkpoint that was never given any; if it was trained with others, give --mel-stats")
     if "dvae" not in components:
         notes.append("there is no audio tokenizer: the bundle speaks; to train on it, import again with --dvae dvae.pth")
     return {

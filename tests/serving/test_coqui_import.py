@@ -179,6 +179,11 @@ def test_a_bare_state_dict_with_mel_stats_from_their_file(checkpoint, state):
     assert_same(checkpoint.load(), state | {"mel_stats": checkpoint.mel_stats})
 
 
+def test_mel_stats_that_were_never_given_are_noted(checkpoint):
+    checkpoint.state["mel_stats"] = np.ones(80, np.float32)
+    assert "mel_stats are all 1" in checkpoint.run()["notes"][0]
+
+
 def test_without_an_audio_tokenizer_it_speaks(checkpoint, tmp_path):
     checkpoint.dvae = None
     summary = checkpoint.run()
