@@ -38,8 +38,9 @@ corpus: setup
 	@myxtts pipeline
 	@myxtts made
 
+# TensorFlow traces with one thread: two processes halve the time; each file stays in one, for its fixtures
 test: setup
-	pytest
+	pytest -n 2 --dist loadfile
 
 test-slow: setup
 	pytest -m slow
