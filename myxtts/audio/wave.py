@@ -67,6 +67,19 @@ def load(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.nd
     return (wave / peak if peak > 1.0 else wave).astype(np.float32), rate
 
 
+def load_segment(path: str | os.PathLike, start: int, length: int) -> np.ndarray:
+    """Samples start .. start + length of an audio file that this project wrote (mono), without reading the others: (N,), N <= length.
+
+    Raises AudioError where it cannot be read.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            file.seek(min(start, file.frames))
+            return file.read(length, dtype="float32")
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise AudioError(f"{path} cannot be read ({error}): run the stage that makes it again (dvc repro -f prepare)") from None
+
+
 def resample(wave: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
     """(N,) at source_rate Hz -> (N * target_rate / source_rate rounded,) at target_rate Hz, by soxr (high quality)."""
     wave = np.ascontiguousarray(wave, dtype=np.float32)

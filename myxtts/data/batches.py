@@ -1,11 +1,12 @@
-"""tf.data: from record files to static-shape batches.
+"""From record files to static-shape batches, as a tf.data stream.
 
-A stream of batches is a pure function of (files, seed, epoch): the same epoch gives the same batches on every machine, and training
-resumes in the middle of one by skipping. Every batch has its full number of rows; those that fill up the last one repeat its clips with
+A stream is a pure function of (files, seed, batch number): batch `n` of a training is the same on every machine, and training resumes at
+any number without reading what lies before. Every batch has its full number of rows; those that fill up a last one repeat its clips with
 length 0: their masks are False, and what takes statistics over a batch (batch normalisation) still sees nothing but real clips.
 """
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,95 +14,118 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from myxtts.audio import wave as wave_io
 from myxtts.config import DataError, ModelConfig, XTTSConfig
 from myxtts.data.encode import IndexRow, read_index, rows_by_speaker
-from myxtts.data.records import latent_schema, mel_schema, parse, token_schema
+from myxtts.data.order import Bucket, Order, batches_per_epoch, epoch_order, padding_share, plan_buckets
+from myxtts.data.records import RecordFile, latent_schema, mel_schema, token_schema
 
 Batch = dict[str, tf.Tensor]
-ROUND = 8  # bucket widths are multiples of this: fewer shapes when the corpus grows
-
-
-@dataclass(frozen=True)
-class Batches:
-    """A re-startable stream. `epoch(e, skip)` gives the batches of epoch `e`, the first `skip` left out."""
-
-    make: Callable[[int], tf.data.Dataset]
-    per_epoch: int
-    num_examples: int
-    batch_size: int
-    traces: int  # number of different batch shapes
-
-    def epoch(self, number: int, skip: int = 0) -> tf.data.Dataset:
-        dataset = self.make(number)
-        return (dataset.skip(skip) if skip else dataset).prefetch(4)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return iter(self.epoch(0))
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """Clips of up to `codes` codes; their texts have up to `text` tokens."""
-
-    codes: int
-    text: int
-
-
-def plan_buckets(code_lengths: np.ndarray, text_lengths: np.ndarray, count: int, most: Bucket) -> list[Bucket]:
-    """Buckets with about equally many clips each, as wide as their widest member (rounded up, but never above `most`).
-
-    The width of the last bucket bounds every clip. Fewer buckets come back where lengths coincide.
-    """
-    edges = np.quantile(code_lengths, np.linspace(0, 1, count + 1)[1:], method="higher")
-    widths = sorted({min(_round_up(int(edge)), most.codes) for edge in edges})
-    buckets, low = [], 0
-    for width in widths:
-        inside = (code_lengths > low) & (code_lengths <= width)
-        text = _round_up(int(text_lengths[inside].max())) if inside.any() else ROUND
-        buckets.append(Bucket(width, min(text, most.text)))
-        low = width
-    return buckets
-
-
-def gpt_buckets(config: XTTSConfig, index: list[IndexRow]) -> list[Bucket]:
-    """The buckets of the GPT's batches for the clips of one split."""
-    lengths = np.array([(row.code_length, row.text_length) for row in index])
-    limits = config.model.gpt  # which count the start and stop tokens that the model adds
-    most = Bucket(limits.max_audio_tokens - 2, limits.max_text_tokens - 2)
-    return plan_buckets(lengths[:, 0], lengths[:, 1], config.training.gpt.num_buckets, most)
-
-
-def _round_up(length: int) -> int:
-    return max(ROUND, math.ceil(length / ROUND) * ROUND)
-
-
+Values = dict[str, np.ndarray]
+PREFETCH = 4  # batches that wait for the step
 LENGTHS = ("lengths", "text_lengths", "code_lengths")
 
 
-def _fill_rows(batch: Batch, batch_size: int) -> Batch:
-    """Fills the row axis up to `batch_size`: rows repeated from the start, with length 0."""
-    filled = {}
-    numbers = tf.range(batch_size)
-    for name, value in batch.items():
-        count = tf.shape(value)[0]
-        rows = tf.gather(value, numbers % count)
-        filled[name] = tf.where(numbers < count, rows, tf.zeros_like(rows)) if name in LENGTHS else rows
-        filled[name].set_shape([batch_size, *value.shape[1:]])
-    return filled
+@dataclass(frozen=True)
+class Flow:
+    """How a stream is read; changes no batch. `shard` (index, count): of every batch, this worker builds its share of the rows."""
+
+    workers: int = 1
+    prefetch: int = PREFETCH
+    shard: tuple[int, int] = (0, 1)
 
 
-def _shuffled(path: Path, schema, epoch: int, seed: int, training: bool, workers: int) -> tf.data.Dataset:
-    """Parsed records of a file, each with its record number; shuffled anew each epoch in training."""
-    if not path.is_file():
-        raise DataError(f"no record file {path}: run the stage that makes it (dvc repro)")
-    dataset = tf.data.TFRecordDataset(str(path)).enumerate()
-    if training:
-        dataset = dataset.shuffle(10_000, seed=_mix(seed, epoch), reshuffle_each_iteration=False)
-    return dataset.map(lambda number, record: (number, parse(schema, record)), num_parallel_calls=workers, deterministic=True)
+@dataclass(frozen=True)
+class Examples:
+    """What a stream is made of.
+
+    example: (number, draws (2,)) -> one clip's arrays, each padded as its bucket wants. bucket_of: (examples,).
+    signature: name -> (dtype, shape without the row axis; None where it depends on the bucket).
+    units: (examples,) how much of `seconds_per_unit` each clip gives to learn from. padding: share of a batch that holds nothing.
+    """
+
+    example: Callable[[int, np.ndarray, int], Values]
+    bucket_of: np.ndarray
+    signature: dict[str, tuple[str, tuple[int | None, ...]]]
+    units: np.ndarray
+    seconds_per_unit: float
+    padding: float = 0.0
 
 
-def _mix(seed: int, epoch: int) -> int:
-    return (seed * 1_000_003 + epoch) % (2**31)
+class Batches:
+    """A re-startable stream of batches. Iterating gives one epoch, the next time the next one; `stream` goes on over epochs."""
+
+    def __init__(self, examples: Examples, batch_size: int, seed: int, shuffle: bool, flow: Flow):
+        """batch_size: rows of the whole batch, all workers together."""
+        if batch_size % flow.shard[1]:
+            raise DataError(f"a batch of {batch_size} rows cannot be shared evenly by {flow.shard[1]} workers")
+        self.examples, self.batch_size, self.flow = examples, batch_size, flow
+        self.num_examples = len(examples.bucket_of)
+        self.per_epoch = batches_per_epoch(examples.bucket_of, batch_size)
+        self.traces = len(np.unique(examples.bucket_of))  # number of different batch shapes
+        self._seed, self._shuffle = seed, shuffle
+        self._orders: dict[int, Order] = {}
+        self._lock = threading.Lock()
+        self._epochs_given = 0
+
+    def __len__(self) -> int:
+        return self.per_epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        self._epochs_given += 1
+        return iter(self.epoch(self._epochs_given - 1))
+
+    def epoch(self, number: int, skip: int = 0) -> tf.data.Dataset:
+        """The batches of one epoch, the first `skip` left out."""
+        return self.stream(number * self.per_epoch + skip, (number + 1) * self.per_epoch)
+
+    def stream(self, start: int, stop: int) -> tf.data.Dataset:
+        """Batches start, start + 1, … stop - 1, counted from the beginning of the training."""
+        names = list(self.examples.signature)
+        kinds = [tf.dtypes.as_dtype(kind) for kind, _ in self.examples.signature.values()]
+        rows = self.batch_size // self.flow.shard[1]
+
+        def load(number: tf.Tensor) -> Batch:
+            values = tf.numpy_function(lambda number: list(self.load(int(number)).values()), [number], kinds, stateful=False)
+            for value, (_, shape) in zip(values, self.examples.signature.values(), strict=True):
+                value.set_shape((rows, *shape))
+            return dict(zip(names, values, strict=True))
+
+        numbers = tf.data.Dataset.range(start, stop)
+        return numbers.map(load, num_parallel_calls=self.flow.workers, deterministic=True).prefetch(self.flow.prefetch)
+
+    def load(self, number: int) -> Values:
+        """Batch `number` of the training; of a sharded stream, this worker's rows."""
+        order, place = self._find(number)
+        index, count = self.flow.shard
+        rows = np.arange(self.batch_size).reshape(count, -1)[index]
+        bucket = int(order.buckets[place])
+        clips = [self.examples.example(int(n), order.draws[n], bucket) for n in order.examples[place, rows]]
+        filler = rows >= order.counts[place]
+        values = {}
+        for name, (kind, _) in self.examples.signature.items():
+            values[name] = np.stack([clip[name] for clip in clips]).astype(kind, copy=False)
+            if name in LENGTHS:
+                values[name][filler] = 0
+        return values
+
+    def seconds(self, number: int) -> float:
+        """Audio in batch `number`, fillers left out, in seconds."""
+        order, place = self._find(number)
+        return float(self.examples.units[order.examples[place, : order.counts[place]]].sum() * self.examples.seconds_per_unit)
+
+    def widest(self) -> int:
+        """Number of a batch of the first epoch with the widest shapes."""
+        return int(np.argmax(self._find(0)[0].buckets))
+
+    def _find(self, number: int) -> tuple[Order, int]:
+        epoch, place = divmod(number, self.per_epoch)
+        with self._lock:
+            if epoch not in self._orders:
+                made = epoch_order(self.examples.bucket_of, self.batch_size, self._seed, epoch if self._shuffle else 0, self._shuffle)
+                # batches are loaded a few ahead: never more than two epochs at a time
+                self._orders = {n: order for n, order in self._orders.items() if abs(n - epoch) == 1} | {epoch: made}
+            return self._orders[epoch], place
 
 
 def crop_frames(config: XTTSConfig) -> int:
@@ -112,79 +136,74 @@ def crop_frames(config: XTTSConfig) -> int:
     return max(1, round(frames / per_code)) * per_code
 
 
-def dvae_batches(config: XTTSConfig, mels: Path, split: str, batch_size: int, workers: int, training: bool) -> Batches:
+def dvae_batches(config: XTTSConfig, mels: Path, split: str, batch_size: int, training: bool, flow: Flow = Flow()) -> Batches:
     """Batches of `mel` (B, F, M) float32 normalised, `lengths` (B,) frames. Random crops in training, the clip's middle otherwise."""
     frames = crop_frames(config)
     mel_norm = np.load(mels / "mel_norm.npy")
-    path = mels / f"{split}.tfrecord"
-    count = _count_records(path)
+    records = RecordFile(mels / f"{split}.tfrecord", mel_schema(len(mel_norm)))
+    if not len(records):
+        raise DataError(
+            f"{records.path} holds no clip: give the corpus more clips, or raise prepare.eval_fraction if it is the evaluation split"
+        )
 
-    def crop(number: tf.Tensor, record: Batch, epoch: int) -> Batch:
-        mel = tf.cast(record["mel"], tf.float32) / mel_norm
-        length = tf.shape(mel)[0]
-        room = tf.maximum(length - frames, 0)
-        seed = tf.stack([tf.constant(_mix(config.seed, epoch), tf.int64), number])
-        start = tf.random.stateless_uniform([], seed, 0, room + 1, tf.int32) if training else room // 2
-        piece = mel[start : start + frames]
-        size = tf.shape(piece)[0]
+    def crop(number: int, draws: np.ndarray, bucket: int) -> Values:
+        mel = records[number]["mel"]
+        room = max(len(mel) - frames, 0)
+        start = int(draws[0] * (room + 1)) if training else room // 2
+        piece = mel[start : start + frames].astype(np.float32) / mel_norm
         # a short clip is held at its last frame, as the encode stage does: 0 would be a loud frame
-        piece = tf.gather(piece, tf.minimum(tf.range(frames), size - 1))
-        return {"mel": tf.ensure_shape(piece, (frames, len(mel_norm))), "lengths": size}
+        return {"mel": np.pad(piece, ((0, frames - len(piece)), (0, 0)), mode="edge"), "lengths": np.int32(len(piece))}
 
-    def make(epoch: int) -> tf.data.Dataset:
-        records = _shuffled(path, mel_schema(len(mel_norm)), epoch, config.seed, training, workers)
-        crops = records.map(lambda number, record: crop(number, record, epoch), num_parallel_calls=workers, deterministic=True)
-        return crops.batch(batch_size).map(lambda batch: _fill_rows(batch, batch_size))
-
-    return Batches(make, math.ceil(count / batch_size), count, batch_size, 1)
-
-
-def _count_records(path: Path) -> int:
-    if not path.is_file():
-        raise DataError(f"no record file {path}: run the stage that makes it (dvc repro)")
-    count = sum(1 for _ in tf.data.TFRecordDataset(str(path)))
-    if not count:
-        raise DataError(f"{path} holds no clip: give the corpus more clips, or raise prepare.eval_fraction if it is the evaluation split")
-    return count
+    examples = Examples(
+        crop,
+        np.zeros(len(records), int),
+        {"mel": ("float32", (frames, len(mel_norm))), "lengths": ("int32", ())},
+        np.full(len(records), frames),
+        config.model.audio.hop_length / config.model.audio.input_sample_rate,
+    )
+    return Batches(examples, batch_size, config.seed, training, flow)
 
 
 class References:
     """Chooses and reads the reference clip of each example: another clip of the same speaker where there is one."""
 
-    def __init__(self, tokens: Path, split: str, index: list[IndexRow], names: tuple[str, ...]):
-        self.index = index
+    def __init__(self, tokens: Path, split: str, index: list[IndexRow], name: str):
         groups = rows_by_speaker(index)
         self.speakers = list(groups)
-        self.speaker_of = np.array([self.speakers.index(row.speaker) for row in index], dtype=np.int32)
-        self.members = [np.array(rows, dtype=np.int32) for rows in groups.values()]
-        self.position = np.zeros(len(index), dtype=np.int32)
-        for rows in self.members:
-            self.position[rows] = np.arange(len(rows))
-        self.arrays = {name: np.load(tokens / f"{split}_{name}.npy", mmap_mode="r") for name in names}
+        number = {speaker: position for position, speaker in enumerate(self.speakers)}
+        self.speaker_of = np.array([number[row.speaker] for row in index], dtype=np.int32)
+        self._members = [np.array(rows, dtype=np.int32) for rows in groups.values()]
+        self._position = np.zeros(len(index), dtype=np.int32)
+        for rows in self._members:
+            self._position[rows] = np.arange(len(rows))
+        self._array = np.load(tokens / f"{split}_{name}.npy", mmap_mode="r")
+        self.shape = self._array.shape[1:]
 
     def choose(self, row: int, draw: float) -> int:
         """Row of the reference for clip `row`; `draw` in [0, 1) picks among the speaker's other clips."""
-        rows = self.members[self.speaker_of[row]]
+        rows = self._members[self.speaker_of[row]]
         if len(rows) == 1:
             return int(row)
         offset = 1 + int(draw * (len(rows) - 1))
-        return int(rows[(self.position[row] + offset) % len(rows)])
+        return int(rows[(self._position[row] + offset) % len(rows)])
 
-    def read(self, row: np.ndarray, draw: np.ndarray) -> list[np.ndarray]:
-        """numpy side of `lookup`: [reference row, one array per name]."""
-        reference = self.choose(int(row), float(draw))
-        return [np.int32(reference), *(array[reference].astype(np.float32) for array in self.arrays.values())]
-
-    def lookup(self, row: tf.Tensor, draw: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """In a `map`: (reference row, {name: (F, M)})."""
-        reference, *values = tf.numpy_function(self.read, [row, draw], [tf.int32, *[tf.float32] * len(self.arrays)])
-        reference.set_shape([])
-        for value, array in zip(values, self.arrays.values(), strict=True):
-            value.set_shape(array.shape[1:])
-        return reference, dict(zip(self.arrays, values, strict=True))
+    def read(self, row: int) -> np.ndarray:
+        """Reference mel (F, M) of a row."""
+        return self._array[row].astype(np.float32)
 
 
-def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, workers: int, training: bool) -> Batches:
+def gpt_buckets(config: XTTSConfig, index: list[IndexRow]) -> list[Bucket]:
+    """The buckets of the GPT's batches for the clips of one split."""
+    lengths = np.array([(row.code_length, row.text_length) for row in index])
+    return plan_buckets(lengths[:, 0], lengths[:, 1], config.training.gpt.num_buckets, longest_clip(config))
+
+
+def longest_clip(config: XTTSConfig) -> Bucket:
+    """What the model has room for; its limits count the start and stop tokens that it adds."""
+    return Bucket(config.model.gpt.max_audio_tokens - 2, config.model.gpt.max_text_tokens - 2)
+
+
+def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, training: bool, flow: Flow = Flow()) -> Batches:
     """Batches of text_ids (B, T), text_lengths, codes (B, S), code_lengths, prompt (B, F, M), prompt_span (B, 2), row (B,).
 
     Ids carry no start or stop tokens; lengths count what is there. `prompt_span` = codes [start, end) of the clip that the prompt
@@ -194,50 +213,35 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, w
     if not index:
         raise DataError(f"no {split} clip in {tokens}: see rejected.csv there")
     buckets = gpt_buckets(config, index)
-    edges = np.array([bucket.codes for bucket in buckets])
-    references = References(tokens, split, index, ("prompts",))
+    codes = np.array([row.code_length for row in index])
+    bucket_of = np.searchsorted([bucket.codes for bucket in buckets], codes)
+    records = RecordFile(tokens / f"{split}.tfrecord", token_schema())
+    references = References(tokens, split, index, "prompts")
     own_codes = math.ceil(config.encode.prompt_seconds * config.model.codes_per_second)
 
-    def example(number: tf.Tensor, record: Batch, epoch: int) -> Batch:
-        seed = tf.stack([tf.constant(_mix(config.seed, epoch if training else 0), tf.int64), number])
-        reference, mels = references.lookup(record["row"], tf.random.stateless_uniform([], seed))
-        own = tf.minimum(tf.size(record["codes"]), own_codes)
-        span = tf.where(tf.equal(reference, record["row"]), tf.stack([0, own]), tf.constant([0, 0]))
+    def example(number: int, draws: np.ndarray, bucket: int) -> Values:
+        record = records[number]
+        reference = references.choose(number, draws[0])
+        own = min(len(record["codes"]), own_codes) if reference == number else 0
         return {
-            "text_ids": record["text_ids"],
-            "text_lengths": tf.size(record["text_ids"]),
-            "codes": record["codes"],
-            "code_lengths": tf.size(record["codes"]),
-            "prompt": mels["prompts"],
-            "prompt_span": span,
-            "row": record["row"],
+            "text_ids": _pad(record["text_ids"], buckets[bucket].text),
+            "text_lengths": np.int32(len(record["text_ids"])),
+            "codes": _pad(record["codes"], buckets[bucket].codes),
+            "code_lengths": np.int32(len(record["codes"])),
+            "prompt": references.read(reference),
+            "prompt_span": np.array([0, own], np.int32),
+            "row": np.int32(number),
         }
 
-    def make(epoch: int) -> tf.data.Dataset:
-        records = _shuffled(tokens / f"{split}.tfrecord", token_schema(), epoch, config.seed, training, workers)
-        examples = records.map(lambda number, record: example(number, record, epoch), num_parallel_calls=workers, deterministic=True)
-        return _bucketed(examples, buckets, batch_size)
-
-    counts = np.bincount(np.searchsorted(edges, [row.code_length for row in index]), minlength=len(buckets))
-    per_epoch = int(sum(math.ceil(count / batch_size) for count in counts))
-    return Batches(make, per_epoch, len(index), batch_size, len(buckets))
+    signature = {"text_ids": ("int32", (None,)), "text_lengths": ("int32", ()), "codes": ("int32", (None,)), "code_lengths": ("int32", ())}
+    signature |= {"prompt": ("float32", references.shape), "prompt_span": ("int32", (2,)), "row": ("int32", ())}
+    padding = padding_share(codes, np.array([row.text_length for row in index]), bucket_of, buckets, batch_size)
+    examples = Examples(example, bucket_of, signature, codes, 1 / config.model.codes_per_second, padding)
+    return Batches(examples, batch_size, config.seed, training, flow)
 
 
-def _bucketed(examples: tf.data.Dataset, buckets: list[Bucket], batch_size: int) -> tf.data.Dataset:
-    """Groups by code length and pads each group to its bucket's widths: one static shape per bucket."""
-    edges = tf.constant([bucket.codes for bucket in buckets], tf.int32)
-    texts = tf.constant([bucket.text for bucket in buckets], tf.int64)
-
-    def key(example: Batch) -> tf.Tensor:
-        return tf.cast(tf.searchsorted(edges, [example["code_lengths"]])[0], tf.int64)
-
-    def pad(bucket: tf.Tensor, group: tf.data.Dataset) -> tf.data.Dataset:
-        shapes = {name: list(spec.shape) for name, spec in examples.element_spec.items()}
-        shapes["codes"] = [tf.cast(tf.gather(edges, bucket), tf.int64)]
-        shapes["text_ids"] = [tf.gather(texts, bucket)]
-        return group.padded_batch(batch_size, shapes).map(lambda batch: _fill_rows(batch, batch_size))
-
-    return examples.group_by_window(key, pad, window_size=batch_size)
+def _pad(ids: np.ndarray, width: int) -> np.ndarray:
+    return np.pad(ids, (0, width - len(ids)))
 
 
 def latents_to_samples(model: ModelConfig) -> float:
@@ -246,7 +250,7 @@ def latents_to_samples(model: ModelConfig) -> float:
 
 
 def decoder_batches(
-    config: XTTSConfig, latents: Path, tokens: Path, split: str, num_samples: int, batch_size: int, workers: int, training: bool
+    config: XTTSConfig, latents: Path, tokens: Path, split: str, num_samples: int, batch_size: int, training: bool, flow: Flow = Flow()
 ) -> Batches:
     """Batches of random segments: latents (B, S, D), wave (B, num_samples), speaker_mel (B, F, M), speaker (B,), lengths (B,) codes.
 
@@ -254,41 +258,38 @@ def decoder_batches(
     """
     segment = config.training.decoder.segment_codes
     index = read_index(tokens, split)
-    usable = sum(row.code_length >= segment for row in index)
-    if not usable:
+    records = RecordFile(latents / f"{split}.tfrecord", latent_schema(config.model.gpt.dim))
+    rows = np.load(latents / f"{split}_rows.npy")  # of each record
+    usable = np.flatnonzero([index[row].code_length >= segment for row in rows])
+    if not len(usable):
         raise DataError(f"no {split} clip has {segment} codes: lower training.decoder.segment_codes, or bring longer clips")
-    if usable < len(index):
-        print(f"decoder: {len(index) - usable} of {len(index)} {split} clips are shorter than segment_codes {segment} and are left out")
-    references = References(tokens, split, index, ("speakers",))
-    speaker_of, ratio = tf.constant(references.speaker_of), latents_to_samples(config.model)
+    if len(usable) < len(index):
+        left_out = len(index) - len(usable)
+        print(f"decoder: {left_out} of {len(index)} {split} clips are shorter than segment_codes {segment} and are left out")
+    references = References(tokens, split, index, "speakers")
+    ratio = latents_to_samples(config.model)
 
-    def example(number: tf.Tensor, record: Batch, epoch: int) -> Batch:
-        seed = tf.stack([tf.constant(_mix(config.seed, epoch), tf.int64), number])
-        draws = tf.random.stateless_uniform([2], seed if training else tf.zeros_like(seed))
-        room = tf.cast(tf.shape(record["latents"])[0] - segment + 1, tf.float32)
-        start = tf.cast(draws[0] * room, tf.int32)
-        wave = _read_wave(record["path"])
-        first = tf.cast(tf.cast(start, tf.float32) * ratio, tf.int32)
-        piece = wave[first : first + num_samples]
-        piece = tf.pad(piece, [[0, num_samples - tf.shape(piece)[0]]])
-        _, mels = references.lookup(record["row"], draws[1])
+    def example(number: int, draws: np.ndarray, bucket: int) -> Values:
+        record = records[usable[number]]
+        row = int(record["row"])
+        draw = draws if training else np.zeros(2)
+        start = int(draw[0] * (len(record["latents"]) - segment + 1))
+        wave = wave_io.load_segment(record["path"], int(start * ratio), num_samples)
         return {
-            "latents": tf.ensure_shape(tf.cast(record["latents"][start : start + segment], tf.float32), (segment, config.model.gpt.dim)),
-            "wave": tf.ensure_shape(piece, (num_samples,)),
-            "speaker_mel": mels["speakers"],
-            "speaker": tf.gather(speaker_of, record["row"]),
-            "lengths": tf.constant(segment),
+            "latents": record["latents"][start : start + segment].astype(np.float32),
+            "wave": np.pad(wave, (0, num_samples - len(wave))),
+            "speaker_mel": references.read(references.choose(row, draw[1])),
+            "speaker": references.speaker_of[row],
+            "lengths": np.int32(segment),
         }
 
-    def make(epoch: int) -> tf.data.Dataset:
-        records = _shuffled(latents / f"{split}.tfrecord", latent_schema(config.model.gpt.dim), epoch, config.seed, training, workers)
-        long_enough = records.filter(lambda number, record: tf.shape(record["latents"])[0] >= segment)
-        examples = long_enough.map(lambda number, record: example(number, record, epoch), num_parallel_calls=workers, deterministic=True)
-        return examples.batch(batch_size).map(lambda batch: _fill_rows(batch, batch_size))
-
-    return Batches(make, math.ceil(usable / batch_size), usable, batch_size, 1)
-
-
-def _read_wave(path: tf.Tensor) -> tf.Tensor:
-    """Path -> samples (N,) of that 16-bit wav file."""
-    return tf.audio.decode_wav(tf.io.read_file(path), desired_channels=1).audio[:, 0]
+    signature = {
+        "latents": ("float32", (segment, config.model.gpt.dim)),
+        "wave": ("float32", (num_samples,)),
+        "speaker_mel": ("float32", references.shape),
+        "speaker": ("int32", ()),
+        "lengths": ("int32", ()),
+    }
+    units = np.full(len(usable), segment)
+    examples = Examples(example, np.zeros(len(usable), int), signature, units, 1 / config.model.codes_per_second)
+    return Batches(examples, batch_size, config.seed, training, flow)

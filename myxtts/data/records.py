@@ -1,6 +1,8 @@
 """TFRecord schema, both directions. Arrays travel as raw bytes; a record's first axis may vary, the schema fixes the others."""
 
+import mmap
 import os
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from myxtts.config import DataError
 
@@ -25,10 +28,8 @@ class Array:
             raise DataError(f"expected an array of shape {self.shape}, got {array.shape}")
         return np.ascontiguousarray(array).tobytes()
 
-    def decode(self, raw: tf.Tensor) -> tf.Tensor:
-        shape = [-1 if size is None else size for size in self.shape]
-        value = tf.reshape(tf.io.decode_raw(raw, self.dtype), shape)
-        return tf.ensure_shape(value, self.shape)
+    def decode(self, raw: bytes) -> np.ndarray:
+        return np.frombuffer(raw, self.dtype).reshape([-1 if size is None else size for size in self.shape])
 
 
 class Text:
@@ -37,8 +38,8 @@ class Text:
     def encode(self, value: str) -> bytes:
         return value.encode("utf-8")
 
-    def decode(self, raw: tf.Tensor) -> tf.Tensor:
-        return raw
+    def decode(self, raw: bytes) -> str:
+        return raw.decode("utf-8")
 
 
 Schema = Mapping[str, Array | Text]
@@ -69,10 +70,13 @@ def serialize(schema: Schema, values: Mapping[str, Any]) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
-def parse(schema: Schema, record: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The inverse of `serialize`; runs eagerly and inside `Dataset.map`."""
-    raw = tf.io.parse_single_example(record, {name: tf.io.FixedLenFeature([], tf.string) for name in schema})
-    return {name: field.decode(raw[name]) for name, field in schema.items()}
+def parse(schema: Schema, record: bytes) -> dict[str, Any]:
+    """The inverse of `serialize`. Arrays are views of the record's bytes, not to be written to. Raises DataError."""
+    try:
+        features = tf.train.Example.FromString(record).features.feature
+        return {name: field.decode(features[name].bytes_list.value[0]) for name, field in schema.items()}
+    except (DecodeError, ValueError, IndexError) as error:
+        raise DataError(f"a record is damaged ({error}): delete its file and run the stage that makes it again (dvc repro -f)") from None
 
 
 def write_records(path: Path, schema: Schema, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -95,12 +99,45 @@ def write_records(path: Path, schema: Schema, rows: Iterable[Mapping[str, Any]])
     return count
 
 
-def read_records(path: Path, schema: Schema) -> Iterator[dict[str, np.ndarray]]:
-    """Yields the records of a file as numpy arrays. Raises DataError if the file is not there or cut short."""
-    if not path.is_file():
-        raise DataError(f"no record file {path}: run the stage that makes it (dvc repro)")
-    try:
-        for record in tf.data.TFRecordDataset(str(path)):
-            yield {name: value.numpy() for name, value in parse(schema, record).items()}
-    except tf.errors.DataLossError as error:
-        raise DataError(f"{path} is damaged ({error.message}): delete it and run its stage again (dvc repro -f)") from None
+class RecordFile:
+    """A record file whose records are read in any order, from any thread.
+
+    Opening reads the lengths of all records (12 bytes each) and nothing else. Contents are not compared with TFRecord's checksums:
+    that DVC does, by the md5 of the file.
+    """
+
+    def __init__(self, path: Path, schema: Schema):
+        """Raises DataError if the file is not there or cut short."""
+        if not path.is_file():
+            raise DataError(f"no record file {path}: run the stage that makes it (dvc repro)")
+        self.path, self.schema = path, schema
+        self._starts, self._sizes = _record_places(path)
+        self._file = path.open("rb")
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        return parse(self.schema, os.pread(self._file.fileno(), int(self._sizes[number]), int(self._starts[number])))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[number] for number in range(len(self)))
+
+
+def _record_places(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Where each record's bytes start, and how many there are. A record: length (8), its checksum (4), bytes, their checksum (4)."""
+    size, position, places = path.stat().st_size, 0, []
+    if size:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            while position + 12 <= size:
+                (length,) = struct.unpack_from("<Q", content, position)
+                places.append((position + 12, length))
+                position += length + 16
+    if position != size:
+        raise DataError(f"{path} is cut short or damaged: delete it and run its stage again (dvc repro -f)")
+    return tuple(np.array(places, np.int64).reshape(-1, 2).T)
+
+
+def read_records(path: Path, schema: Schema) -> Iterator[dict[str, Any]]:
+    """Yields the records of a file in order. Raises DataError if the file is not there or cut short."""
+    return iter(RecordFile(path, schema))

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from myxtts.config import DataError, MyXTTSError, XTTSConfig
-from myxtts.data.batches import Batch, Batches
+from myxtts.data.batches import Batch, Batches, Flow
 from myxtts.models.precision import set_precision
 from myxtts.models.xtts import XTTS
 from myxtts.training import hardware
@@ -79,10 +79,10 @@ class XTTSTrainer:
             replicas,
         )
         rows = self.suggestion.batch_size * self.suggestion.grad_accum * replicas
-        workers = self.suggestion.num_workers
-        self.train_data = self.task.batches(train_path, "train", rows, workers)
+        flow = Flow(self.suggestion.num_workers)
+        self.train_data = self.task.batches(train_path, "train", rows, flow)
         # validation passes one micro-batch at a time: memory is sized for that
-        self.val_data = self.task.batches(self._val_path, "eval", self.suggestion.batch_size * replicas, workers)
+        self.val_data = self.task.batches(self._val_path, "eval", self.suggestion.batch_size * replicas, flow)
         self._build()
         return self.train_data, self.val_data
 

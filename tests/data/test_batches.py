@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from myxtts.config import DataError
-from myxtts.data.batches import Bucket, crop_frames, dvae_batches, gpt_batches, plan_buckets
+from myxtts.data.batches import Flow, crop_frames, dvae_batches, gpt_batches
 from myxtts.data.encode import read_index
 from myxtts.data.records import mel_schema, read_records
 
@@ -19,7 +19,7 @@ def same(a: list[dict], b: list[dict]) -> bool:
 def test_every_clip_comes_once_an_epoch_and_its_text_with_its_codes(config, tokens):
     index = read_index(tokens, "train")
     seen = []
-    for batch in collect(gpt_batches(config, tokens, "train", 4, 2, training=True).epoch(0)):
+    for batch in collect(gpt_batches(config, tokens, "train", 4, training=True, flow=Flow(2)).epoch(0)):
         for row in range(4):
             length = batch["code_lengths"][row]
             if length:
@@ -33,7 +33,7 @@ def test_every_clip_comes_once_an_epoch_and_its_text_with_its_codes(config, toke
 
 
 def test_shapes_are_static_one_per_bucket_and_counted(config, tokens):
-    batches = gpt_batches(config, tokens, "train", 4, 2, training=True)
+    batches = gpt_batches(config, tokens, "train", 4, training=True, flow=Flow(2))
     everything = [collect(batches.epoch(epoch)) for epoch in range(3)]
     shapes = {batch["codes"].shape + batch["text_ids"].shape for epoch in everything for batch in epoch}
     assert len(shapes) == batches.traces == 3
@@ -42,16 +42,16 @@ def test_shapes_are_static_one_per_bucket_and_counted(config, tokens):
 
 
 def test_epochs_differ_but_each_is_the_same_again_and_can_be_entered_in_the_middle(config, tokens):
-    batches = gpt_batches(config, tokens, "train", 2, 2, training=True)
+    batches = gpt_batches(config, tokens, "train", 2, training=True, flow=Flow(2))
     first = collect(batches.epoch(0))
-    assert same(first, collect(gpt_batches(config, tokens, "train", 2, 1, training=True).epoch(0)))
+    assert same(first, collect(gpt_batches(config, tokens, "train", 2, training=True).epoch(0)))
     assert same(first[3:], collect(batches.epoch(0, skip=3)))
     assert not same(first, collect(batches.epoch(1)))
 
 
 def test_the_reference_is_another_clip_of_the_same_speaker(config, tokens):
     index = read_index(tokens, "train")
-    batches = gpt_batches(config, tokens, "train", 4, 2, training=True)
+    batches = gpt_batches(config, tokens, "train", 4, training=True, flow=Flow(2))
     chosen = {}
     for epoch in range(6):
         for batch in collect(batches.epoch(epoch)):
@@ -68,7 +68,7 @@ def test_the_reference_is_another_clip_of_the_same_speaker(config, tokens):
 
 
 def test_validation_is_the_same_every_time(config, tokens):
-    batches = gpt_batches(config, tokens, "eval", 4, 2, training=False)
+    batches = gpt_batches(config, tokens, "eval", 4, training=False, flow=Flow(2))
     assert same(collect(batches.epoch(0)), collect(batches.epoch(5)))
 
 
@@ -76,7 +76,7 @@ def test_dvae_crops_are_normalised_pieces_of_clips(config, mels):
     frames = crop_frames(config)
     assert frames % config.model.dvae.frames_per_code == 0
     clips = [record["mel"].astype(np.float32) / 2.0 for record in read_records(mels / "train.tfrecord", mel_schema(80))]
-    batch = collect(dvae_batches(config, mels, "train", 8, 2, training=True).epoch(0))[0]
+    batch = collect(dvae_batches(config, mels, "train", 8, training=True, flow=Flow(2)).epoch(0))[0]
     assert batch["mel"].shape == (8, frames, 80)
     assert sorted(batch["lengths"]) == [0, 0, 0, 9, *[frames] * 4]
     for mel, length in zip(batch["mel"], batch["lengths"], strict=True):
@@ -88,26 +88,49 @@ def test_dvae_crops_are_normalised_pieces_of_clips(config, mels):
             if np.array_equal(clips[c][s : s + length], mel[:length])
         ]
         assert places or not length
-    again = collect(dvae_batches(config, mels, "train", 8, 1, training=True).epoch(1))[0]
+    again = collect(dvae_batches(config, mels, "train", 8, training=True).epoch(1))[0]
     assert not np.array_equal(batch["mel"], again["mel"])
-
-
-def test_buckets_hold_every_clip():
-    codes, text = np.array([5, 9, 17, 40, 41, 80]), np.array([3, 30, 4, 9, 9, 12])
-    buckets = plan_buckets(codes, text, 3, Bucket(600, 400))
-    assert buckets == [Bucket(24, 32), Bucket(48, 16), Bucket(80, 16)]
-    assert plan_buckets(np.array([7, 7]), np.array([2, 3]), 4, Bucket(600, 400)) == [Bucket(8, 8)]
-
-
-def test_no_bucket_is_wider_than_the_model():
-    assert plan_buckets(np.array([81, 82]), np.array([33, 34]), 1, Bucket(83, 35)) == [Bucket(83, 35)]
 
 
 def test_missing_and_empty_records_say_what_to_do(config, tmp_path, mels):
     with pytest.raises(DataError, match="run the encode stage"):
-        gpt_batches(config, tmp_path, "train", 4, 1, training=True)
+        gpt_batches(config, tmp_path, "train", 4, training=True)
     np.save(tmp_path / "mel_norm.npy", np.ones(80, np.float32))
     with tf.io.TFRecordWriter(str(tmp_path / "eval.tfrecord")):
         pass
     with pytest.raises(DataError, match="holds no clip"):
-        dvae_batches(config, tmp_path, "eval", 4, 1, training=False)
+        dvae_batches(config, tmp_path, "eval", 4, training=False)
+
+
+def test_shards_of_a_batch_make_the_whole_one_and_nothing_is_read_twice(config, tokens):
+    whole = gpt_batches(config, tokens, "train", 4, training=True)
+    parts = [gpt_batches(config, tokens, "train", 4, training=True, flow=Flow(shard=(index, 2))) for index in range(2)]
+    seen = []
+    for number in range(whole.per_epoch):
+        halves = [part.load(number) for part in parts]
+        for name, value in whole.load(number).items():
+            np.testing.assert_array_equal(value, np.concatenate([half[name] for half in halves]))
+        seen += [int(row) for half in halves for row, length in zip(half["row"], half["code_lengths"], strict=True) if length]
+    assert sorted(seen) == list(range(whole.num_examples))
+
+
+def test_iterating_again_gives_the_next_epoch_and_a_stream_goes_on_over_epochs(config, tokens):
+    batches = gpt_batches(config, tokens, "train", 2, training=True)
+    first, second = list(batches), list(batches)
+    assert not same(collect(first), collect(second))
+    stream = collect(batches.stream(3, 2 * len(batches)))
+    assert same(stream, collect(first)[3:] + collect(second))
+
+
+def test_audio_of_a_batch_counts_real_clips_alone(config, tokens):
+    batches = gpt_batches(config, tokens, "train", 4, training=True)
+    for number, batch in enumerate(batches):
+        seconds = float(tf.reduce_sum(batch["code_lengths"])) / config.model.codes_per_second
+        assert batches.seconds(number) == pytest.approx(seconds, rel=1e-6)
+    assert 0 < batches.examples.padding < 0.5
+
+
+def test_the_widest_batch(config, tokens):
+    batches = gpt_batches(config, tokens, "train", 4, training=True)
+    shapes = [batches.load(number)["codes"].shape[1] for number in range(len(batches))]
+    assert batches.load(batches.widest())["codes"].shape[1] == max(shapes)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel
 from myxtts.config.schema import XTTSConfig
-from myxtts.data.batches import Batch, Batches, decoder_batches, gpt_batches
+from myxtts.data.batches import Batch, Batches, Flow, decoder_batches, gpt_batches
 from myxtts.data.encode import read_index, read_text_marks, rows_by_speaker
 from myxtts.data.records import latent_schema, read_records, write_records
 from myxtts.models.discriminators import Discriminators
@@ -29,15 +29,21 @@ def write_latents(config: XTTSConfig, model: XTTS, tokens: Path, out: Path) -> N
     for split in ("train", "eval"):
         path = out / f"{split}.tfrecord"
         if not path.is_file():
-            rows = _latents(config, model, tokens, split)
-            write_records(path, latent_schema(config.model.gpt.dim), rows)
+            numbers: list[int] = []
+            rows = _latents(config, model, tokens, split, numbers)
+            write_records(out / f"{split}.unfinished", latent_schema(config.model.gpt.dim), rows)
+            np.save(out / f"{split}_rows.npy", np.array(numbers, np.int32))
+            (out / f"{split}.unfinished").replace(path)  # last: where it is, its row numbers are too
 
 
-def _latents(config: XTTSConfig, model: XTTS, tokens: Path, split: str) -> Iterator[dict]:
-    """latents[s] is the GPT state that predicts code s, as generation takes it and as the reference's second pass gives it."""
+def _latents(config: XTTSConfig, model: XTTS, tokens: Path, split: str, numbers: list[int]) -> Iterator[dict]:
+    """latents[s] is the GPT state that predicts code s, as generation takes it and as the reference's second pass gives it.
+
+    `numbers` collects the index rows of the records, in their order.
+    """
     index = read_index(tokens, split)
     marks = read_text_marks(tokens)
-    batches = gpt_batches(config, tokens, split, LATENT_ROWS, workers=2, training=False)
+    batches = gpt_batches(config, tokens, split, LATENT_ROWS, training=False)
 
     @tf.function(autograph=False)
     def run(batch: Batch) -> tf.Tensor:
@@ -49,6 +55,7 @@ def _latents(config: XTTSConfig, model: XTTS, tokens: Path, split: str) -> Itera
         latents, lengths, rows = run(batch).numpy(), batch["code_lengths"].numpy(), batch["row"].numpy()
         for position in np.flatnonzero(lengths):
             row = int(rows[position])
+            numbers.append(row)
             path = str((tokens / index[row].audio).resolve())
             yield {"latents": latents[position, : lengths[position]], "row": row, "path": path}
 
@@ -89,9 +96,8 @@ class DecoderTask(Task):
     def frozen_bytes(self) -> int:
         return 4 * sum(int(np.prod(v.shape)) for v in self.model.gpt.variables)
 
-    def batches(self, path: Path, split: str, batch_size: int, workers: int) -> Batches:
-        training = split == "train"
-        return decoder_batches(self.config, self.cache, path, split, self.num_samples, batch_size, workers, training)
+    def batches(self, path: Path, split: str, batch_size: int, flow: Flow = Flow()) -> Batches:
+        return decoder_batches(self.config, self.cache, path, split, self.num_samples, batch_size, split == "train", flow)
 
     def bytes_per_example(self, path: Path) -> int:
         sizes = self.config.model.decoder
