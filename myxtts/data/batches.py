@@ -35,6 +35,9 @@ class Flow:
     shard: tuple[int, int] = (0, 1)
 
 
+ONE_WORKER = Flow()
+
+
 @dataclass(frozen=True)
 class Examples:
     """What a stream is made of.
@@ -136,7 +139,7 @@ def crop_frames(config: XTTSConfig) -> int:
     return max(1, round(frames / per_code)) * per_code
 
 
-def dvae_batches(config: XTTSConfig, mels: Path, split: str, batch_size: int, training: bool, flow: Flow = Flow()) -> Batches:
+def dvae_batches(config: XTTSConfig, mels: Path, split: str, batch_size: int, training: bool, flow: Flow = ONE_WORKER) -> Batches:
     """Batches of `mel` (B, F, M) float32 normalised, `lengths` (B,) frames. Random crops in training, the clip's middle otherwise."""
     frames = crop_frames(config)
     mel_norm = np.load(mels / "mel_norm.npy")
@@ -203,7 +206,7 @@ def longest_clip(config: XTTSConfig) -> Bucket:
     return Bucket(config.model.gpt.max_audio_tokens - 2, config.model.gpt.max_text_tokens - 2)
 
 
-def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, training: bool, flow: Flow = Flow()) -> Batches:
+def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, training: bool, flow: Flow = ONE_WORKER) -> Batches:
     """Batches of text_ids (B, T), text_lengths, codes (B, S), code_lengths, prompt (B, F, M), prompt_span (B, 2), row (B,).
 
     Ids carry no start or stop tokens; lengths count what is there. `prompt_span` = codes [start, end) of the clip that the prompt
@@ -250,7 +253,7 @@ def latents_to_samples(model: ModelConfig) -> float:
 
 
 def decoder_batches(
-    config: XTTSConfig, latents: Path, tokens: Path, split: str, num_samples: int, batch_size: int, training: bool, flow: Flow = Flow()
+    config: XTTSConfig, latents: Path, tokens: Path, split: str, num_samples: int, batch_size: int, training: bool, flow: Flow = ONE_WORKER
 ) -> Batches:
     """Batches of random segments: latents (B, S, D), wave (B, num_samples), speaker_mel (B, F, M), speaker (B,), lengths (B,) codes.
 

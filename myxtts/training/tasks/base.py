@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from myxtts.config import XTTSConfig
 from myxtts.config.stages import StageTraining
-from myxtts.data.batches import Batch, Batches, Flow
+from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow
 from myxtts.models.xtts import XTTS
 
 Terms = dict[str, tf.Tensor]
@@ -72,7 +72,7 @@ class Task(abc.ABC):
         return [variable for network in self.networks for variable in network.variables if id(variable) not in trained]
 
     @abc.abstractmethod
-    def batches(self, path: Path, split: str, batch_size: int, flow: Flow = Flow()) -> Batches:
+    def batches(self, path: Path, split: str, batch_size: int, flow: Flow = ONE_WORKER) -> Batches:
         """The stage's batches of split `train` or `eval` in `path`."""
 
     @abc.abstractmethod

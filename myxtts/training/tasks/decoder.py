@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel
 from myxtts.config.schema import XTTSConfig
-from myxtts.data.batches import Batch, Batches, Flow, decoder_batches, gpt_batches
+from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow, decoder_batches, gpt_batches
 from myxtts.data.encode import read_index, read_text_marks, rows_by_speaker
 from myxtts.data.records import latent_schema, read_records, write_records
 from myxtts.models.discriminators import Discriminators
@@ -96,7 +96,7 @@ class DecoderTask(Task):
     def frozen_bytes(self) -> int:
         return 4 * sum(int(np.prod(v.shape)) for v in self.model.gpt.variables)
 
-    def batches(self, path: Path, split: str, batch_size: int, flow: Flow = Flow()) -> Batches:
+    def batches(self, path: Path, split: str, batch_size: int, flow: Flow = ONE_WORKER) -> Batches:
         return decoder_batches(self.config, self.cache, path, split, self.num_samples, batch_size, split == "train", flow)
 
     def bytes_per_example(self, path: Path) -> int:

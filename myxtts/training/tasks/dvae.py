@@ -8,7 +8,7 @@ from keras import ops
 
 from myxtts.audio.griffin_lim import griffin_lim
 from myxtts.audio.mel import dvae_mel
-from myxtts.data.batches import Batch, Batches, Flow, crop_frames, dvae_batches
+from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow, crop_frames, dvae_batches
 from myxtts.data.records import mel_schema, read_records
 from myxtts.training.losses import count, masked_sum, sequence_mask
 from myxtts.training.tasks.base import Preview, Task, Terms
@@ -25,7 +25,7 @@ class DVAETask(Task):
     def objectives(self):
         return {"dvae": self.model.dvae.trainable_variables}
 
-    def batches(self, path: Path, split: str, batch_size: int, flow: Flow = Flow()) -> Batches:
+    def batches(self, path: Path, split: str, batch_size: int, flow: Flow = ONE_WORKER) -> Batches:
         return dvae_batches(self.config, path, split, batch_size, split == "train", flow)
 
     def bytes_per_example(self, path: Path) -> int:

@@ -10,7 +10,7 @@ from keras import ops
 from myxtts.audio.griffin_lim import griffin_lim
 from myxtts.audio.mel import dvae_mel
 from myxtts.config.schema import XTTSConfig
-from myxtts.data.batches import Batch, Batches, Flow, gpt_batches, gpt_buckets
+from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow, gpt_batches, gpt_buckets
 from myxtts.data.encode import read_index, read_text_marks
 from myxtts.data.records import read_records, token_schema
 from myxtts.synthesis.generate import generate_codes
@@ -105,7 +105,7 @@ class GPTTask(Task):
     def objectives(self):
         return {"gpt": self.model.gpt.trainable_variables}
 
-    def batches(self, path: Path, split: str, batch_size: int, flow: Flow = Flow()) -> Batches:
+    def batches(self, path: Path, split: str, batch_size: int, flow: Flow = ONE_WORKER) -> Batches:
         return gpt_batches(self.config, path, split, batch_size, split == "train", flow)
 
     def bytes_per_example(self, path: Path) -> int:
