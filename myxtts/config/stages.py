@@ -10,6 +10,7 @@ from myxtts.config.base import Section
 LAYOUTS = ("sample", "metadata", "ljspeech", "coqui")
 CLEANERS = ("myxtts", "coqui")
 SCRATCH = "data/scratch"
+REMATERIALISE = ("none", "selective", "blocks")  # least memory last
 
 
 class SourceConfig(Section):
@@ -116,7 +117,9 @@ class EncodeConfig(Section):
 class ScheduleConfig(Section):
     """Learning rate over the steps."""
 
-    kind: Literal["constant", "cosine", "plateau"] = "constant"
+    kind: Literal["constant", "cosine", "inverse_sqrt", "plateau"] = Field(
+        "constant", description="inverse_sqrt falls with the square root of the steps after warm-up; plateau see `factor`"
+    )
     warmup_steps: int = Field(0, ge=0)
     min_lr_ratio: float = Field(0.05, ge=0, le=1, description="lowest rate, as a share of learning_rate")
     factor: float = Field(0.5, gt=0, lt=1, description="plateau: the rate is multiplied by this")
@@ -136,8 +139,20 @@ class StageTraining(Section):
     weight_decay: float = Field(0.01, ge=0, description="AdamW, on weight matrices only")
     grad_clip_norm: float | None = Field(1.0, gt=0, description="clip the global gradient norm; empty = never")
     val_step: int = Field(1000, ge=1, description="validate every so many steps")
-    precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="what the network computes in; weights, norms and losses stay float32, float16 scales its loss"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="what the network computes in; weights, norms and losses stay float32, float16 scales its loss. "
+        "auto: bfloat16 on a GPU that has it, float32 elsewhere",
+    )
+    ema_decay: float | None = Field(
+        None, gt=0, lt=1, description="keep a moving average of the weights with this decay, validate with it and export it"
+    )
+    frozen: tuple[str, ...] = Field((), description="patterns (block_0/*) of the names of weights that stay as they are")
+    learning_rate_factors: dict[str, float] = Field(
+        {}, description="pattern of names -> factor on learning_rate for these weights; the first that fits counts"
+    )
+    max_nonfinite: int = Field(
+        10, ge=1, description="stop after so many steps in a row whose loss or gradient is not finite; each of them is skipped"
     )
 
     @model_validator(mode="after")
@@ -153,6 +168,15 @@ class LoopConfig(Section):
     log_step: int = Field(50, ge=1, description="metrics are read and logged every so many steps")
     save_step: int = Field(5000, ge=1, description="write a checkpoint every so many steps")
     keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept; the best one is kept besides")
+    keep_every: int | None = Field(None, ge=1, description="keep the checkpoints of the multiples of this step for good")
+
+
+class LoRAConfig(Section):
+    """Low-rank adapters on the GPT's attention (Hu et al. 2021), for small data: only they are trained, and merged at the end."""
+
+    rank: int = Field(8, ge=1)
+    alpha: float = Field(16.0, gt=0, description="the adapters' share is scaled by alpha / rank")
+    also_train: tuple[str, ...] = Field((), description="patterns of the names of weights that are trained besides: *text_embedding*")
 
 
 class DVAETraining(StageTraining):
@@ -161,6 +185,8 @@ class DVAETraining(StageTraining):
 
 class GPTTraining(StageTraining):
     num_buckets: int = Field(4, ge=1, le=16, description="length buckets; a step is traced once for each")
+    effective_batch_size: int = Field(96, ge=1, description="clips per optimizer update; decides the mathematics")
+    lora: LoRAConfig | None = Field(None, description="train low-rank adapters instead of the whole network; empty = the whole network")
     text_loss_weight: float = Field(0.01, ge=0)
     mel_loss_weight: float = Field(1.0, gt=0)
     coqui_compatible: bool = Field(
@@ -186,9 +212,14 @@ class HardwareConfig(Section):
     """What the machine is, where it should not be asked. Never changes the mathematics."""
 
     memory_gb: float | None = Field(None, gt=0, description="memory for training; empty = ask the machine")
-    rematerialise: bool = Field(
-        False, description="GPT: keep no activations inside its blocks but compute them twice; half the memory, a fifth more time"
+    rematerialise: Literal["auto", *REMATERIALISE] = Field(
+        "auto",
+        description="activations of the GPT that are computed a second time instead of kept: selective = attention weights and insides of "
+        "GELU, blocks = everything inside its blocks; changes no number. auto: as little as lets the wanted batch fit",
     )
+    all_devices: bool = Field(True, description="train over all GPUs of the machine; false = the first one")
+    trial_step: bool = Field(True, description="prove the suggested batch with one real step before training, and back off if it fails")
+    deterministic: bool | None = Field(None, description="same bits in every run, slower on a GPU; empty = on a CPU alone")
     num_workers: int | None = Field(
         None, ge=1, description="processes of prepare, parallel calls of the data path; empty = from the core count"
     )

@@ -55,10 +55,11 @@ class ConditioningEncoder(keras.layers.Layer):
             block.build(None)
         self.built = True
 
-    def call(self, mel: Any, rematerialise: bool = False) -> Any:
+    def call(self, mel: Any, rematerialise: str = "none") -> Any:
         x = self.into(mel)
         for block in self.blocks:
-            x = run_again(block, rematerialise)(x)
+            # a block is little more than its attention: where that is computed twice, the rest is too
+            x = run_again(block, rematerialise != "none")(x)
         return x
 
 

@@ -41,7 +41,7 @@ class GPT(keras.Model):
 
     Text and codes have their own embeddings and count their positions from 0 each, so padding between them shifts nothing;
     GPT-2's own positions over the joined sequence are left out (XTTS sets them to zero).
-    rematerialise: True = in training, keep only what goes between blocks and compute the rest a second time; changes no number.
+    rematerialise: what training computes a second time instead of keeping it, as in TransformerBlock; changes no number.
     """
 
     def __init__(self, config: GPTConfig, num_text_tokens: int, num_audio_tokens: int, num_mels: int, name: str = "gpt"):
@@ -52,7 +52,7 @@ class GPT(keras.Model):
         self.text_positions, self.audio_positions = config.max_text_tokens + 2, config.max_audio_tokens + 3
         self.conditioning_encoder = ConditioningEncoder(config, num_mels, name="conditioning_encoder")
         self.perceiver = PerceiverResampler(config, name="perceiver")
-        self.rematerialise = False
+        self.rematerialise = "none"
         self.seeds = keras.random.SeedGenerator()
         # GPT-2 shrinks what goes back into the residual stream by the number of its additions
         scale = (2 * config.num_layers) ** -0.5
@@ -91,7 +91,7 @@ class GPT(keras.Model):
         """Mel of the reference voice (B, F, M), normalised -> conditioning latents (B, L, D). `training` changes no number here."""
         if prompt_mel.shape[-1] != self.num_mels:
             raise ModelError(f"this GPT is conditioned on mels of {self.num_mels} bands, channels last; it got {tuple(prompt_mel.shape)}")
-        return self.perceiver(self.conditioning_encoder(prompt_mel, rematerialise=training and self.rematerialise))
+        return self.perceiver(self.conditioning_encoder(prompt_mel, rematerialise=self.rematerialise if training else "none"))
 
     def call(self, latents: Any, text_ids: Any, text_mask: Any, audio_ids: Any, audio_mask: Any, training: bool = False) -> GPTOutput:
         """Teacher-forced pass over whole sequences.
@@ -108,7 +108,7 @@ class GPT(keras.Model):
             x = keras.random.dropout(x, self.config.dropout, seed=self.seeds)
         mask = causal_mask(x.shape[1], key_mask)
         for block in self.blocks:
-            x = block(x, mask, training=training, rematerialise=training and self.rematerialise)
+            x = block(x, mask, training=training, rematerialise=self.rematerialise if training else "none")
         first, end = latents.shape[1], prefix.shape[1]
         x = self.final_norm(self.blocks_norm(x))
         text, audio = x[:, first:end], x[:, end:]

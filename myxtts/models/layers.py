@@ -60,9 +60,9 @@ class DrawnSeed(keras.random.SeedGenerator):
         return self.seed
 
 
-def run_again(function: Callable[..., Any], rematerialise: bool) -> Callable[..., Any]:
-    """`function` of one float tensor, whose activations are recomputed in the backward pass instead of kept (Chen et al. 2016)."""
-    return keras.remat(function) if rematerialise else function
+def run_again(function: Callable[..., Any], again: bool) -> Callable[..., Any]:
+    """`function` of float tensors, whose activations are recomputed in the backward pass instead of kept (Chen et al. 2016)."""
+    return keras.remat(function) if again else function
 
 
 class TransformerBlock(keras.layers.Layer):
@@ -70,6 +70,8 @@ class TransformerBlock(keras.layers.Layer):
 
     Its seed generator is created with it, so that a checkpoint of the model holds the dropout's state.
     residual_scale: what the initial weights of the two projections back into the residual stream are multiplied by.
+    rematerialise: `none`, `selective` (what is large and cheap is computed a second time instead of kept: the attention weights and the
+    insides of GELU; Korthikanti et al. 2022) or `blocks` (everything between two blocks).
     """
 
     def __init__(self, dim: int, num_heads: int, dropout: float, residual_scale: float = 1.0, **kwargs):
@@ -95,23 +97,24 @@ class TransformerBlock(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, x: Any, mask: Any, training: bool = False, rematerialise: bool = False) -> Any:
+    def call(self, x: Any, mask: Any, training: bool = False, rematerialise: str = "none") -> Any:
         """x (B, Q, D), mask boolean broadcastable to (B, H, Q, Q), True = keep. Returns (B, Q, D)."""
         # drawn here and not where they are used, so that a recomputation uses the same
         seeds = [self.seeds.next() for _ in range(3)] if training and self.dropout else []
-        return run_again(lambda x: self._whole(x, mask, seeds)[0], rematerialise)(x)
+        selective = rematerialise == "selective"
+        return run_again(lambda x: self._whole(x, mask, seeds, selective)[0], rematerialise == "blocks")(x)
 
     def with_keys(self, x: Any, mask: Any) -> tuple[Any, Any, Any]:
         """`call` in inference mode, and the keys and values (B, H, Q, d) that a cache keeps."""
         return self._whole(x, mask, ())
 
-    def _whole(self, x: Any, mask: Any, seeds: Sequence[Any]) -> tuple[Any, Any, Any]:
+    def _whole(self, x: Any, mask: Any, seeds: Sequence[Any], again: bool = False) -> tuple[Any, Any, Any]:
         """seeds: of the three dropouts (weights, attention, mlp); none = no dropout."""
         drop_weights, drop_attended, drop_mlp = (self._dropout(seed) for seed in seeds or (None, None, None))
         query, key, value = (split_heads(part, self.num_heads) for part in ops.split(self.qkv(self.attention_norm(x)), 3, axis=-1))
-        attended = attention(query, key, value, mask, drop_weights)
+        attended = run_again(lambda *heads: attention(*heads, mask, drop_weights), again)(query, key, value)
         x = x + drop_attended(self.attention_out(merge_heads(attended)))
-        return x + drop_mlp(self._mlp(x)), key, value
+        return x + drop_mlp(self._mlp(x, again)), key, value
 
     def step(self, x: Any, keys: Any, values: Any, position: Any, mask: Any) -> tuple[Any, Any, Any]:
         """One position of inference with a cache.
@@ -127,8 +130,9 @@ class TransformerBlock(keras.layers.Layer):
         x = x + self.attention_out(attended)
         return x + self._mlp(x), keys, values
 
-    def _mlp(self, x: Any) -> Any:
-        return self.mlp_out(ops.gelu(self.mlp_in(self.mlp_norm(x)), approximate=True))
+    def _mlp(self, x: Any, again: bool = False) -> Any:
+        activate = run_again(lambda hidden: ops.gelu(hidden, approximate=True), again)
+        return self.mlp_out(activate(self.mlp_in(self.mlp_norm(x))))
 
     def _dropout(self, seed: Any) -> Callable[[Any], Any]:
         if seed is None:

@@ -15,10 +15,10 @@ def set_precision(network: keras.Model, precision: str) -> None:
     """
     if precision not in POLICIES:
         raise ModelError(f"unknown precision {precision!r}; expected one of {', '.join(POLICIES)}")
-    for layer in _layers(network):
+    for layer in all_layers(network):
         layer.dtype_policy = POLICIES[precision]
 
 
-def _layers(network: keras.Model) -> list[keras.layers.Layer]:
+def all_layers(network: keras.Model) -> list[keras.layers.Layer]:
     """The network and every layer inside it, at any depth. Keras lists them for its own summaries, under a private name."""
     return list(network._flatten_layers(include_self=True, recursive=True))

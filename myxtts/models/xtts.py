@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
@@ -15,6 +16,7 @@ from myxtts.config import ModelConfig, ModelError
 from myxtts.models.dvae import DVAE
 from myxtts.models.gpt import GPT
 from myxtts.models.hifigan import HiFiGAN
+from myxtts.models.precision import all_layers
 from myxtts.models.speaker_encoder import SpeakerEncoder
 
 COMPONENTS = ("dvae", "gpt", "decoder", "speaker_encoder")
@@ -135,10 +137,22 @@ def tensor_names(model: keras.Model) -> dict[str, keras.Variable]:
 def save_weights(model: keras.Model, path: str | Path) -> Path:
     """Writes all tensors of `model` to one HDF5 file, a data set for each name of `tensor_names`; whole or not at all.
 
+    Low-rank adapters are merged into the kernels that they adapt: the file is one of the plain network.
+
     The same weights give the same bytes, so that DVC sees no change where there is none.
     """
-    named = sorted(tensor_names(model).items())
-    return write_weights(((name, keras.ops.convert_to_numpy(variable.value)) for name, variable in named), path)
+    adapters = {id(layer._kernel): layer for layer in all_layers(model) if getattr(layer, "lora_enabled", False)}
+    named = sorted((name, variable) for name, variable in tensor_names(model).items() if "/lora_kernel_" not in name)
+    return write_weights(((name, _merged(variable, adapters.get(id(variable)))) for name, variable in named), path)
+
+
+def _merged(variable: keras.Variable, layer: Any) -> np.ndarray:
+    """The variable's values; of a kernel with a low-rank adapter, what both together are."""
+    values = keras.ops.convert_to_numpy(variable.value)
+    if layer is None:
+        return values
+    a, b = (keras.ops.convert_to_numpy(part.value) for part in (layer.lora_kernel_a, layer.lora_kernel_b))
+    return values + layer.lora_alpha / layer.lora_rank * (a @ b)
 
 
 def write_weights(tensors: Iterable[tuple[str, np.ndarray]], path: str | Path) -> Path:

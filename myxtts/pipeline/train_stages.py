@@ -32,7 +32,7 @@ def stage_fingerprint(stage: str, config: XTTSConfig, paths: Paths) -> str:
         "seed": config.seed,
         "model": values["model"],
         "encode": values["encode"],
-        "training": {k: v for k, v in values["training"][stage].items() if k != "batch_size"},
+        "training": {k: v for k, v in values["training"][stage].items() if k not in ("batch_size", "max_nonfinite")},
     }
     package = Path(__file__).resolve().parents[1]
     dependencies = [records_of(stage, paths), *(paths.model(name) / f"{name}.weights.h5" for name in NEEDS[stage])]
@@ -59,16 +59,20 @@ def build_model(stage: str, config: XTTSConfig, paths: Paths):
 
 def run_training(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, run: Any, resume: bool = True) -> dict[str, Any]:
     """Trains one network in `checkpoints` and puts model, report and curves into their places."""
+    from myxtts.training.scale import make_strategy, set_determinism
     from myxtts.training.trainer import XTTSTrainer
 
-    model = build_model(stage, config, paths)
-    trainer = XTTSTrainer(config, model, stage, checkpoints, logger=run)
+    set_determinism(config.hardware)
+    strategy = make_strategy(config.hardware)
+    with strategy.scope():
+        model = build_model(stage, config, paths)
+    trainer = XTTSTrainer(config, model, stage, checkpoints, run, strategy)
     trainer.prepare_datasets(records_of(stage, paths), records_of(stage, paths))
     summary = trainer.train(resume=resume)
     trainer.save_checkpoint(paths.model(stage))
     if stage == "dvae":
         np.save(paths.model(stage) / "mel_norm.npy", model.mel_norm)
-    trainer.history.write_curves(paths.reports / "curves", stage)
+    trainer.journal.write_curves(paths.reports / "curves", stage, config.loop.log_step)
     report = {
         "best": {name.removeprefix("val/"): value for name, value in summary["best"].items()},
         "steps": summary["steps"],

@@ -47,10 +47,13 @@ class StageRun:
         """Sets tags (cut at 8000 characters)."""
         self._send("tags", tags={key: str(value) for key, value in values.items()})
 
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Queues metrics; they are sent every `tracking.flush_seconds`. NaN and infinity are counted in `train/nonfinite`."""
-        for key, (value, timestamp) in self.writer.log(values, step).items():
-            self._latest[key] = (int(step), value, timestamp)
+    def metrics(self, values: Mapping[str, float], step: int, timestamp: int | None = None) -> None:
+        """Queues metrics; they are sent every `tracking.flush_seconds`. NaN and infinity are counted in `train/nonfinite`.
+
+        timestamp: ms, default now. A point with key, step, value and timestamp of one that the run has is stored once.
+        """
+        for key, (value, when) in self.writer.log(values, step, timestamp).items():
+            self._latest[key] = (int(step), value, when)
 
     def flush(self) -> bool:
         """Metrics logged so far are at MLflow (True) or safe in the spool (False). Call it before a checkpoint is written."""

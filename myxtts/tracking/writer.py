@@ -40,12 +40,12 @@ class MetricWriter:
         """True while the tracker does not take metrics."""
         return self._retry_at > 0 or self._stuck
 
-    def log(self, values: Mapping[str, float], step: int) -> dict[str, tuple[float, int]]:
+    def log(self, values: Mapping[str, float], step: int, timestamp: int | None = None) -> dict[str, tuple[float, int]]:
         """Queues values at a step. NaN and infinity would spoil MLflow's charts: they are dropped, their count so far is logged.
 
         Returns `{key: (value, timestamp in ms)}` of what was queued.
         """
-        now = int(time.time() * 1000)
+        now = int(time.time() * 1000) if timestamp is None else timestamp
         points, dropped = {}, 0
         for key, value in values.items():
             try:

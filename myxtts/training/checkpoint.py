@@ -1,5 +1,6 @@
-"""Checkpoints of a training stage: written atomically, restored strictly, the newest N and the best kept."""
+"""Checkpoints of a training: written atomically, verified and restored strictly; the newest, the best and every K-th are kept."""
 
+import hashlib
 import json
 import math
 import os
@@ -14,6 +15,17 @@ import tensorflow as tf
 from filelock import FileLock, Timeout
 
 from myxtts.config import ModelError, MyXTTSError
+from myxtts.config.stages import LoopConfig
+
+STATE = "state.json"
+
+
+class CheckpointError(MyXTTSError):
+    """A checkpoint could not be written. Training may go on; the checkpoints before it are whole."""
+
+
+class DamagedCheckpoint(ModelError):
+    """A checkpoint's files are not what was written."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +36,35 @@ class Saved:
     path: Path
 
     def state(self) -> dict[str, Any]:
-        return json.loads((self.path / "state.json").read_text(encoding="utf-8"))
+        """What was kept beside the weights. Raises DamagedCheckpoint."""
+        try:
+            return json.loads((self.path / STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DamagedCheckpoint(f"checkpoint {self.path} is damaged: {STATE} cannot be read ({error})") from None
+
+    def verify(self) -> None:
+        """Raises DamagedCheckpoint where a file is missing, or is not the one that was written."""
+        for name, digest in self.state()["files"].items():
+            path = self.path / name
+            if not path.is_file():
+                raise DamagedCheckpoint(f"checkpoint {self.path} is damaged: {name} is missing")
+            if _digest(path) != digest:
+                raise DamagedCheckpoint(f"checkpoint {self.path} is damaged: {name} is not what was written")
 
 
 class CheckpointFolder:
-    """`ckpt-<step>/` folders of one stage. A variable is known by its path; both sides must have the same paths and shapes."""
+    """`ckpt-<step>/` folders of one training. A variable is known by its path; both sides must have the same paths and shapes."""
 
-    def __init__(self, folder: Path, keep: int):
-        self.folder, self.keep = folder, keep
+    def __init__(self, folder: Path, loop: LoopConfig):
+        self.folder, self.loop = folder, loop
+        self._monitored: dict[int, float | None] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def lock(self) -> FileLock:
-        """Lock of the folder, to be held by the trainer that uses it. Raises MyXTTSError if another process holds it."""
+        """Lock of the folder, to be held by the trainer that uses it. Raises MyXTTSError if another process holds it.
+
+        Whoever gets it also clears away what a killed trainer left half written or half deleted.
+        """
         lock = FileLock(self.folder / "trainer.lock")
         owner = self.folder / "trainer.pid"
         try:
@@ -44,11 +73,13 @@ class CheckpointFolder:
             pid = owner.read_text().strip() if owner.is_file() else "unknown"
             raise MyXTTSError(f"another trainer (process {pid}) is using {self.folder}: wait for it or stop it (kill {pid})") from None
         owner.write_text(str(os.getpid()))
+        for left in (*self.folder.glob(".gone-*"), *self.folder.glob(".partial-*")):
+            shutil.rmtree(left, ignore_errors=True)
         return lock
 
     def all(self) -> list[Saved]:
         """Complete checkpoints, oldest first."""
-        folders = [path for path in self.folder.glob("ckpt-*") if (path / "state.json").is_file()]
+        folders = [path for path in self.folder.glob("ckpt-*") if (path / STATE).is_file()]
         return sorted((Saved(int(path.name.removeprefix("ckpt-")), path) for path in folders), key=lambda saved: saved.step)
 
     def latest(self) -> Saved | None:
@@ -57,44 +88,92 @@ class CheckpointFolder:
 
     def best(self) -> Saved | None:
         """The checkpoint with the lowest monitored value, or None if none was validated."""
-        scored = [(saved.state().get("monitored"), saved) for saved in self.all()]
+        scored = [(self._score(saved), saved) for saved in self.all()]
         scored = [(value, saved) for value, saved in scored if value is not None and math.isfinite(value)]
         return min(scored, key=lambda pair: (pair[0], pair[1].step))[1] if scored else None
 
+    def _score(self, saved: Saved) -> float | None:
+        if saved.step not in self._monitored:
+            try:
+                self._monitored[saved.step] = saved.state().get("monitored")
+            except DamagedCheckpoint:
+                self._monitored[saved.step] = None
+        return self._monitored[saved.step]
+
     def save(self, step: int, variables: dict[str, tf.Variable], state: dict[str, Any]) -> Saved:
-        """Writes a checkpoint into a temporary folder, then renames it: a reader sees all of it or nothing."""
+        """Writes a checkpoint into a temporary folder, has it on the disk, then renames it: a reader sees all of it or nothing.
+
+        A checkpoint of this step that is there already is left as it is. Raises CheckpointError.
+        """
         target = self.folder / f"ckpt-{step:08d}"
+        if (target / STATE).is_file():
+            return Saved(step, target)
         partial = self.folder / f".partial-{step:08d}"
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        state = {**state, "step": step, "variables": _shapes(variables)}
         try:
+            partial.mkdir()
             tf.train.Checkpoint(variables=list(variables.values())).write(str(partial / "weights"))
-            (partial / "state.json").write_text(json.dumps(state), encoding="utf-8")
-            shutil.rmtree(target, ignore_errors=True)
+            files = {path.name: _digest(path) for path in sorted(partial.iterdir())}
+            state = {**state, "step": step, "variables": _shapes(variables), "files": files}
+            (partial / STATE).write_text(json.dumps(state), encoding="utf-8")
+            for path in (*partial.iterdir(), partial):
+                _to_disk(path)
             partial.rename(target)
+            _to_disk(self.folder)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(partial, ignore_errors=True)
-            raise MyXTTSError(
-                f"checkpoint {target} could not be written ({error}): free disk space, then run the same command again; "
-                "it goes on from the checkpoint before"
+            raise CheckpointError(
+                f"checkpoint {target} could not be written ({error}): free disk space, or correct the permissions of its folder"
             ) from error
+        self._monitored[step] = state.get("monitored")
         self._prune()
         return Saved(step, target)
 
     def _prune(self) -> None:
         best = self.best()
-        for saved in self.all()[: -self.keep]:
-            if best is None or saved.step != best.step:
-                shutil.rmtree(saved.path)
+        for saved in self.all()[: -self.loop.keep_checkpoints]:
+            every = self.loop.keep_every
+            if (best is None or saved.step != best.step) and not (every and saved.step % every == 0):
+                self._remove(saved.path)
+
+    def _remove(self, path: Path) -> None:
+        """Renamed first: a checkpoint that is killed half deleted must not look like one."""
+        gone = self.folder / f".gone-{path.name}"
+        shutil.rmtree(gone, ignore_errors=True)
+        path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def restore(self, saved: Saved, variables: dict[str, tf.Variable]) -> dict[str, Any]:
-        """Loads a checkpoint into `variables` and returns its state. Raises ModelError naming what is missing, extra or misshapen."""
+        """Loads a checkpoint into `variables` and returns its state.
+
+        Raises DamagedCheckpoint, or ModelError naming what is missing, extra or misshapen; nothing is changed then.
+        """
+        saved.verify()
         state = saved.state()
         compare_shapes(state["variables"], _shapes(variables), saved.path)
         status = tf.train.Checkpoint(variables=list(variables.values())).read(str(saved.path / "weights"))
         status.assert_consumed()
         return state
+
+    def restore_newest(self, variables: dict[str, tf.Variable], check: Any) -> tuple[Saved, dict[str, Any]] | None:
+        """Restores the newest checkpoint that is whole; None where there is none at all.
+
+        `check(saved, state)` may refuse one that does not belong to this training. Damaged ones are named, and put aside as
+        `damaged-ckpt-…`. Raises DamagedCheckpoint if all are: to start anew must be the user's decision.
+        """
+        damaged = []
+        for saved in reversed(self.all()):
+            try:
+                saved.verify()
+                check(saved, saved.state())
+                return saved, self.restore(saved, variables)
+            except DamagedCheckpoint as error:
+                damaged.append(str(error))
+                saved.path.rename(self.folder / f"damaged-{saved.path.name}")
+                print(f"warning: {error}; it was put aside and the one before it is used", flush=True)
+        if damaged:
+            raise DamagedCheckpoint(f"no checkpoint in {self.folder} is whole: " + "; ".join(damaged) + ". Start again in another folder")
+        return None
 
 
 def compare_shapes(stored: dict[str, list], wanted: dict[str, list], source: Path) -> None:
@@ -104,6 +183,20 @@ def compare_shapes(stored: dict[str, list], wanted: dict[str, list], source: Pat
     problems += [f"{name}: stored {stored[name]}, expected {shape}" for name, shape in wanted.items() if stored.get(name, shape) != shape]
     if problems:
         raise ModelError(f"{source} does not fit this model ({len(problems)} differences): " + "; ".join(problems[:8]))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _to_disk(path: Path) -> None:
+    """A file's content, or a folder's entries, survive a loss of power from here on."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _shapes(variables: dict[str, tf.Variable]) -> dict[str, list]:

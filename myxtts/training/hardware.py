@@ -1,41 +1,80 @@
 """What the machine is, and how a stage's effective batch is split for it. Decides speed and memory, never the mathematics."""
 
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import psutil
 
 from myxtts.config import ConfigError
-from myxtts.config.stages import HardwareConfig, StageTraining
+from myxtts.config.stages import REMATERIALISE, HardwareConfig, StageTraining
+from myxtts.training.memory import GB, Footprint, footprint
 
-GB = 1024**3
 MAX_WORKERS = 10  # more readers than this did not help any machine of ours
+MARGIN = 0.85  # of the memory: the rest is for fragments, and for what no prediction sees
+# clips of a micro-batch that are worth computing activations twice for: below, a GPU waits for its memory and kernels' starts. A CPU
+# is as fast with few clips.
+WORTH_RECOMPUTING_GPU, WORTH_RECOMPUTING_CPU = 32, 2
+BFLOAT16_CAPABILITY = (8, 0)  # CUDA compute capability
 
 
 @dataclass(frozen=True)
 class Machine:
-    """`memory_gb` is what training may use: the smallest GPU's, or the free RAM without one."""
+    """`memory_gb` is what training may use: the smallest GPU's free memory, or the free RAM without one."""
 
     gpus: int
     memory_gb: float
     cpus: int
     ram_gb: float
+    bfloat16: bool = False
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a stage asks of the memory. trained, frozen: numbers of weights; per_clip: (bytes of an activation, recomputation) -> bytes."""
+
+    trained: int
+    frozen: int
+    per_clip: Callable[[int, str], int]
+    modes: tuple[str, ...] = ("none",)  # of recomputation that the stage knows, least work first
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One decision: micro-batch, accumulation, workers, and why."""
+    """One decision, with its reasons; `measured_gb` is the peak of the trial step."""
 
     batch_size: int
     grad_accum: int
     num_workers: int
+    prefetch: int
+    precision: str
+    rematerialise: str
     predicted_gb: float
+    footprint: Footprint
     machine: Machine
     reasons: tuple[str, ...]
+    replicas: int = 1
+    measured_gb: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def with_reason(self, reason: str, **changes: Any) -> "Suggestion":
+        return replace(self, reasons=(*self.reasons, reason), **changes)
+
+    def smaller(self, why: str) -> "Suggestion":
+        """The next smaller micro-batch of the same effective batch. Raises ConfigError where there is none."""
+        if self.batch_size == 1:
+            raise ConfigError(
+                f"not even one clip fits into the memory ({why}): set hardware.rematerialise: blocks, lower prepare.max_seconds, or train "
+                "a smaller model.preset"
+            )
+        each = self.batch_size * self.grad_accum
+        size, accum = split_batch(each, self.batch_size - 1)
+        predicted = self.footprint.total(size, accum) / GB
+        return self.with_reason(f"backed off to {size} x {accum}: {why}", batch_size=size, grad_accum=accum, predicted_gb=predicted)
 
 
 def detect(config: HardwareConfig) -> Machine:
@@ -46,8 +85,16 @@ def detect(config: HardwareConfig) -> Machine:
     memory = config.memory_gb or psutil.virtual_memory().available / GB
     if gpus and not config.memory_gb:
         memory = min(_gpu_memory_gb(number) for number in range(len(gpus)))
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Machine(len(gpus), memory, cpus, psutil.virtual_memory().total / GB)
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    bfloat16 = bool(gpus) and all(detail.get("compute_capability", (0, 0)) >= BFLOAT16_CAPABILITY for detail in details)
+    names = tuple(f"{gpu.name} {detail.get('device_name', '')}".strip() for gpu, detail in zip(gpus, details, strict=True))
+    devices = names or tuple(device.name for device in tf.config.list_physical_devices())
+    return Machine(len(gpus), memory, usable_cpus(), psutil.virtual_memory().total / GB, bfloat16, devices)
+
+
+def usable_cpus() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gpu_memory_gb(number: int) -> float:
@@ -82,37 +129,78 @@ def split_batch(effective: int, most: int, replicas: int = 1) -> tuple[int, int]
     return size, each // size
 
 
-def suggest(
-    stage: StageTraining, hardware: HardwareConfig, machine: Machine, parameter_bytes: int, bytes_per_example: int, replicas: int = 1
-) -> Suggestion:
-    """Splits `stage.effective_batch_size` for the machine.
+def suggest(stage: StageTraining, hardware: HardwareConfig, machine: Machine, needs: Needs, replicas: int = 1) -> Suggestion:
+    """Precision, recomputation, the split of `stage.effective_batch_size`, workers and prefetch for a machine.
 
-    `parameter_bytes`: trained and frozen weights; gradients and two Adam moments come on top. `bytes_per_example`: activations of one
-    clip of the longest bucket, as the task predicts them.
+    Raises ConfigError where a given batch_size does not divide, or the replicas cannot share the batch.
     """
-    reasons = []
-    fixed = 4 * parameter_bytes
-    budget = 0.85 * machine.memory_gb * GB - fixed
-    most = int(max(1, budget // max(1, bytes_per_example)))
+    precision, why = _precision(stage, machine)
+    reasons = [why]
+    given = hardware.rematerialise
+    modes = needs.modes if given == "auto" else (given,) if given in needs.modes else ("none",)
+    options = [_split(stage, machine, needs, precision, mode, replicas) for mode in modes]
+    worth = min(stage.effective_batch_size // replicas, WORTH_RECOMPUTING_GPU if machine.gpus else WORTH_RECOMPUTING_CPU)
+    enough = [option for option in options if option.size >= worth]
+    chosen = enough[0] if enough else max(options, key=lambda option: (option.size, -REMATERIALISE.index(option.mode)))
+    fixed = chosen.footprint
     reasons.append(
-        f"{machine.memory_gb:.1f} GB for training ({'GPU' if machine.gpus else 'RAM, no GPU'}); weights, gradients and moments take "
-        f"{fixed / GB:.2f} GB, a clip of the longest bucket {bytes_per_example / GB:.3f} GB: room for {most} clips"
+        f"{machine.memory_gb:.1f} GB for training ({'GPU' if machine.gpus else 'RAM, no GPU'}), {MARGIN:.0%} of it planned with: weights "
+        f"{fixed.weights / GB:.2f}, gradients {fixed.gradients / GB:.2f}, optimizer {fixed.optimizer / GB:.2f}, process "
+        f"{fixed.buffers / GB:.2f}, and {fixed.per_clip / GB:.3f} GB for each clip of the longest bucket: room for {chosen.most} clips"
     )
+    if len(modes) > 1:
+        sizes = ", ".join(f"{option.mode} {option.size}" for option in options)
+        reasons.append(f"recomputing {chosen.mode}: the least that gives a micro-batch of {worth} or more, or else the largest ({sizes})")
+    elif needs.modes != ("none",):
+        reasons.append(f"recomputing {chosen.mode}, as given")
     if stage.batch_size:
-        size, accum = split_batch(stage.effective_batch_size, stage.batch_size, replicas)
-        if size != stage.batch_size:
-            raise ConfigError(
-                f"batch_size {stage.batch_size} does not divide effective_batch_size {stage.effective_batch_size} / {replicas} device(s): "
-                f"use {size}, or change effective_batch_size"
-            )
-        reasons.append(f"batch_size {size} was given in params.yaml")
+        reasons.append(f"batch_size {chosen.size} was given in params.yaml, accumulated {chosen.accum} times")
     else:
-        size, accum = split_batch(stage.effective_batch_size, most, replicas)
-        reasons.append(f"largest micro-batch that fits and divides {stage.effective_batch_size}: {size}, accumulated {accum} times")
+        shared = f" on each of {replicas} devices" if replicas > 1 else ""
+        whole = f"{stage.effective_batch_size}{shared}"
+        reasons.append(f"largest micro-batch that fits and divides {whole}: {chosen.size}, accumulated {chosen.accum} times")
     if machine.gpus > replicas:
-        reasons.append(f"{replicas} of {machine.gpus} GPUs is used: the stages do not train over several yet")
+        reasons.append(f"{replicas} of {machine.gpus} GPUs is used: hardware.all_devices is false")
     workers = hardware.num_workers or max(1, min(MAX_WORKERS, machine.cpus))
     reasons.append(
         f"{workers} data workers " + ("as given" if hardware.num_workers else f"for {machine.cpus} cores (at most {MAX_WORKERS})")
     )
-    return Suggestion(size, accum, workers, (fixed + size * bytes_per_example) / GB, machine, tuple(reasons))
+    predicted = fixed.total(chosen.size, chosen.accum) / GB
+    prefetch = max(2, min(8, workers // 2))
+    return Suggestion(
+        chosen.size, chosen.accum, workers, prefetch, precision, chosen.mode, predicted, fixed, machine, tuple(reasons), replicas
+    )
+
+
+def _precision(stage: StageTraining, machine: Machine) -> tuple[str, str]:
+    if stage.precision != "auto":
+        return stage.precision, f"precision {stage.precision}, as given"
+    if machine.gpus and machine.bfloat16:
+        return "bfloat16", "precision bfloat16: this GPU computes in it, with the range of float32"
+    return "float32", "precision float32: " + ("this GPU has no bfloat16" if machine.gpus else "on a CPU half precision is slower")
+
+
+@dataclass(frozen=True)
+class _Split:
+    mode: str
+    most: int
+    size: int
+    accum: int
+    footprint: Footprint
+
+
+def _split(stage: StageTraining, machine: Machine, needs: Needs, precision: str, mode: str, replicas: int) -> _Split:
+    half = precision != "float32"
+    per_clip = needs.per_clip(2 if half else 4, mode)
+    needed = footprint(needs.trained, needs.frozen, per_clip, machine.gpus > 0, half, stage.ema_decay is not None)
+    free = MARGIN * machine.memory_gb * GB - needed.fixed
+    most = max(1, int(free // max(1, per_clip)))
+    if most < stage.effective_batch_size // replicas:  # accumulation keeps the sum of the gradients besides
+        most = max(1, int((free - needed.gradients) // max(1, per_clip)))
+    size, accum = split_batch(stage.effective_batch_size, stage.batch_size or most, replicas)
+    if stage.batch_size and size != stage.batch_size:
+        raise ConfigError(
+            f"batch_size {stage.batch_size} does not divide effective_batch_size {stage.effective_batch_size} / {replicas} device(s): "
+            f"use {size}, or change effective_batch_size"
+        )
+    return _Split(mode, most, size, accum, needed)

@@ -1,17 +1,21 @@
-"""Optimizer and learning-rate schedule of a stage."""
+"""Optimizers and learning-rate schedule of a stage."""
 
+import fnmatch
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 from keras import ops
 
+from myxtts.config import ConfigError
 from myxtts.config.stages import ScheduleConfig, StageTraining
 
 
 @keras.saving.register_keras_serializable("myxtts")
 class StageSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Warm-up, then constant or cosine, times a factor that the plateau rule lowers.
+    """Warm-up, then constant, cosine or inverse square root, times a factor that the plateau rule lowers.
 
     The factor is a variable, so lowering it neither retraces the compiled step nor is lost in a checkpoint.
     """
@@ -28,6 +32,9 @@ class StageSchedule(keras.optimizers.schedules.LearningRateSchedule):
             # held at its end: a resumed or prolonged run must never climb the cosine again
             progress = ops.clip((step - warmup) / max(1, self.total_steps - warmup), 0.0, 1.0)
             rate = self.config.min_lr_ratio + (1 - self.config.min_lr_ratio) * 0.5 * (1 + ops.cos(math.pi * progress))
+        elif self.config.kind == "inverse_sqrt":
+            # Vaswani et al. 2017, section 5.3, scaled so that its peak is 1
+            rate = ops.maximum(self.config.min_lr_ratio, ops.rsqrt(ops.maximum(step + 1, max(1, warmup)) / max(1, warmup)))
         if warmup:
             rate = rate * ops.minimum(1.0, (step + 1) / warmup)
         return self.peak * rate * self.factor
@@ -72,14 +79,69 @@ def decays(variable: keras.Variable) -> bool:
     return (len(variable.shape) > 1 and "embedding" not in variable.path) or variable.path.endswith("perceiver/gamma")
 
 
-def make_optimizer(config: StageTraining, total_steps: int, variables: list[keras.Variable]) -> keras.optimizers.Optimizer:
-    """AdamW over `variables`, built. Clipping is the trainer's: it must see the gradient of the whole effective batch."""
-    optimizer = keras.optimizers.AdamW(
-        learning_rate=StageSchedule(config.learning_rate, config.schedule, total_steps),
+@dataclass(frozen=True)
+class Group:
+    """Variables that share a learning rate. `numbers`: which of the objective's variables they are."""
+
+    name: str
+    numbers: tuple[int, ...]
+    optimizer: keras.optimizers.Optimizer
+
+
+def make_groups(config: StageTraining, total_steps: int, objective: str, variables: list[keras.Variable]) -> list[Group]:
+    """An optimizer for each learning rate of `config`: the stage's, and one for each pattern of `learning_rate_factors`.
+
+    Raises ConfigError where a pattern fits no variable.
+    """
+    members: dict[str, list[int]] = {"": []}
+    for number, variable in enumerate(variables):
+        pattern = next((pattern for pattern in config.learning_rate_factors if fits(variable, pattern)), "")
+        members.setdefault(pattern, []).append(number)
+    groups = []
+    for pattern, numbers in members.items():
+        if numbers:
+            factor = config.learning_rate_factors.get(pattern, 1.0)
+            optimizer = make_optimizer(config, total_steps, [variables[number] for number in numbers], factor)
+            groups.append(Group(f"{objective}/{pattern}" if pattern else objective, tuple(numbers), optimizer))
+    return groups
+
+
+def fits(variable: keras.Variable, pattern: str) -> bool:
+    """True if the variable's name inside its network (`block_0/qkv/kernel`) fits a shell pattern."""
+    return fnmatch.fnmatchcase(variable.path.partition("/")[2] or variable.path, pattern)
+
+
+def check_patterns(section: str, patterns: Iterable[str], variables: list[keras.Variable]) -> None:
+    """Raises ConfigError for a pattern that fits nothing: a misspelt one would freeze or slow nothing, silently."""
+    for pattern in patterns:
+        if not any(fits(variable, pattern) for variable in variables):
+            names = sorted({variable.path.partition("/")[2] for variable in variables})
+            raise ConfigError(f"{section}: no weight is called {pattern!r}; names are {', '.join(names[:3])}, … {names[-1]}")
+
+
+class SummedAdamW(keras.optimizers.AdamW):
+    """AdamW whose gradients are sums over the replicas already: the step needs them before, for their global norm."""
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return grads_and_vars
+
+
+def make_optimizer(
+    config: StageTraining, total_steps: int, variables: list[keras.Variable], factor: float = 1.0
+) -> keras.optimizers.Optimizer:
+    """AdamW over `variables`, built. Clipping is the trainer's: it must see the gradient of the whole effective batch.
+
+    factor: of the learning rate. With `ema_decay` it keeps the moving average of the weights, whose first value is the weights after the
+    first step.
+    """
+    optimizer = SummedAdamW(
+        learning_rate=StageSchedule(factor * config.learning_rate, config.schedule, total_steps),
         beta_1=config.betas[0],
         beta_2=config.betas[1],
         epsilon=1e-8,
         weight_decay=config.weight_decay or None,
+        use_ema=config.ema_decay is not None,
+        ema_momentum=config.ema_decay or 0.99,
         name="adamw",  # part of the names in checkpoints: it must not count optimizers made before
     )
     optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if not decays(variable)])

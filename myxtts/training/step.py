@@ -1,11 +1,9 @@
 """One optimizer update as one compiled function: accumulation inside, gradients summed over replicas, non-finite updates skipped whole."""
 
-from collections.abc import Callable
-
-import keras
 import tensorflow as tf
 
 from myxtts.data.batches import Batch
+from myxtts.training.optim import Group
 from myxtts.training.tasks.base import Task, Terms
 
 
@@ -18,55 +16,97 @@ class LossScale:
     START, GROWTH_STEPS = 2.0**15, 2000
 
     def __init__(self) -> None:
-        self.value = tf.Variable(self.START, trainable=False, name="loss_scale")
-        self.good_steps = tf.Variable(0, trainable=False, name="good_steps")
+        # replicas agree on the value: one of them is to set it, or it would be set once by each
+        first = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
+        self.value = tf.Variable(self.START, name="loss_scale", **first)
+        self.good_steps = tf.Variable(0, name="good_steps", **first)
 
-    def update(self, finite: tf.Tensor) -> None:
+    def update(self, finite: tf.Tensor, applies: tf.Tensor | bool = True) -> None:
+        """applies: False = a rehearsal, which leaves it as it is."""
         grown = self.good_steps + 1 >= self.GROWTH_STEPS
         better = tf.where(grown, self.value * 2.0, self.value)
-        self.value.assign(tf.where(finite, better, tf.maximum(self.value / 2.0, 1.0)))
-        self.good_steps.assign(tf.where(finite & ~grown, self.good_steps + 1, 0))
+        value = tf.where(finite, better, tf.maximum(self.value / 2.0, 1.0))
+        good_steps = tf.where(finite & ~grown, self.good_steps + 1, 0)
+        self.value.assign(tf.where(applies, value, self.value))
+        self.good_steps.assign(tf.where(applies, good_steps, self.good_steps))
 
 
 class TrainStep:
     """Calls as `step(batch) -> {name: scalar tensor}`. Results stay on the device until somebody reads them."""
 
-    def __init__(self, task: Task, optimizers: dict[str, keras.optimizers.Optimizer], strategy: tf.distribute.Strategy, grad_accum: int):
-        self.task, self.optimizers, self.strategy, self.grad_accum = task, optimizers, strategy, grad_accum
+    def __init__(self, task: Task, groups: dict[str, list[Group]], strategy: tf.distribute.Strategy, grad_accum: int):
+        """groups: the optimizers of each objective. To be made in the strategy's scope."""
+        self.task, self.groups, self.strategy, self.grad_accum = task, groups, strategy, grad_accum
         # bfloat16 has the range of float32: only float16 needs it
         names = task.objectives if task.settings.precision == "float16" else ()
         self.loss_scales = {name: LossScale() for name in names}
         self.traces = 0
+        self._applies = tf.Variable(True, trainable=False, name="applies", aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
         self._run = tf.function(self._distributed, autograph=False)
 
     def __call__(self, batch: Batch) -> Terms:
         return self._run(batch)
 
+    def rehearse(self, batch: Batch) -> Terms:
+        """The same step, compiled once for both, which updates nothing that an optimizer or the loss scale holds.
+
+        Dropout's seeds and running statistics do move: whoever rehearses puts them back.
+        """
+        self._applies.assign(False)
+        try:
+            return self._run(batch)
+        finally:
+            self._applies.assign(True)
+
     def _distributed(self, batch: Batch) -> Terms:
         self.traces += 1  # Python runs only while tracing
-        per_replica = self.strategy.run(self._replica, args=(batch,))
-        # every value was summed over the replicas inside, so any replica's copy is the answer
-        return {name: self.strategy.experimental_local_results(value)[0] for name, value in per_replica.items()}
-
-    def _replica(self, batch: Batch) -> Terms:
-        context = tf.distribute.get_replica_context()
-        counts = _all_sum(context, self.task.targets(batch))
         logs: Terms = {}
-        for objective, variables in self.task.objectives.items():
-            gradients, terms, statistics = self._accumulate(objective, variables, batch, counts)
-            gradients, terms, statistics = (_all_sum(context, value) for value in (gradients, terms, statistics))
-            norm = tf.linalg.global_norm(gradients)
-            finite = tf.math.is_finite(norm)
-            self._apply(objective, variables, gradients, norm, finite)
+        for objective in self.task.objectives:
+            computed = self.strategy.run(self._gradients, args=(objective, batch))
+            # every value was summed over the replicas inside, so any replica's copy is the answer
+            terms, norm, finite, number = (self._first(value) for value in computed[2:])
+            logs |= terms | {f"grad_norm/{objective}": norm, f"skipped/{objective}": tf.cast(~finite, tf.float32)}
             if objective in self.loss_scales:
                 logs[f"loss_scale/{objective}"] = tf.identity(self.loss_scales[objective].value)
-                self.loss_scales[objective].update(finite)
-            if statistics:
-                statistics = tf.nest.map_structure(lambda value, keep=finite: tf.where(keep, value, tf.zeros_like(value)), statistics)
-                number = self.optimizers[objective].iterations.value
-                self._when(finite, lambda statistics=statistics, number=number: self.task.after_step(statistics, number))
-            logs |= terms | {f"grad_norm/{objective}": norm, f"skipped/{objective}": tf.cast(~finite, tf.float32)}
+                self.loss_scales[objective].update(finite, self._applies)
+            self._apply_if(finite & self._applies, objective, *computed[:2], norm, number)
         return logs
+
+    def _first(self, value):
+        """The first replica's copy of a per-replica value, or of a structure of them."""
+        if isinstance(value, dict):
+            return {name: self._first(item) for name, item in value.items()}
+        return self.strategy.experimental_local_results(value)[0]
+
+    def _gradients(self, objective: str, batch: Batch):
+        """(gradients, statistics, terms, global norm, all finite?, number of updates so far), summed over the replicas."""
+        context = tf.distribute.get_replica_context()
+        counts = _all_sum(context, self.task.targets(batch))
+        gradients, terms, statistics = self._accumulate(objective, self.task.objectives[objective], batch, counts)
+        gradients, terms, statistics = (_all_sum(context, value) for value in (gradients, terms, statistics))
+        norm = tf.linalg.global_norm(gradients)
+        # a loss that is no number spoils what is kept of it, even where its gradient happens to be one
+        finite = tf.math.is_finite(norm) & tf.reduce_all([tf.math.is_finite(value) for value in terms.values()])
+        return gradients, statistics, terms, norm, finite, tf.identity(self.groups[objective][0].optimizer.iterations.value)
+
+    def _apply_if(self, condition: tf.Tensor, objective: str, gradients, statistics, norm: tf.Tensor, number: tf.Tensor) -> None:
+        """Updates only where `condition` holds: an update with a NaN in it must leave no trace, moments included."""
+        limit = self.task.settings.grad_clip_norm
+        scale = tf.minimum(1.0, limit / tf.maximum(norm, 1e-12)) if limit else tf.constant(1.0)
+
+        def update(gradients, statistics) -> None:
+            variables = self.task.objectives[objective]
+            for group in self.groups[objective]:
+                mine = [gradients[number] * scale for number in group.numbers]
+                group.optimizer.apply(mine, [variables[number] for number in group.numbers])
+            if statistics:
+                self.task.after_step(statistics, number)
+
+        def yes() -> tf.Tensor:
+            self.strategy.run(update, args=(gradients, statistics))
+            return tf.constant(True)
+
+        tf.cond(condition, yes, lambda: tf.constant(False))
 
     def _accumulate(self, objective: str, variables: list, batch: Batch, counts: Terms):
         """Gradients, terms and statistics summed over `grad_accum` micro-batches, one in memory at a time."""
@@ -100,29 +140,6 @@ class TrainStep:
 
         loop = tf.while_loop(lambda number, *_: number < self.grad_accum, body, (tf.constant(1), *state), parallel_iterations=1)
         return loop[1:]
-
-    def _apply(self, objective: str, variables: list, gradients: list, norm: tf.Tensor, finite: tf.Tensor) -> None:
-        limit = self.task.settings.grad_clip_norm
-        scale = tf.minimum(1.0, limit / tf.maximum(norm, 1e-12)) if limit else tf.constant(1.0)
-        # Keras' optimizer sums gradients over the replicas; ours are sums already
-        scale = scale / self.strategy.num_replicas_in_sync
-        gradients = [tf.where(finite, gradient * scale, tf.zeros_like(gradient)) for gradient in gradients]
-        self._when(finite, lambda: self.optimizers[objective].apply(gradients, variables))
-
-    def _when(self, condition: tf.Tensor, update: Callable[[], None]) -> None:
-        """Runs `update` only where `condition` holds: an update with a NaN in it must leave no trace, moments included.
-
-        Over several replicas an optimizer cannot run inside a condition; there the gradients are zeroed instead (see `_apply`).
-        """
-        if self.strategy.num_replicas_in_sync > 1:
-            update()
-            return
-
-        def yes():
-            update()
-            return tf.constant(True)
-
-        tf.cond(condition, yes, lambda: tf.constant(False))
 
 
 def _all_sum(context: tf.distribute.ReplicaContext, values):

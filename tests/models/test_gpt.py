@@ -239,8 +239,8 @@ def _gradients(gpt, batch, mel, compiled: bool) -> list[np.ndarray]:
     return [tf.convert_to_tensor(gradient).numpy() for gradient in (tf.function(run, autograph=False) if compiled else run)()]
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-def test_rematerialisation_changes_no_number(gpt, batch, compiled):
+@pytest.mark.parametrize(("compiled", "mode"), [(False, "blocks"), (True, "blocks"), (True, "selective")])
+def test_rematerialisation_changes_no_number(gpt, batch, compiled, mode):
     """Dropout included: what is computed a second time must drop what it dropped the first time."""
     mel = np.random.default_rng(3).normal(size=(B, F, MELS)).astype(np.float32)
     seeds = [variable for variable in gpt.variables if "seed" in variable.path]
@@ -250,11 +250,11 @@ def test_rematerialisation_changes_no_number(gpt, batch, compiled):
     after = [np.array(variable) for variable in seeds]
     for variable, state in zip(seeds, states, strict=True):
         variable.assign(state)
-    gpt.rematerialise = True
+    gpt.rematerialise = mode
     try:
         again = _gradients(gpt, batch, mel, compiled)
     finally:
-        gpt.rematerialise = False
+        gpt.rematerialise = "none"
     for variable, left, right in zip(gpt.trainable_variables, kept, again, strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-6 * np.abs(left).max(), err_msg=variable.path)
     for variable, state in zip(seeds, after, strict=True):

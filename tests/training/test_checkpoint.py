@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from myxtts.config import ModelError, MyXTTSError
+from myxtts.config.stages import LoopConfig
 from myxtts.training.checkpoint import CheckpointFolder, named_variables
-from myxtts.training.history import History
 
 
 def variables(fill: float, width: int = 3) -> dict:
@@ -15,7 +15,7 @@ def variables(fill: float, width: int = 3) -> dict:
 
 
 def test_round_trip(tmp_path):
-    folder = CheckpointFolder(tmp_path, keep=2)
+    folder = CheckpointFolder(tmp_path, LoopConfig(keep_checkpoints=2))
     folder.save(5, variables(1.5), {"epoch": 3, "monitored": None})
     target = variables(0.0)
     state = folder.restore(folder.latest(), target)
@@ -24,7 +24,7 @@ def test_round_trip(tmp_path):
 
 
 def test_keeps_the_newest_and_the_best(tmp_path):
-    folder = CheckpointFolder(tmp_path, keep=2)
+    folder = CheckpointFolder(tmp_path, LoopConfig(keep_checkpoints=2))
     for step, monitored in ((1, float("nan")), (2, 1.0), (3, 2.0), (4, 2.5), (5, None)):
         folder.save(step, variables(step), {"monitored": monitored})
     assert [saved.step for saved in folder.all()] == [2, 4, 5]
@@ -32,14 +32,14 @@ def test_keeps_the_newest_and_the_best(tmp_path):
 
 
 def test_a_half_written_checkpoint_is_no_checkpoint(tmp_path):
-    folder = CheckpointFolder(tmp_path, keep=2)
+    folder = CheckpointFolder(tmp_path, LoopConfig(keep_checkpoints=2))
     folder.save(1, variables(1), {})
     (tmp_path / "ckpt-00000002").mkdir()
     assert folder.latest().step == 1
 
 
 def test_restore_names_missing_extra_and_misshapen(tmp_path):
-    folder = CheckpointFolder(tmp_path, keep=2)
+    folder = CheckpointFolder(tmp_path, LoopConfig(keep_checkpoints=2))
     saved = folder.save(1, variables(1), {})
     with pytest.raises(ModelError, match=r"net/0:a: stored \[2, 3\], expected \[2, 4\]"):
         folder.restore(saved, variables(1, width=4))
@@ -53,29 +53,16 @@ def test_restore_names_missing_extra_and_misshapen(tmp_path):
 
 def test_second_trainer_is_refused_with_the_first_ones_process(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from myxtts.training.checkpoint import CheckpointFolder\n"
-        "lock = CheckpointFolder(Path(sys.argv[1]), 1).lock(); print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from myxtts.config.stages import LoopConfig\n"
+        "from myxtts.training.checkpoint import CheckpointFolder\n"
+        "lock = CheckpointFolder(Path(sys.argv[1]), LoopConfig()).lock(); print('held', flush=True); time.sleep(60)"
     )
     first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     try:
         assert "held" in first.stdout.readline()
         with pytest.raises(MyXTTSError, match=f"process {first.pid}"):
-            CheckpointFolder(tmp_path, 1).lock()
+            CheckpointFolder(tmp_path, LoopConfig()).lock()
     finally:
         first.kill()
         first.wait()
-    CheckpointFolder(tmp_path, 1).lock().release()
-
-
-def test_history_forgets_what_a_resume_takes_again(tmp_path):
-    history = History(tmp_path / "h.jsonl")
-    for step in (1, 2, 3):
-        history.add("train", step, {"train/loss": step / 2})
-    history.add("val", 3, {"val/loss": 9.0})
-    with history.path.open("a") as file:
-        file.write('{"kind": "tra')
-    assert len(history.rows()) == 4
-    history.cut(2)
-    history.write_curves(tmp_path, "gpt")
-    assert (tmp_path / "gpt_train.csv").read_text().split() == ["step,loss", "1,0.5", "2,1.0"]
-    assert (tmp_path / "gpt_val.csv").read_text().split() == ["step"]
+    CheckpointFolder(tmp_path, LoopConfig()).lock().release()

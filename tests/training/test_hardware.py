@@ -1,8 +1,9 @@
 import pytest
 
-from myxtts.config import ConfigError
-from myxtts.config.stages import HardwareConfig, StageTraining
-from myxtts.training.hardware import GB, Machine, detect, split_batch, suggest
+from myxtts.config import ConfigError, XTTSConfig
+from myxtts.config.stages import GPTTraining, HardwareConfig, StageTraining
+from myxtts.training.hardware import GB, Machine, Needs, detect, split_batch, suggest
+from myxtts.training.memory import Footprint, gpt_clip_bytes, longest_clip
 
 
 @pytest.mark.parametrize(
@@ -20,11 +21,17 @@ def test_devices_must_share_evenly():
         split_batch(30, 8, 4)
 
 
+def needs(per_clip: int = 300_000_000, trained: int = GB // 4) -> Needs:
+    """A stage whose activations halve, and halve again, with recomputation."""
+    share = {"none": 1, "selective": 2, "blocks": 4}
+    return Needs(trained, 0, lambda each, mode: per_clip * each // 4 // share[mode], ("none", "selective", "blocks"))
+
+
 def test_less_memory_means_smaller_micro_batches_and_says_why():
     stage = StageTraining(effective_batch_size=96)
     sizes = []
     for memory in (6, 12, 24, 80):
-        found = suggest(stage, HardwareConfig(), Machine(1, memory, 12, 64), 1 * GB, 300_000_000)
+        found = suggest(stage, HardwareConfig(), Machine(1, memory, 12, 64), needs())
         assert found.batch_size * found.grad_accum == 96
         assert found.predicted_gb <= memory
         assert any(f"{memory:.1f} GB" in reason for reason in found.reasons)
@@ -34,11 +41,64 @@ def test_less_memory_means_smaller_micro_batches_and_says_why():
     assert found.num_workers == 10
 
 
+def test_recomputes_as_little_as_a_busy_gpu_needs():
+    stage = StageTraining(effective_batch_size=96)
+    modes = [suggest(stage, HardwareConfig(), Machine(1, memory, 12, 64), needs()).rematerialise for memory in (80, 16, 10)]
+    assert modes == ["none", "selective", "blocks"]
+    assert suggest(stage, HardwareConfig(rematerialise="blocks"), Machine(1, 80, 12, 64), needs()).rematerialise == "blocks"
+    # a CPU gains nothing from large micro-batches
+    assert suggest(stage, HardwareConfig(), Machine(0, 10, 2, 16), needs()).rematerialise == "none"
+
+
+@pytest.mark.parametrize(("gpus", "bfloat16", "expected"), [(1, True, "bfloat16"), (1, False, "float32"), (0, False, "float32")])
+def test_precision_is_what_the_machine_has(gpus, bfloat16, expected):
+    machine = Machine(gpus, 24, 12, 64, bfloat16)
+    found = suggest(StageTraining(), HardwareConfig(), machine, needs())
+    assert found.precision == expected
+    assert any(f"precision {expected}" in reason for reason in found.reasons)
+    assert suggest(StageTraining(precision="float16"), HardwareConfig(), machine, needs()).precision == "float16"
+
+
+def test_half_precision_fits_more_clips():
+    whole, half = (
+        suggest(GPTTraining(precision=name), HardwareConfig(rematerialise="none"), Machine(1, 12, 4, 32), needs())
+        for name in ("float32", "bfloat16")
+    )
+    assert half.batch_size > whole.batch_size
+
+
 def test_given_batch_size_wins_but_must_divide():
     machine = Machine(0, 8, 2, 16)
-    assert suggest(StageTraining(effective_batch_size=32, batch_size=8), HardwareConfig(), machine, 1, 1).grad_accum == 4
+    tiny = needs(per_clip=1, trained=1)
+    assert suggest(StageTraining(effective_batch_size=32, batch_size=8), HardwareConfig(), machine, tiny).grad_accum == 4
     with pytest.raises(ConfigError, match="batch_size 10 does not divide effective_batch_size 32"):
-        suggest(StageTraining(effective_batch_size=32, batch_size=10), HardwareConfig(), machine, 1, 1)
+        suggest(StageTraining(effective_batch_size=32, batch_size=10), HardwareConfig(), machine, tiny)
+
+
+def test_backing_off_keeps_the_effective_batch_and_ends_with_a_remedy():
+    found = suggest(StageTraining(effective_batch_size=6), HardwareConfig(), Machine(1, 80, 4, 64), needs())
+    sizes = []
+    with pytest.raises(ConfigError, match=r"not even one clip fits .*hardware.rematerialise: blocks"):
+        while True:
+            sizes.append((found.batch_size, found.grad_accum))
+            found = found.smaller("it was full")
+    assert sizes == [(6, 1), (3, 2), (2, 3), (1, 6)]
+    assert "backed off to 1 x 6: it was full" in found.reasons
+
+
+def test_accumulated_gradients_count():
+    needed = Footprint(weights=4, gradients=4, optimizer=8, buffers=1, per_clip=10)
+    assert needed.total(3) == 47
+    assert needed.total(3, grad_accum=2) == 51
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small", "base", "xtts_v2"])
+def test_recomputing_more_predicts_less(preset):
+    model = XTTSConfig.from_dict({"model": {"preset": preset}}).model
+    clip = longest_clip(XTTSConfig.from_dict({"model": {"preset": preset}}))
+    bytes_of = [gpt_clip_bytes(model, clip, 4, mode) for mode in ("none", "selective", "blocks")]
+    assert bytes_of == sorted(bytes_of, reverse=True)
+    assert gpt_clip_bytes(model, clip, 2, "none") < bytes_of[0]
 
 
 def test_detect_reads_this_machine_and_takes_the_override():

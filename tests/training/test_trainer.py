@@ -19,11 +19,15 @@ from myxtts.training.trainer import XTTSTrainer
 class Recorder:
     """A logger that keeps what it is told."""
 
+    run_id = "run-1"
+
     def __init__(self):
         self.steps: dict[int, dict[str, float]] = {}
+        self.points: list[tuple[str, int, float, int]] = []
         self.order: list[str] = []
 
-    def metrics(self, values, step):
+    def metrics(self, values, step, timestamp=None):
+        self.points += [(key, step, value, timestamp) for key, value in values.items()]
         self.steps.setdefault(step, {}).update(values)
 
     def checkpoint(self, step, folder, metrics, final):
@@ -134,6 +138,7 @@ def stop_and_go_on(config: XTTSConfig, folder: Path, data: Path, stage: str, sto
         seen.append(step(batch))
         if len(seen) == stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
+        return seen[-1]
 
     first.train_step = interrupted
     with pytest.raises(Interrupted, match="SIGTERM"):

@@ -1,6 +1,9 @@
 """What the loop asks of a stage: its variables, its data, its losses and what it can show."""
 
 import abc
+import functools
+import hashlib
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,10 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from myxtts.config import XTTSConfig
+from myxtts.config import ConfigError, XTTSConfig
 from myxtts.config.stages import StageTraining
 from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow
 from myxtts.models.xtts import XTTS
+from myxtts.training.hardware import Needs
+from myxtts.training.optim import check_patterns, fits
 
 Terms = dict[str, tf.Tensor]
 
@@ -47,8 +52,23 @@ class Task(abc.ABC):
 
     @property
     @abc.abstractmethod
+    def trainable(self) -> dict[str, list[keras.Variable]]:
+        """{objective: variables it could train}, in the order they are updated within a step."""
+
+    @functools.cached_property
     def objectives(self) -> dict[str, list[keras.Variable]]:
-        """{objective: variables it trains}, in the order they are updated within a step."""
+        """`trainable` without what `frozen` names. Raises ConfigError for a pattern that fits nothing, or if nothing is left."""
+        section, everything = f"training.{self.stage}", [v for variables in self.trainable.values() for v in variables]
+        check_patterns(f"{section}.frozen", self.settings.frozen, everything)
+        check_patterns(f"{section}.learning_rate_factors", self.settings.learning_rate_factors, everything)
+        left = {
+            objective: [v for v in variables if not any(fits(v, pattern) for pattern in self.settings.frozen)]
+            for objective, variables in self.trainable.items()
+        }
+        for objective, variables in left.items():
+            if not variables:
+                raise ConfigError(f"{section}.frozen leaves nothing to train of the {objective}; start.frozen takes a whole stage over")
+        return left
 
     @property
     def networks(self) -> list[keras.Model]:
@@ -56,28 +76,43 @@ class Task(abc.ABC):
         return [getattr(self.model, name) for name in self.components]
 
     @property
-    def activation_bytes(self) -> int:
-        """Bytes of one activation in the stage's precision."""
-        return 4 if self.settings.precision == "float32" else 2
+    def needs(self) -> Needs:
+        """What the stage asks of the memory."""
+        trained = sum(math.prod(variable.shape) for variables in self.objectives.values() for variable in variables)
+        used = sum(math.prod(variable.shape) for network in (*self.networks, *self.frozen_networks) for variable in network.variables)
+        return Needs(trained, max(0, used - trained), self.clip_bytes, self.recomputation)
 
     @property
-    def frozen_bytes(self) -> int:
-        """Bytes of weights that are needed besides the trained ones."""
-        return 0
+    def frozen_networks(self) -> list[keras.Model]:
+        """Networks that are in memory but not trained."""
+        return []
+
+    recomputation: tuple[str, ...] = ("none",)  # ways of `hardware.rematerialise` that the networks know
 
     @property
     def state_variables(self) -> list[keras.Variable]:
         """Everything else that a step changes: codebooks, batch-norm statistics, dropout seeds."""
         trained = {id(variable) for variables in self.objectives.values() for variable in variables}
+        # weights that are frozen are among them: a checkpoint holds the whole network
         return [variable for network in self.networks for variable in network.variables if id(variable) not in trained]
+
+    @property
+    def moving_variables(self) -> list[keras.Variable]:
+        """Of these, what a step changes besides its update: seeds and running statistics."""
+        return [variable for variable in self.state_variables if not variable.trainable or "seed" in variable.path]
+
+    def features(self, path: Path) -> dict[str, str]:
+        """What the weights belong to, by name: a checkpoint is of no use with other inputs. path: folder of the training data."""
+        norm = hashlib.sha256(np.ascontiguousarray(self.model.mel_norm, np.float32).tobytes()).hexdigest()[:16]
+        return {"audio": self.config.model.audio.model_dump_json(), "mel_norm": norm, "records": _size(path / "train.tfrecord")}
 
     @abc.abstractmethod
     def batches(self, path: Path, split: str, batch_size: int, flow: Flow = ONE_WORKER) -> Batches:
         """The stage's batches of split `train` or `eval` in `path`."""
 
     @abc.abstractmethod
-    def bytes_per_example(self, path: Path) -> int:
-        """Predicted activation memory of one clip of the longest bucket, in bytes."""
+    def clip_bytes(self, bytes_each: int, rematerialise: str) -> int:
+        """Predicted activation memory of one clip of the longest bucket, at `bytes_each` for an activation."""
 
     @abc.abstractmethod
     def targets(self, batch: Batch) -> Terms:
@@ -106,3 +141,7 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def previews(self, path: Path) -> list[Preview]:
         """Pictures and audio of fixed validation clips."""
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size} bytes"

@@ -18,6 +18,7 @@ from myxtts.data.records import latent_schema, read_records, write_records
 from myxtts.models.discriminators import Discriminators
 from myxtts.models.xtts import XTTS
 from myxtts.training.losses import additive_margin_logits, count, cross_entropy, feature_matching, least_squares, masked_sum
+from myxtts.training.memory import decoder_clip_bytes
 from myxtts.training.tasks.base import Preview, Task, Terms
 from myxtts.training.tasks.gpt import sequences
 
@@ -88,23 +89,19 @@ class DecoderTask(Task):
         return dataclasses.replace(dvae_mel(self.config.model.audio), sample_rate=rate, fmax=rate / 2)
 
     @property
-    def objectives(self):
+    def trainable(self):
         generator = [*self.model.decoder.trainable_variables, *self.model.speaker_encoder.trainable_variables, self.prototypes]
         return {"discriminator": self.discriminators.trainable_variables, "generator": generator}
 
     @property
-    def frozen_bytes(self) -> int:
-        return 4 * sum(int(np.prod(v.shape)) for v in self.model.gpt.variables)
+    def frozen_networks(self):
+        return [self.model.gpt]
 
     def batches(self, path: Path, split: str, batch_size: int, flow: Flow = ONE_WORKER) -> Batches:
         return decoder_batches(self.config, self.cache, path, split, self.num_samples, batch_size, split == "train", flow)
 
-    def bytes_per_example(self, path: Path) -> int:
-        sizes = self.config.model.decoder
-        branches = len(sizes.resblock_kernels) * len(sizes.resblock_dilations) * 4
-        generator = sum(self.num_samples * sizes.channels // 2**level for level in range(2, len(sizes.upsample_rates) + 1)) * branches
-        critics = 12 * self.num_samples * sizes.discriminator_channels * (len(sizes.discriminator_periods) + sizes.discriminator_scales)
-        return self.activation_bytes * (generator + critics)
+    def clip_bytes(self, bytes_each: int, rematerialise: str) -> int:
+        return decoder_clip_bytes(self.config.model, self.num_samples, bytes_each)
 
     def targets(self, batch: Batch) -> Terms:
         return {"rows": count(batch["lengths"] > 0)}

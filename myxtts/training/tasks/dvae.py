@@ -11,6 +11,7 @@ from myxtts.audio.mel import dvae_mel
 from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow, crop_frames, dvae_batches
 from myxtts.data.records import mel_schema, read_records
 from myxtts.training.losses import count, masked_sum, sequence_mask
+from myxtts.training.memory import dvae_clip_bytes
 from myxtts.training.tasks.base import Preview, Task, Terms
 
 
@@ -22,17 +23,14 @@ class DVAETask(Task):
     monitor = "val/reconstruction_loss"
 
     @property
-    def objectives(self):
+    def trainable(self):
         return {"dvae": self.model.dvae.trainable_variables}
 
     def batches(self, path: Path, split: str, batch_size: int, flow: Flow = ONE_WORKER) -> Batches:
         return dvae_batches(self.config, path, split, batch_size, split == "train", flow)
 
-    def bytes_per_example(self, path: Path) -> int:
-        sizes = self.config.model.dvae
-        width = sizes.hidden_dim * 2 ** (sizes.num_layers - 1)
-        layers = 2 * (sizes.num_layers + 3 * sizes.num_resnet_blocks + 1)
-        return 4 * 3 * crop_frames(self.config) * width * layers
+    def clip_bytes(self, bytes_each: int, rematerialise: str) -> int:
+        return dvae_clip_bytes(self.config.model, crop_frames(self.config), bytes_each)
 
     def _masks(self, batch: Batch):
         frames = sequence_mask(batch["lengths"], batch["mel"].shape[1])

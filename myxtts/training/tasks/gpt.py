@@ -10,11 +10,14 @@ from keras import ops
 from myxtts.audio.griffin_lim import griffin_lim
 from myxtts.audio.mel import dvae_mel
 from myxtts.config.schema import XTTSConfig
+from myxtts.config.stages import REMATERIALISE
 from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow, gpt_batches, gpt_buckets
-from myxtts.data.encode import read_index, read_text_marks
+from myxtts.data.encode import prompt_frames, read_index, read_text_marks
 from myxtts.data.records import read_records, token_schema
 from myxtts.synthesis.generate import generate_codes
+from myxtts.training.adapters import adapted, add_adapters
 from myxtts.training.losses import count, cross_entropy, masked_sum, sequence_mask
+from myxtts.training.memory import ClipShape, gpt_clip_bytes
 from myxtts.training.tasks.base import Preview, Task, Terms
 
 REFERENCE_STOPS = 4  # stop targets of a clip in the reference's training: it counts three codes more than there are, and appends one
@@ -97,31 +100,28 @@ class GPTTask(Task):
     stage = "gpt"
     components = ("gpt",)
     monitor = "val/mel_loss"
+    recomputation = REMATERIALISE
 
     def open(self, path: Path) -> None:
         self.start_id, self.stop_id = read_text_marks(path)
+        bucket = gpt_buckets(self.config, read_index(path, "train"))[-1]
+        self.longest = ClipShape(bucket.text, bucket.codes, prompt_frames(self.config))
+        if self.settings.lora:
+            add_adapters(self.model.gpt, self.settings.lora)
+
+    def features(self, path: Path) -> dict[str, str]:
+        return super().features(path) | {"text_marks": f"{self.start_id}, {self.stop_id}"}
 
     @property
-    def objectives(self):
-        return {"gpt": self.model.gpt.trainable_variables}
+    def trainable(self):
+        variables = self.model.gpt.trainable_variables
+        return {"gpt": adapted(variables, self.settings.lora) if self.settings.lora else variables}
 
     def batches(self, path: Path, split: str, batch_size: int, flow: Flow = ONE_WORKER) -> Batches:
         return gpt_batches(self.config, path, split, batch_size, split == "train", flow)
 
-    def bytes_per_example(self, path: Path) -> int:
-        """Per layer and token: about 16 widths of activations (attention, 4x feed-forward, residuals), and the attention matrix.
-
-        Rematerialised, a layer keeps its input alone, and one layer at a time is whole.
-        """
-        longest = gpt_buckets(self.config, read_index(path, "train"))[-1]
-        sizes = self.config.model.gpt
-        tokens = sizes.num_latents + longest.text + longest.codes + 3
-        whole = 16 * tokens * sizes.dim * self.activation_bytes + 4 * 3 * sizes.num_heads * tokens**2  # softmaxes are float32
-        layers = sizes.num_layers * whole
-        if self.config.hardware.rematerialise:
-            layers = sizes.num_layers * tokens * sizes.dim * self.activation_bytes + whole
-        logits = 3 * longest.codes * self.config.model.num_audio_tokens + 3 * longest.text * self.config.model.num_text_tokens
-        return int(layers + 4 * logits)
+    def clip_bytes(self, bytes_each: int, rematerialise: str) -> int:
+        return gpt_clip_bytes(self.config.model, self.longest, bytes_each, rematerialise)
 
     def _sequences(self, batch: Batch, training: bool) -> Sequences:
         if self.settings.coqui_compatible:

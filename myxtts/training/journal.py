@@ -1,0 +1,109 @@
+"""What a training has logged, on disk: so that every point reaches MLflow once, whatever kills the process.
+
+One JSON line for each (kind, step), beside the checkpoints. A process that is killed leaves points behind that were logged after its
+last checkpoint, and nobody knows which of them MLflow received. The resumed training sends these again, with their old timestamps
+(MLflow stores the same point once), and does not log the steps again that it takes a second time.
+"""
+
+import csv
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+RUN = "run"  # kind of the line that says which run the lines after it belong to
+
+
+class Journal:
+    """Values by kind (`train`, `val`, …) and step."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.trouble: str | None = None  # the first thing that kept it from writing
+        self._last: dict[str, int] = {}
+
+    def open(self, run_id: str) -> None:
+        """To be called before `add`. Points of another run do not count as logged in this one."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._cut_half_line()
+        current = None
+        for row in self.rows():
+            if row["kind"] == RUN:
+                if row["run_id"] != current:
+                    self._last.clear()
+                current = row["run_id"]
+            else:
+                self._last[row["kind"]] = max(row["step"], self._last.get(row["kind"], 0))
+        if current != run_id:
+            self._last.clear()
+            self._write({"kind": RUN, "run_id": run_id, "step": 0})
+
+    def add(self, kind: str, step: int, values: dict[str, Any]) -> int | None:
+        """Keeps a point. Returns its timestamp in ms; None where this kind has that step already: it was logged before a kill."""
+        if step <= self._last.get(kind, 0):
+            return None
+        self._last[kind] = step
+        now = int(time.time() * 1000)
+        self._write({"kind": kind, "step": step, "time": now, "values": values})
+        return now
+
+    def after(self, step: int) -> Iterator[dict[str, Any]]:
+        """Points of the current run behind `step`: what may or may not have arrived."""
+        rows: list[dict[str, Any]] = []
+        for row in self.rows():
+            if row["kind"] == RUN:
+                rows.clear()
+            elif row["step"] > step:
+                rows.append(row)
+        return iter(rows)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Every line, oldest first."""
+        if self.path.is_file():
+            with self.path.open(encoding="utf-8") as file:
+                for line in file:
+                    if line.endswith("\n"):
+                        yield json.loads(line)
+
+    def sync(self) -> None:
+        """Has what was added on the disk: a checkpoint must not be newer than the journal."""
+        if self.path.is_file():
+            with self.path.open("rb") as file:
+                os.fsync(file.fileno())
+
+    def write_curves(self, folder: Path, stage: str, every: int) -> None:
+        """`<stage>_train.csv` (each `every`-th step) and `<stage>_val.csv`, a column per value, for `dvc plots`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        points: dict[str, dict[int, dict[str, float]]] = {"train": {}, "val": {}}
+        for row in self.rows():
+            if row["kind"] == "val" or (row["kind"] == "train" and row["step"] % every == 0):
+                points[row["kind"]][row["step"]] = {name.removeprefix(f"{row['kind']}/"): value for name, value in row["values"].items()}
+        for kind, steps in points.items():
+            columns = sorted({name for values in steps.values() for name in values})
+            with (folder / f"{stage}_{kind}.csv").open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, ["step", *columns])
+                writer.writeheader()
+                writer.writerows({"step": step, **steps[step]} for step in sorted(steps))
+
+    def _write(self, row: dict[str, Any]) -> None:
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:  # training is worth more than its curve; a half line is cut off by the next start
+            self.trouble = self.trouble or f"{self.path} cannot be written ({error}): after a kill, points may be logged twice"
+
+    def _cut_half_line(self) -> None:
+        if not self.path.is_file():
+            return
+        with self.path.open("rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            while size:
+                start = max(0, size - 65536)
+                file.seek(start)
+                end = file.read(size - start).rfind(b"\n")
+                size = start + end + 1 if end >= 0 else start
+                if end >= 0:
+                    break
+            file.truncate(size)

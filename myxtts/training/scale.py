@@ -1,0 +1,105 @@
+"""Several devices, several machines: which strategy trains, who writes, who reads which rows, and how all stop at the same step."""
+
+import contextlib
+import json
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from myxtts.config import ConfigError
+from myxtts.config.stages import HardwareConfig
+from myxtts.data.batches import Batch
+from myxtts.training.checkpoint import CheckpointFolder
+
+
+def make_strategy(hardware: HardwareConfig) -> tf.distribute.Strategy:
+    """MultiWorkerMirroredStrategy where TF_CONFIG names other workers, MirroredStrategy over several GPUs, else the default one.
+
+    Before any other TensorFlow operation. Raises ConfigError for a TF_CONFIG that is not valid.
+    """
+    text = os.environ.get("TF_CONFIG")
+    if text:
+        try:
+            cluster = json.loads(text)["cluster"]
+            workers = sum(len(cluster.get(kind, [])) for kind in ("chief", "worker"))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ConfigError(
+                'TF_CONFIG must be JSON as in {"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+                f'"task": {{"type": "worker", "index": 0}}}}; '
+                f"it is {text[:200]!r} ({error!r})"
+            ) from None
+        if workers > 1:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+    devices = tf.config.list_logical_devices("GPU")
+    return tf.distribute.MirroredStrategy() if len(devices) > 1 and hardware.all_devices else tf.distribute.get_strategy()
+
+
+def set_determinism(hardware: HardwareConfig) -> None:
+    """Same bits in every run, where `hardware.deterministic` asks for it; without its word, on a CPU alone, where it costs nothing."""
+    wanted = hardware.deterministic
+    if wanted is None:
+        wanted = not tf.config.list_physical_devices("GPU")
+    if wanted:
+        tf.config.experimental.enable_op_determinism()
+
+
+class Crew:
+    """The workers of one training, seen from one of them."""
+
+    def __init__(self, strategy: tf.distribute.Strategy):
+        self.strategy = strategy
+        resolver = strategy.cluster_resolver
+        tasks = resolver.cluster_spec().as_dict() if resolver else {}
+        order = [(kind, index) for kind in ("chief", "worker") for index in range(len(tasks.get(kind, [])))]
+        self.workers = max(1, len(order))
+        self.index = order.index((resolver.task_type, resolver.task_id)) if len(order) > 1 else 0
+        self.replicas: int = strategy.num_replicas_in_sync
+        self._any: Any = None
+
+    @property
+    def is_chief(self) -> bool:
+        """The one that writes checkpoints, reports and runs."""
+        return self.index == 0
+
+    @property
+    def shard(self) -> tuple[int, int]:
+        """Which part of each batch this worker reads."""
+        return self.index, self.workers
+
+    def lock(self, checkpoints: CheckpointFolder) -> Any:
+        """The folder's lock, held by the chief for all."""
+        return checkpoints.lock() if self.is_chief else contextlib.nullcontext()
+
+    def distribute(self, batch: Batch) -> Any:
+        """Rows of this worker's batch, shared among its devices."""
+        local = self.replicas // self.workers
+        if self.replicas == 1:
+            return batch
+        rows = next(iter(batch.values())).shape[0] // local
+
+        def share(context: tf.distribute.ReplicaContext) -> Batch:
+            number = context.replica_id_in_sync_group % local
+            return {name: value[number * rows : (number + 1) * rows] for name, value in batch.items()}
+
+        return self.strategy.experimental_distribute_values_from_function(share)
+
+    def any(self, flag: bool) -> bool:
+        """True everywhere if `flag` is True anywhere. All workers must call it; it waits for the last of them."""
+        if self.workers == 1:
+            return flag
+        if self._any is None:
+
+            @tf.function(autograph=False)
+            def summed(value):
+                def add(value):
+                    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+                return self.strategy.experimental_local_results(self.strategy.run(add, args=(value,)))[0]
+
+            self._any = summed
+        return float(self._any(tf.constant(float(flag)))) > 0
+
+    def together(self) -> None:
+        """Waits for all workers."""
+        self.any(False)

@@ -1,0 +1,60 @@
+"""A step's peak memory, measured: what the prediction of `memory` is compared with before a training starts."""
+
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from myxtts.training.memory import GB
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+TOO_FULL = 0.97  # of the machine's memory: beyond, the next allocation may be the one that kills the process
+
+
+class OutOfMemory(Exception):
+    """The trial step did not fit."""
+
+
+def measure(step: Callable[[], Any], gpus: int, memory_gb: float) -> float:
+    """Runs `step`, which waits for its own results; returns the peak in GB, of the process (CPU) or of the fullest GPU.
+
+    Raises OutOfMemory where the device refused, or the RAM was all but full.
+    """
+    _reset_peak(gpus)
+    try:
+        step()
+    except tf.errors.ResourceExhaustedError as error:
+        raise OutOfMemory(f"TensorFlow ran out of memory: {str(error.message).splitlines()[0][:200]}") from None
+    except tf.errors.InternalError as error:  # cuDNN and cuBLAS say so in their own words
+        if "memory" not in str(error.message).lower() and "ALLOC_FAILED" not in str(error.message):
+            raise
+        raise OutOfMemory(f"the GPU's libraries ran out of memory: {str(error.message).splitlines()[0][:200]}") from None
+    peak = peak_gb(gpus)
+    if not gpus and peak > TOO_FULL * memory_gb:
+        raise OutOfMemory(f"the trial step's peak was {peak:.1f} GB of {memory_gb:.1f} GB")
+    return peak
+
+
+def _reset_peak(gpus: int) -> None:
+    for number in range(gpus):
+        tf.config.experimental.reset_memory_stats(f"GPU:{number}")
+    if not gpus and CLEAR.exists():
+        try:
+            CLEAR.write_text("5")  # Linux: the high-water mark begins anew
+        except OSError:  # a container may forbid it; the peak since the start of the process is then what there is
+            return
+
+
+def peak_gb(gpus: int) -> float:
+    """Highest memory since the last reset."""
+    if gpus:
+        return max(tf.config.experimental.get_memory_info(f"GPU:{number}")["peak"] for number in range(gpus)) / GB
+    if STATUS.exists():
+        for line in STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / GB
+    # kilobytes on Linux, bytes on macOS
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / GB
