@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_project_commands(command)
     _add_train_command(command)
+    _add_machine_commands(command)
     _add_speech_commands(command)
     return parser
 
@@ -89,11 +90,29 @@ def _add_train_command(command: Command) -> None:
     sub.add_argument("--batch-size", type=int, metavar="N", help="clips per micro-batch")
     sub.add_argument("--grad-accum", type=int, metavar="N", help="micro-batches per update")
     sub.add_argument("--lr", type=float, metavar="RATE")
-    sub.add_argument("--num-workers", type=int, metavar="N")
+    sub.add_argument("--num-workers", type=int, metavar="N", help="readers of the data")
+    sub.add_argument("--workers", type=int, metavar="N", help="processes that train one network together (default: 1)")
+    sub.add_argument("--cluster", choices=["local", "ray"], help="where they run (default: local)")
     resume = "go on in --checkpoint-dir, with the options it was started with unless given anew"
     sub.add_argument("--resume", action="store_true", help=resume)
     sub.add_argument("--no-tracking", action="store_true", help="no MLflow run")
     _add_params_options(sub)
+
+    sub = command("worker", _worker, "one process of `myxtts train --workers` (which calls it)")
+    sub.add_argument("job", type=Path)
+
+
+def _add_machine_commands(command: Command) -> None:
+    sub = command("suggest", _suggest, "batch, accumulation, workers, precision and memory for this machine, or another")
+    sub.add_argument("--gpu-memory", type=float, metavar="GB", help="of each GPU of another machine (default: ask this one)")
+    sub.add_argument("--gpus", type=int, metavar="N", help="how many that machine has (default: 1)")
+    sub.add_argument("--cpus", type=int, metavar="N", help="its cores (default: those of this machine)")
+    sub.add_argument("--model", metavar="PRESET", help="tiny, small, base or xtts_v2, all else at its default (default: params.yaml)")
+    sub.add_argument("--stage", action="append", choices=["dvae", "gpt", "decoder"], help="only this network; may be repeated")
+    sub.add_argument("--json", action="store_true", help="machine-readable")
+    _add_params_options(sub)
+
+    command("doctor", _doctor, "check this machine: GPU, precision, memory, disk, limits, versions, speed")
 
 
 def _add_speech_commands(command: Command) -> None:
@@ -191,7 +210,8 @@ def _train(options: argparse.Namespace) -> None:
     from myxtts.pipeline.outside import ORDER, train_outside
 
     stages = tuple(stage for stage in ORDER if stage in (options.stage or ORDER))
-    changes = {name: getattr(options, name) for name in ("epochs", "batch_size", "lr", "grad_accum", "num_workers")}
+    names = ("epochs", "batch_size", "lr", "grad_accum", "num_workers", "workers", "cluster")
+    changes = {name: getattr(options, name) for name in names}
     final = train_outside(
         config,
         options.train_data,
@@ -203,6 +223,34 @@ def _train(options: argparse.Namespace) -> None:
         not options.no_tracking,
     )
     print(f"final model: {final}")
+
+
+def _worker(options: argparse.Namespace) -> None:
+    _import_tensorflow()
+    from myxtts.pipeline.outside import run_worker
+
+    run_worker(options.job)
+
+
+def _suggest(options: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    config = XTTSConfig.from_dict({"model": {"preset": options.model}}, source="--model") if options.model else _config(options)
+    _import_tensorflow()
+    from myxtts.pipeline.doctor import STAGES, describe, suggestions
+
+    found = suggestions(config, options.gpu_memory, options.gpus, options.cpus, tuple(options.stage or STAGES))
+    print(json.dumps({stage: asdict(item) for stage, item in found.items()}, indent=1) if options.json else describe(found))
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    _import_tensorflow()
+    from myxtts.pipeline.doctor import examine, report
+
+    findings = examine(Path.cwd())
+    print(report(findings))
+    if any(finding.remedy for finding in findings):
+        raise SystemExit(1)
 
 
 def _say(options: argparse.Namespace) -> None:

@@ -217,6 +217,8 @@ class HardwareConfig(Section):
         description="activations of the GPT that are computed a second time instead of kept: selective = attention weights and insides of "
         "GELU, blocks = everything inside its blocks; changes no number. auto: as little as lets the wanted batch fit",
     )
+    workers: int = Field(1, ge=1, description="processes that train a network together; their batches add up to the effective batch")
+    cluster: Literal["local", "ray"] = Field("local", description="where they run: on this machine, or wherever Ray has room")
     all_devices: bool = Field(True, description="train over all GPUs of the machine; false = the first one")
     trial_step: bool = Field(True, description="prove the suggested batch with one real step before training, and back off if it fails")
     deterministic: bool | None = Field(None, description="same bits in every run, slower on a GPU; empty = on a CPU alone")

@@ -23,7 +23,7 @@ from myxtts.data.records import RecordFile, latent_schema, mel_schema, token_sch
 Batch = dict[str, tf.Tensor]
 Values = dict[str, np.ndarray]
 PREFETCH = 4  # batches that wait for the step
-LENGTHS = ("lengths", "text_lengths", "code_lengths")
+LENGTHS = ("lengths", "text_lengths", "code_lengths", "wrong_text_lengths")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Examples:
     """What a stream is made of.
 
     example: (number, draws (2,)) -> one clip's arrays, each padded as its bucket wants. bucket_of: (examples,).
-    signature: name -> (dtype, shape without the row axis; None where it depends on the bucket).
+    signature: name -> (dtype, shape without the row axis; None where it depends on the bucket). `place` asks for the rows' numbers.
     units: (examples,) how much of `seconds_per_unit` each clip gives to learn from. padding: share of a batch that holds nothing.
     """
 
@@ -107,6 +107,9 @@ class Batches:
         filler = rows >= order.counts[place]
         values = {}
         for name, (kind, _) in self.examples.signature.items():
+            if name == "place":
+                values[name] = rows.astype(kind)
+                continue
             values[name] = np.stack([clip[name] for clip in clips]).astype(kind, copy=False)
             if name in LENGTHS:
                 values[name][filler] = 0
@@ -140,7 +143,10 @@ def crop_frames(config: XTTSConfig) -> int:
 
 
 def dvae_batches(config: XTTSConfig, mels: Path, split: str, batch_size: int, training: bool, flow: Flow = ONE_WORKER) -> Batches:
-    """Batches of `mel` (B, F, M) float32 normalised, `lengths` (B,) frames. Random crops in training, the clip's middle otherwise."""
+    """Batches of `mel` (B, F, M) float32 normalised, `lengths` (B,) frames, `place` (B,) in the whole batch.
+
+    Random crops in training, the clip's middle otherwise.
+    """
     frames = crop_frames(config)
     mel_norm = np.load(mels / "mel_norm.npy")
     records = RecordFile(mels / f"{split}.tfrecord", mel_schema(len(mel_norm)))
@@ -160,7 +166,7 @@ def dvae_batches(config: XTTSConfig, mels: Path, split: str, batch_size: int, tr
     examples = Examples(
         crop,
         np.zeros(len(records), int),
-        {"mel": ("float32", (frames, len(mel_norm))), "lengths": ("int32", ())},
+        {"mel": ("float32", (frames, len(mel_norm))), "lengths": ("int32", ()), "place": ("int32", ())},
         np.full(len(records), frames),
         config.model.audio.hop_length / config.model.audio.input_sample_rate,
     )
@@ -210,7 +216,8 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, t
     """Batches of text_ids (B, T), text_lengths, codes (B, S), code_lengths, prompt (B, F, M), prompt_span (B, 2), row (B,).
 
     Ids carry no start or stop tokens; lengths count what is there. `prompt_span` = codes [start, end) of the clip that the prompt
-    itself was cut from, (0, 0) where the prompt comes from another clip.
+    itself was cut from, (0, 0) where the prompt comes from another clip. For validation also wrong_text_ids, wrong_text_lengths: the text
+    of the next clip in the bucket, whatever batch that one is in; length 0 where there is none.
     """
     index = read_index(tokens, split)
     if not index:
@@ -222,11 +229,18 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, t
     references = References(tokens, split, index, "prompts")
     own_codes = math.ceil(config.encode.prompt_seconds * config.model.codes_per_second)
 
+    def wrong_text(number: int, bucket: int) -> Values:
+        members = np.flatnonzero(bucket_of == bucket)
+        other = int(members[(np.searchsorted(members, number) + 1) % len(members)])
+        ids = records[other]["text_ids"] if other != number else np.zeros(0, np.int32)
+        return {"wrong_text_ids": _pad(ids, buckets[bucket].text), "wrong_text_lengths": np.int32(len(ids))}
+
     def example(number: int, draws: np.ndarray, bucket: int) -> Values:
         record = records[number]
         reference = references.choose(number, draws[0])
         own = min(len(record["codes"]), own_codes) if reference == number else 0
-        return {
+        values = {} if training else wrong_text(number, bucket)
+        return values | {
             "text_ids": _pad(record["text_ids"], buckets[bucket].text),
             "text_lengths": np.int32(len(record["text_ids"])),
             "codes": _pad(record["codes"], buckets[bucket].codes),
@@ -238,6 +252,8 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, t
 
     signature = {"text_ids": ("int32", (None,)), "text_lengths": ("int32", ()), "codes": ("int32", (None,)), "code_lengths": ("int32", ())}
     signature |= {"prompt": ("float32", references.shape), "prompt_span": ("int32", (2,)), "row": ("int32", ())}
+    if not training:
+        signature |= {"wrong_text_ids": ("int32", (None,)), "wrong_text_lengths": ("int32", ())}
     padding = padding_share(codes, np.array([row.text_length for row in index]), bucket_of, buckets, batch_size)
     examples = Examples(example, bucket_of, signature, codes, 1 / config.model.codes_per_second, padding)
     return Batches(examples, batch_size, config.seed, training, flow)

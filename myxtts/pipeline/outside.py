@@ -9,6 +9,7 @@ from typing import Any
 
 from myxtts.config import ConfigError, DataError, XTTSConfig
 from myxtts.config.stages import SourceConfig
+from myxtts.pipeline.crew import in_crew, is_chief, run_crew
 from myxtts.pipeline.data_stages import run_encode, run_mels, run_tokenizer, write_report
 from myxtts.pipeline.paths import Paths
 from myxtts.pipeline.start import open_start
@@ -26,6 +27,8 @@ def with_overrides(
     lr: float | None = None,
     grad_accum: int | None = None,
     num_workers: int | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
 ) -> XTTSConfig:
     """The configuration with the command line's values in place of params.yaml's, for the stages that are trained.
 
@@ -47,8 +50,8 @@ def with_overrides(
                     f"--grad-accum {grad_accum} does not divide the effective batch {whole} of {stage}: give --batch-size too"
                 )
             section["batch_size"] = whole // grad_accum
-    if num_workers is not None:
-        values["hardware"]["num_workers"] = num_workers
+    hardware = {"num_workers": num_workers, "workers": workers, "cluster": cluster}
+    values["hardware"] |= {name: value for name, value in hardware.items() if value is not None}
     return XTTSConfig.from_dict(values, source="command line")
 
 
@@ -162,13 +165,27 @@ def _train(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, trac
 
     if stage in config.start.frozen:
         return take_over(stage, open_start(config, paths.root), paths)
+    if config.hardware.workers > 1 and not in_crew():
+        job = checkpoints / "job.json"
+        write_report(job, {"stage": stage, "config": config.to_dict(), "root": str(paths.root.resolve()), "track": track})
+        run_crew(["worker", str(job)], config.hardware.workers, config.hardware.cluster, checkpoints / "workers")
+        return json.loads(paths.report(stage).read_text(encoding="utf-8"))
     allow_memory_growth()
+    if not is_chief():
+        return run_training(stage, config, paths, checkpoints, None)
     # the project's dvc.lock says nothing of data that lies outside it
     with stage_run(config, stage, Path.cwd(), checkpoints, lineage=False) if track else nullcontext(NullRun()) as run:
         log_datasets(run, stage, paths)
         report = run_training(stage, config, paths, checkpoints, run)
         run.write_link(paths.link(stage))
     return report
+
+
+def run_worker(job: Path) -> None:
+    """One of several processes that train a stage: what `_train` wrote for them."""
+    values = json.loads(job.read_text(encoding="utf-8"))
+    config, paths = XTTSConfig.from_dict(values["config"], source=str(job)), Paths(Path(values["root"]))
+    _train(values["stage"], config, paths, job.parent, values["track"])
 
 
 def _final_model(config: XTTSConfig, paths: Paths, stages: tuple[str, ...], track: bool) -> Path:

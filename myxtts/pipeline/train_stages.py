@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from myxtts.config import XTTSConfig
 from myxtts.pipeline.attempts import attempt_folder, fingerprint, is_recorded, mark_finished
+from myxtts.pipeline.crew import in_crew, is_chief, run_crew
 from myxtts.pipeline.data_stages import write_report
 from myxtts.pipeline.paths import Paths
 from myxtts.pipeline.start import Start, load_start, open_start
@@ -69,6 +71,8 @@ def run_training(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path
     trainer = XTTSTrainer(config, model, stage, checkpoints, run, strategy)
     trainer.prepare_datasets(records_of(stage, paths), records_of(stage, paths))
     summary = trainer.train(resume=resume)
+    if not trainer.crew.is_chief:
+        return {}
     trainer.save_checkpoint(paths.model(stage))
     if stage == "dvae":
         np.save(paths.model(stage) / "mel_norm.npy", model.mel_norm)
@@ -121,10 +125,15 @@ def run_train_stage(stage: str, config: XTTSConfig, paths: Paths) -> dict[str, A
     from myxtts.tracking.store import main_checkout
     from myxtts.training.hardware import allow_memory_growth
 
+    if config.hardware.workers > 1 and not in_crew():
+        run_crew(sys.argv[1:], config.hardware.workers, config.hardware.cluster, paths.root / "checkpoints" / stage / "workers")
+        return json.loads(paths.report(stage).read_text(encoding="utf-8"))
     allow_memory_growth()
     mark = stage_fingerprint(stage, config, paths)
     main = main_checkout(paths.root)
     attempt = attempt_folder(main / "checkpoints" / stage / mark, lambda md5: is_recorded(md5, f"models/{stage}", paths.root, main))
+    if not is_chief():
+        return run_training(stage, config, paths, attempt, None)
     with stage_run(config, stage, paths.root, attempt, inputs={"checkpoint.fingerprint": mark}) as run:
         log_datasets(run, stage, paths)
         report = run_training(stage, config, paths, attempt, run)

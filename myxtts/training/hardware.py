@@ -140,8 +140,9 @@ def suggest(stage: StageTraining, hardware: HardwareConfig, machine: Machine, ne
     modes = needs.modes if given == "auto" else (given,) if given in needs.modes else ("none",)
     options = [_split(stage, machine, needs, precision, mode, replicas) for mode in modes]
     worth = min(stage.effective_batch_size // replicas, WORTH_RECOMPUTING_GPU if machine.gpus else WORTH_RECOMPUTING_CPU)
-    enough = [option for option in options if option.size >= worth]
-    chosen = enough[0] if enough else max(options, key=lambda option: (option.size, -REMATERIALISE.index(option.mode)))
+    fitting = [option for option in options if option.fits] or options[-1:]
+    enough = [option for option in fitting if option.size >= worth]
+    chosen = enough[0] if enough else max(fitting, key=lambda option: (option.size, -REMATERIALISE.index(option.mode)))
     fixed = chosen.footprint
     reasons.append(
         f"{machine.memory_gb:.1f} GB for training ({'GPU' if machine.gpus else 'RAM, no GPU'}), {MARGIN:.0%} of it planned with: weights "
@@ -165,6 +166,8 @@ def suggest(stage: StageTraining, hardware: HardwareConfig, machine: Machine, ne
     reasons.append(
         f"{workers} data workers " + ("as given" if hardware.num_workers else f"for {machine.cpus} cores (at most {MAX_WORKERS})")
     )
+    if not chosen.fits:
+        reasons.append("this is more than the memory holds: train a smaller model.preset, shorter clips, or on another machine")
     predicted = fixed.total(chosen.size, chosen.accum) / GB
     prefetch = max(2, min(8, workers // 2))
     return Suggestion(
@@ -186,6 +189,7 @@ class _Split:
     most: int
     size: int
     accum: int
+    fits: bool
     footprint: Footprint
 
 
@@ -203,4 +207,4 @@ def _split(stage: StageTraining, machine: Machine, needs: Needs, precision: str,
             f"batch_size {stage.batch_size} does not divide effective_batch_size {stage.effective_batch_size} / {replicas} device(s): "
             f"use {size}, or change effective_batch_size"
         )
-    return _Split(mode, most, size, accum, needed)
+    return _Split(mode, most, size, accum, free >= per_clip, needed)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -55,7 +56,6 @@ class Crew:
         self.workers = max(1, len(order))
         self.index = order.index((resolver.task_type, resolver.task_id)) if len(order) > 1 else 0
         self.replicas: int = strategy.num_replicas_in_sync
-        self._any: Any = None
 
     @property
     def is_chief(self) -> bool:
@@ -88,18 +88,18 @@ class Crew:
         """True everywhere if `flag` is True anywhere. All workers must call it; it waits for the last of them."""
         if self.workers == 1:
             return flag
-        if self._any is None:
-
-            @tf.function(autograph=False)
-            def summed(value):
-                def add(value):
-                    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
-
-                return self.strategy.experimental_local_results(self.strategy.run(add, args=(value,)))[0]
-
-            self._any = summed
-        return float(self._any(tf.constant(float(flag)))) > 0
+        value = self.strategy.experimental_distribute_values_from_function(lambda context: tf.constant(float(flag)))
+        return float(self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)) > 0
 
     def together(self) -> None:
         """Waits for all workers."""
         self.any(False)
+
+    @contextlib.contextmanager
+    def chief_first(self) -> Iterator[None]:
+        """The chief runs the block while the others wait, then they do: what it leaves on the disk, they find."""
+        if not self.is_chief:
+            self.together()
+        yield
+        if self.is_chief:
+            self.together()

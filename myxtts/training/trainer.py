@@ -71,6 +71,8 @@ class XTTSTrainer:
         """
         self._train_path, self._val_path = Path(train_path), Path(val_path)
         machine = hardware.detect(self.config.hardware)
+        with self.crew.chief_first():
+            self.task.compute(self._train_path)
         with self.strategy.scope():
             self.task.open(self._train_path)
         suggestion = hardware.suggest(self.settings, self.config.hardware, machine, self.task.needs, self.crew.replicas)
@@ -250,11 +252,8 @@ class XTTSTrainer:
 
         Raises MyXTTSError if it was made with other features or another effective batch, DamagedCheckpoint if none is whole.
         """
-        if not self.crew.is_chief:
-            self.crew.together()  # the chief puts damaged ones aside first
-        found = self.checkpoints.restore_newest(self._variables(), self._check_same)
-        if self.crew.is_chief:
-            self.crew.together()
+        with self.crew.chief_first():  # which puts damaged ones aside
+            found = self.checkpoints.restore_newest(self._variables(), self._check_same)
         if found is None:
             return False
         saved, state = found
@@ -370,6 +369,7 @@ class XTTSTrainer:
 
     def _load_best(self) -> None:
         """The weights that validated best are the ones to keep: later ones may have over-fitted."""
+        self.crew.together()  # the chief may be writing the last one still
         best = self.checkpoints.best()
         if best and best.step != self.current_step:
             self.checkpoints.restore(best, self._variables())

@@ -11,6 +11,7 @@ import tensorflow as tf
 from small import small_config
 
 from myxtts.config import MyXTTSError, XTTSConfig
+from myxtts.data.batches import gpt_batches
 from myxtts.models.xtts import XTTS
 from myxtts.training.signals import Interrupted
 from myxtts.training.trainer import XTTSTrainer
@@ -84,7 +85,7 @@ def test_overfits_a_handful_of_clips_and_learns_their_text(tmp_path, tokens):
     assert after["mel_loss"] < 0.3 * before["mel_loss"]
     assert after["mel_accuracy"] > 0.7
     assert summary["steps"] == 150
-    assert trainer.validate(trainer.task.batches(tokens, "train", 11))["val/wrong_text_gap"] > 1
+    assert trainer.validate(gpt_batches(trainer.config, tokens, "train", 11, training=False))["val/wrong_text_gap"] > 1
 
 
 def test_traces_once_per_bucket(tmp_path, tokens):
@@ -170,18 +171,27 @@ def test_a_non_finite_update_leaves_no_trace(tmp_path, tokens):
 
 def test_padding_rows_and_padding_columns_change_no_loss(tmp_path, tokens):
     trainer = make(no_dropout(), tmp_path, tokens)
-    batch = next(iter(trainer.train_data))
-    wider = {**batch, "codes": tf.pad(batch["codes"], [[0, 0], [0, 8]]), "text_ids": tf.pad(batch["text_ids"], [[0, 0], [0, 8]])}
+    batch = next(iter(trainer.val_data))
+    more = [[0, 0], [0, 8]]
+    wider = batch | {name: tf.pad(batch[name], more) for name in ("codes", "text_ids", "wrong_text_ids")}
     rows = [*range(len(batch["codes"])), 0, 1, 2]
     taller = {name: tf.gather(value, rows) for name, value in batch.items()}
-    for name in ("text_lengths", "code_lengths"):
+    for name in ("text_lengths", "code_lengths", "wrong_text_lengths"):
         taller[name] = tf.concat([batch[name], [0, 0, 0]], axis=0)
     losses = []
     for shape in (batch, wider, taller):
         values = trainer.task.validation(shape)
-        losses.append([float(values[name][0] / values[name][1]) for name in ("mel_loss", "text_loss")])
+        losses.append([float(values[name][0] / values[name][1]) for name in ("mel_loss", "text_loss", "wrong_text_mel_loss")])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
     np.testing.assert_allclose(losses[0], losses[2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_validation_does_not_depend_on_its_batches(tmp_path, tokens, size):
+    trainer = make(no_dropout(), tmp_path, tokens)
+    other = trainer.validate(trainer.task.batches(tokens, "eval", size))
+    for name, value in trainer.validate().items():
+        assert other[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
 
 
 def test_a_clip_that_is_its_own_prompt_has_those_codes_masked(tmp_path, tokens):

@@ -42,6 +42,10 @@ class Task(abc.ABC):
         """`cache`: a folder that is the task's own, for what it computes once."""
         self.config, self.model, self.cache = config, model, cache
 
+    def compute(self, path: Path) -> None:
+        """Makes what the task needs once and keeps in `cache`. Of several workers one does it while the others wait."""
+        del path
+
     def open(self, path: Path) -> None:
         """Reads what the task must know of its training data before variables are made."""
         del path

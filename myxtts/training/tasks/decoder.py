@@ -68,6 +68,9 @@ class DecoderTask(Task):
     components = ("decoder", "speaker_encoder")
     monitor = "val/mel_loss"
 
+    def compute(self, path: Path) -> None:
+        write_latents(self.config, self.model, path, self.cache)
+
     def open(self, path: Path) -> None:
         speakers = rows_by_speaker(read_index(path, "train"))
         self.prototypes = keras.Variable(
@@ -76,7 +79,6 @@ class DecoderTask(Task):
         self.discriminators = Discriminators(self.config.model.decoder)
         self.discriminators.build_weights()
         self.num_samples = self.model.decoder.output_samples(self.settings.segment_codes)
-        write_latents(self.config, self.model, path, self.cache)
 
     @property
     def networks(self):

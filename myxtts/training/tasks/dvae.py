@@ -14,6 +14,8 @@ from myxtts.training.losses import count, masked_sum, sequence_mask
 from myxtts.training.memory import dvae_clip_bytes
 from myxtts.training.tasks.base import Preview, Task, Terms
 
+SPREAD = 7  # codes between two that dead codebook entries restart from, in one clip
+
 
 class DVAETask(Task):
     """Reconstruction (mean squared error on normalised log-mels) and commitment; the codebook follows by moving average."""
@@ -40,7 +42,7 @@ class DVAETask(Task):
 
     def targets(self, batch: Batch) -> Terms:
         frames, codes = self._masks(batch)
-        return {"frames": count(frames), "codes": count(codes)}
+        return {"frames": count(frames), "codes": count(codes), "clips": count(batch["lengths"] > 0)}
 
     def _terms(self, batch: Batch, training: bool):
         frames, codes = self._masks(batch)
@@ -54,23 +56,21 @@ class DVAETask(Task):
         total = terms["reconstruction_loss"] + self.config.model.dvae.commitment_weight * terms["commitment_loss"]
         encoded = ops.stop_gradient(output.encoded)
         used, sums = self.model.dvae.codebook_statistics(encoded, output.codes, codes)
-        return total, terms, {"used": used, "sums": sums, "rows": self._restart_rows(encoded, codes)}
+        rows = self._restart_rows(encoded, tf.math.count_nonzero(codes, axis=1, dtype=tf.int32), batch["place"], counts["clips"])
+        return total, terms, {"used": used, "sums": sums, "rows": rows}
 
-    def _restart_rows(self, encoded: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-        """As many real (un-padded) encoder outputs as there are codes (K, C), spread over the micro-batch.
+    def _restart_rows(self, encoded: tf.Tensor, lengths: tf.Tensor, places: tf.Tensor, clips: tf.Tensor) -> tf.Tensor:
+        """A real (un-padded) encoder output for each code (K, C), spread over the clips of the whole batch.
 
-        Those of the first replica alone: statistics are summed over replicas, and a sum of vectors is no encoder output.
+        encoded (B, S, C), lengths (B,) in codes, places (B,): where in the whole batch the clips are, clips: how many it has. What is of
+        another micro-batch or replica is 0 here: their sum is the same however the batch is split.
         """
-        rows = tf.boolean_mask(tf.reshape(encoded, [-1, encoded.shape[-1]]), tf.reshape(mask, [-1]))
-        available = tf.maximum(tf.shape(rows)[0], 1)
-        rows = tf.pad(rows, [[0, tf.maximum(0, 1 - tf.shape(rows)[0])], [0, 0]])
-        number = self.config.model.dvae.num_codes
-        rows = tf.gather(rows, tf.range(number) * available // number)
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return tf.where(tf.equal(replica, 0), rows, tf.zeros_like(rows))
-
-    def combine(self, earlier: Terms, later: Terms) -> Terms:
-        return {"used": earlier["used"] + later["used"], "sums": earlier["sums"] + later["sums"], "rows": later["rows"]}
+        slots, clips = tf.range(self.config.model.dvae.num_codes), tf.maximum(tf.cast(clips, tf.int32), 1)
+        mine = tf.equal(places[:, None], (slots % clips)[None, :]) & (lengths > 0)[:, None]  # (B, K)
+        row = tf.argmax(mine, axis=0, output_type=tf.int32)
+        position = slots // clips * SPREAD % tf.maximum(tf.gather(lengths, row), 1)
+        chosen = tf.gather_nd(encoded, tf.stack([row, position], axis=1))
+        return tf.where(tf.reduce_any(mine, axis=0)[:, None], chosen, tf.zeros_like(chosen))
 
     def after_step(self, statistics: Terms, number: tf.Tensor) -> None:
         seed = self.config.seed + tf.cast(number, tf.int32)

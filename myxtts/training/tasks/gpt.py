@@ -132,46 +132,45 @@ class GPTTask(Task):
         made = self._sequences(batch, training)
         return {"text": count(made.text_target_mask), "audio": count(made.audio_target_mask)}
 
-    def _sums(self, batch: Batch, training: bool):
+    def _losses(self, batch: Batch, training: bool):
+        """(sequences, cross-entropy of text (B, T), of codes (B, S), hits of codes (B, S) boolean), padding included."""
         made = self._sequences(batch, training)
         gpt = self.model.gpt
         latents = gpt.condition(batch["prompt"], training=training)
         output = gpt(latents, made.text_ids, made.text_mask, made.audio_ids, made.audio_mask, training=training)
-        text = masked_sum(cross_entropy(output.text_logits, made.text_targets), made.text_target_mask)
-        audio = masked_sum(cross_entropy(output.audio_logits, made.audio_targets), made.audio_target_mask)
-        hits = ops.equal(ops.argmax(output.audio_logits, axis=-1), ops.cast(made.audio_targets, "int32"))
-        return text, audio, count(hits & made.audio_target_mask)
+        text, audio = cross_entropy(output.text_logits, made.text_targets), cross_entropy(output.audio_logits, made.audio_targets)
+        return made, text, audio, ops.equal(ops.argmax(output.audio_logits, axis=-1), ops.cast(made.audio_targets, "int32"))
 
     def loss(self, objective: str, batch: Batch, counts: Terms):
-        text, audio, hits = self._sums(batch, training=True)
+        made, text, audio, hits = self._losses(batch, training=True)
         # a batch of nothing but own-prompt clips shorter than the prompt has no audio target at all
         audio_count = ops.maximum(counts["audio"], 1.0)
-        terms = {"text_loss": text / counts["text"], "mel_loss": audio / audio_count, "mel_accuracy": hits / audio_count}
+        terms = {
+            "text_loss": masked_sum(text, made.text_target_mask) / counts["text"],
+            "mel_loss": masked_sum(audio, made.audio_target_mask) / audio_count,
+            "mel_accuracy": count(hits & made.audio_target_mask) / audio_count,
+        }
         total = self.settings.text_loss_weight * terms["text_loss"] + self.settings.mel_loss_weight * terms["mel_loss"]
         return total, terms, {}
 
     def validation(self, batch: Batch):
-        counts = self.targets(batch, training=False)
-        text, audio, hits = self._sums(batch, training=False)
-        rows = tf.math.count_nonzero(batch["code_lengths"], dtype=tf.int32)
-        # each real row takes the text of the next real one; a batch of one clip has no wrong text to offer
-        neighbour = (tf.range(batch["codes"].shape[0]) + 1) % tf.maximum(rows, 1)
-        _, wrong, _ = self._sums(
-            {**batch, **{name: tf.gather(batch[name], neighbour) for name in ("text_ids", "text_lengths")}}, training=False
-        )
-        comparable = tf.cast(rows > 1, tf.float32)
+        made, text, audio, hits = self._losses(batch, training=False)
+        swapped = {**batch, "text_ids": batch["wrong_text_ids"], "text_lengths": batch["wrong_text_lengths"]}
+        _, _, wrong, _ = self._losses(swapped, training=False)
+        texts, targets = made.text_target_mask, made.audio_target_mask
+        comparable = targets & (batch["wrong_text_lengths"] > 0)[:, None]
         return {
-            "text_loss": (text, counts["text"]),
-            "mel_loss": (audio, counts["audio"]),
-            "mel_accuracy": (hits, counts["audio"]),
-            "comparable_mel_loss": (audio * comparable, counts["audio"] * comparable),
-            "wrong_text_mel_loss": (wrong * comparable, counts["audio"] * comparable),
+            "text_loss": (masked_sum(text, texts), count(texts)),
+            "mel_loss": (masked_sum(audio, targets), count(targets)),
+            "mel_accuracy": (count(hits & targets), count(targets)),
+            "comparable_mel_loss": (masked_sum(audio, comparable), count(comparable)),
+            "wrong_text_mel_loss": (masked_sum(wrong, comparable), count(comparable)),
         }
 
     def finish(self, values: dict[str, float]) -> dict[str, float]:
         """Adds `wrong_text_gap`: how much worse the codes are predicted from another clip's text. 0 = the text is ignored.
 
-        Left out where no batch holds two clips.
+        Left out where no bucket holds two clips.
         """
         comparable = values.pop("comparable_mel_loss", None)
         return values if comparable is None else {**values, "wrong_text_gap": values["wrong_text_mel_loss"] - comparable}

@@ -1,0 +1,138 @@
+"""Several devices and several workers train as one does: member.py in processes of their own."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from myxtts.config import ConfigError
+from myxtts.config.stages import HardwareConfig
+from myxtts.training.scale import Crew, make_strategy
+
+MEMBER = Path(__file__).with_name("member.py")
+
+
+def start(folder: Path, records: Path, stage: str, devices: int = 1, steps: int = 8, task: dict | None = None) -> subprocess.Popen:
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
+    if task:
+        environment["TF_CONFIG"] = json.dumps(task)
+    folder.mkdir(exist_ok=True)
+    log = (folder / f"log-{task['task']['index'] if task else 0}.txt").open("w")
+    command = [sys.executable, str(MEMBER), str(folder), str(records), stage, str(devices), str(steps)]
+    return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+
+def crew(folder: Path, records: Path, stage: str, steps: int = 8) -> list[subprocess.Popen]:
+    """Two workers on this machine."""
+    sockets = [socket.socket() for _ in range(2)]
+    for item in sockets:
+        item.bind(("127.0.0.1", 0))
+    addresses = [f"127.0.0.1:{item.getsockname()[1]}" for item in sockets]
+    for item in sockets:
+        item.close()
+    tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}} for index in range(2)]
+    return [start(folder, records, stage, steps=steps, task=task) for task in tasks]
+
+
+def finish(processes: list[subprocess.Popen], folder: Path) -> None:
+    codes = [process.wait(300) for process in processes]
+    assert not any(codes), "\n".join(path.read_text()[-3000:] for path in folder.glob("log-*.txt"))
+
+
+def points(folder: Path) -> dict[tuple[int, str], float]:
+    found = {}
+    for line in (folder / "log-0.txt").read_text().splitlines():
+        if line.startswith("POINT "):
+            row = json.loads(line.removeprefix("POINT "))
+            for name, value in row["values"].items():
+                assert (row["step"], name) not in found
+                found[row["step"], name] = value
+    return found
+
+
+def weights(folder: Path, stage: str) -> dict[str, np.ndarray]:
+    with h5py.File(folder / "final" / f"{stage}.weights.h5") as file:
+        found = {}
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+        return found
+
+
+def assert_same_training(one: Path, many: Path, stage: str) -> None:
+    alone, together = points(one), points(many)
+    assert alone.keys() == together.keys()
+    assert len(alone) > 20
+    for key, value in alone.items():
+        if key[1] == "val/codes_used_per_batch":  # of each device's share
+            continue
+        assert together[key] == pytest.approx(value, rel=2e-3, abs=2e-3), key
+    trained = weights(many, stage)
+    for name, value in weights(one, stage).items():
+        np.testing.assert_allclose(trained[name], value, atol=2e-3, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, tokens, mels) -> dict[str, Path]:
+    """Trainings by one worker on one device."""
+    folders = {}
+    for stage, records in (("gpt", tokens), ("dvae", mels)):
+        folders[stage] = tmp_path_factory.mktemp(f"alone-{stage}")
+        finish([start(folders[stage], records, stage)], folders[stage])
+    return folders
+
+
+@pytest.mark.parametrize("stage", ["gpt", "dvae"])
+def test_two_devices_train_as_one(tmp_path, alone, tokens, mels, stage):
+    finish([start(tmp_path, tokens if stage == "gpt" else mels, stage, devices=2)], tmp_path)
+    assert "2 replicas" in (tmp_path / "log-0.txt").read_text()
+    assert_same_training(alone[stage], tmp_path, stage)
+
+
+@pytest.mark.parametrize("stage", ["gpt", "dvae"])
+def test_two_workers_train_as_one_and_only_the_chief_writes(tmp_path, alone, tokens, mels, stage):
+    finish(crew(tmp_path, tokens if stage == "gpt" else mels, stage), tmp_path)
+    assert_same_training(alone[stage], tmp_path, stage)
+    second = (tmp_path / "log-1.txt").read_text()
+    assert "END 1 of 2" in second
+    assert "POINT" not in second
+    assert not any(word in second for word in ("val:", "train:"))
+
+
+def test_a_signal_to_one_worker_stops_both_at_one_step_and_they_go_on(tmp_path, tokens):
+    processes = crew(tmp_path, tokens, "gpt", steps=400)
+    wait_for(tmp_path, '"step": 20,')
+    processes[1].send_signal(signal.SIGTERM)
+    assert [process.wait(120) for process in processes] == [1, 1]  # Interrupted, which member.py does not catch
+    steps = {re.search(r"saved step (\d+)", (tmp_path / f"log-{index}.txt").read_text())[1] for index in range(2)}
+    assert len(steps) == 1
+    (step,) = steps
+    finish(crew(tmp_path, tokens, "gpt", steps=int(step) + 4), tmp_path)
+    assert f"(step {step}, epoch" in (tmp_path / "log-0.txt").read_text()
+
+
+def wait_for(folder: Path, text: str) -> None:
+    for _ in range(1200):
+        if text in (folder / "log-0.txt").read_text():
+            return
+        time.sleep(0.1)
+    raise AssertionError((folder / "log-0.txt").read_text()[-3000:])
+
+
+def test_a_cluster_that_is_no_json_is_refused(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "{worker: 1}")
+    with pytest.raises(ConfigError, match="TF_CONFIG must be JSON as in"):
+        make_strategy(HardwareConfig())
+
+
+def test_one_worker_is_its_own_crew():
+    alone = Crew(make_strategy(HardwareConfig()))
+    assert (alone.is_chief, alone.shard, alone.replicas) == (True, (0, 1), 1)
+    assert [alone.any(flag) for flag in (True, False)] == [True, False]
