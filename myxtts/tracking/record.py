@@ -100,8 +100,12 @@ class StageRun:
         if context in ("validation", "eval", "evaluation"):
             self._validation_set = (name, digest)
 
-    def checkpoint(self, step: int, folder: Path, metrics: Mapping[str, float], final: bool = False) -> str | None:
+    def checkpoint(
+        self, step: int, folder: Path, metrics: Mapping[str, float], final: bool = False, timestamp: int | None = None
+    ) -> str | None:
         """Records a checkpoint as MLflow model `ckpt-<step>`, without copying its bytes, with the metrics measured on it.
+
+        timestamp: ms, of the points that the run has of these metrics at this step; by default those of the last `metrics`.
 
         Returns its model id; None while MLflow does not take it.
         """
@@ -111,7 +115,7 @@ class StageRun:
         tags |= {"final": str(final).lower(), "bytes": str(_size(folder))}
         if final:
             tags["md5"] = _md5(folder)
-        points, now = [], int(time.time() * 1000)
+        points, now = [], int(time.time() * 1000) if timestamp is None else timestamp
         for key, value in metrics.items():
             if np.isfinite(value):
                 known = self._latest.get(clean_key(key))

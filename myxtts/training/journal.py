@@ -49,6 +49,11 @@ class Journal:
         self._write({"kind": kind, "step": step, "time": now, "values": values})
         return now
 
+    def time(self, kind: str, step: int) -> int | None:
+        """Timestamp in ms of a point, or None where there is none."""
+        times = [row["time"] for row in self.rows() if row["kind"] == kind and row["step"] == step]
+        return times[-1] if times else None
+
     def after(self, step: int) -> Iterator[dict[str, Any]]:
         """Points of the current run behind `step`: what may or may not have arrived."""
         rows: list[dict[str, Any]] = []

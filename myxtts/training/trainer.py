@@ -245,7 +245,7 @@ class XTTSTrainer:
             self.report.tag(f"checkpoint.failed.{self.current_step}", f"{error}; training goes on, {kept}")
             return
         if self.report.once("checkpoint", self.current_step):
-            self.logger.checkpoint(self.current_step, saved.path, validated, final=False)
+            self._record(saved, validated, final=False)
 
     def resume(self) -> bool:
         """Goes on from the newest whole checkpoint. Returns False if there is none.
@@ -377,7 +377,11 @@ class XTTSTrainer:
         self._finished = True
         saved = best or self.checkpoints.latest()
         if self.logger and saved:
-            self.logger.checkpoint(saved.step, saved.path, {k: v for k, v in self.best.items() if k != "step"}, final=True)
+            self._record(saved, {name: value for name, value in self.best.items() if name != "step"}, final=True)
+
+    def _record(self, saved: Saved, values: dict[str, float], final: bool) -> None:
+        """A checkpoint in the run, with its validation; with the time of these points, for they are there already."""
+        self.logger.checkpoint(saved.step, saved.path, values, final, self.journal.time("val", saved.step))
 
     def summary(self) -> dict[str, Any]:
         """Steps, best validation values, parameters, traces and the hardware decision."""

@@ -92,6 +92,7 @@ def assert_same_and_logged_once(straight: Path, killed: Path, steps: int) -> Non
     histories = [metric_histories(folder) for folder in (straight, killed)]
     for history in histories:
         assert [step for step, _ in history["train/mel_loss"]] == list(range(1, steps + 1))
+        assert all(len(points) == len({step for step, _ in points}) for points in history.values())
     assert histories[0] == histories[1]
 
 

@@ -31,7 +31,7 @@ class Recorder:
         self.points += [(key, step, value, timestamp) for key, value in values.items()]
         self.steps.setdefault(step, {}).update(values)
 
-    def checkpoint(self, step, folder, metrics, final):
+    def checkpoint(self, step, folder, metrics, final, timestamp=None):
         self.order.append(f"checkpoint {step}")
 
     def flush(self):
