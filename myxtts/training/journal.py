@@ -35,14 +35,14 @@ class Journal:
                     self._last.clear()
                 current = row["run_id"]
             else:
-                self._last[row["kind"]] = max(row["step"], self._last.get(row["kind"], 0))
+                self._last[row["kind"]] = max(row["step"], self._last.get(row["kind"], -1))
         if current != run_id:
             self._last.clear()
             self._write({"kind": RUN, "run_id": run_id, "step": 0})
 
     def add(self, kind: str, step: int, values: dict[str, Any]) -> int | None:
         """Keeps a point. Returns its timestamp in ms; None where this kind has that step already: it was logged before a kill."""
-        if step <= self._last.get(kind, 0):
+        if step <= self._last.get(kind, -1):
             return None
         self._last[kind] = step
         now = int(time.time() * 1000)

@@ -139,7 +139,7 @@ def make_optimizer(
         beta_1=config.betas[0],
         beta_2=config.betas[1],
         epsilon=1e-8,
-        weight_decay=config.weight_decay or None,
+        weight_decay=config.weight_decay,
         use_ema=config.ema_decay is not None,
         ema_momentum=config.ema_decay or 0.99,
         name="adamw",  # part of the names in checkpoints: it must not count optimizers made before

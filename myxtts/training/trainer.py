@@ -323,8 +323,10 @@ class XTTSTrainer:
         return self.summary()
 
     def _train_steps(self) -> None:
-        if self._validated[0] != self.current_step and self.current_step and self.should_validate():
-            self._guarded(self._validate_and_save)  # stopped between a step and its validation
+        # stopped between a step and its validation; or begun on a model that speaks, which may be better than all that follows
+        begun_on_a_model = self.current_step == 0 and not self.config.start.from_scratch
+        if self._validated[0] != self.current_step and (begun_on_a_model or (self.current_step and self.should_validate())):
+            self._guarded(self._validate_and_save)
         stream = iter(self.train_data.stream(self.current_step, max(self.current_step, self.total_steps)))
         self.report.meter.restart(self.current_step)
         while self.current_step < self.total_steps:

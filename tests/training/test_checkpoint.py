@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from myxtts.config import ModelError, MyXTTSError
 from myxtts.config.stages import LoopConfig
-from myxtts.training.checkpoint import CheckpointFolder, named_variables
+from myxtts.training.checkpoint import CheckpointFolder, DamagedCheckpoint, named_variables
 
 
 def variables(fill: float, width: int = 3) -> dict:
@@ -66,3 +67,69 @@ def test_second_trainer_is_refused_with_the_first_ones_process(tmp_path):
         first.kill()
         first.wait()
     CheckpointFolder(tmp_path, LoopConfig()).lock().release()
+
+
+def test_a_damaged_newest_checkpoint_is_named_put_aside_and_the_one_before_it_used(tmp_path, capsys):
+    folder = CheckpointFolder(tmp_path, LoopConfig(keep_checkpoints=3))
+    for step in (1, 2, 3):
+        folder.save(step, variables(float(step)), {"monitored": None})
+    flip_a_byte(next((tmp_path / "ckpt-00000003").glob("weights.data*")))
+    (tmp_path / "ckpt-00000002" / "weights.index").unlink()
+    target = variables(0.0)
+    saved, state = folder.restore_newest(target, lambda saved, state: None)
+    assert (saved.step, state["step"]) == (1, 1)
+    assert all(np.all(value.numpy() == 1) for value in target.values())
+    said = capsys.readouterr().out
+    assert "ckpt-00000003 is damaged: weights.data" in said
+    assert "ckpt-00000002 is damaged: weights.index is missing" in said
+    assert {path.name for path in tmp_path.glob("damaged-*")} == {"damaged-ckpt-00000003", "damaged-ckpt-00000002"}
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_all_damaged_is_no_reason_to_start_anew_silently(tmp_path):
+    folder = CheckpointFolder(tmp_path, LoopConfig())
+    folder.save(1, variables(1), {})
+    (tmp_path / "ckpt-00000001" / "state.json").write_text("{")
+    with pytest.raises(DamagedCheckpoint, match=r"no checkpoint in .* is whole: .*state.json cannot be read.*another folder"):
+        folder.restore_newest(variables(0), lambda saved, state: None)
+
+
+def test_every_kth_is_kept_for_good(tmp_path):
+    folder = CheckpointFolder(tmp_path, LoopConfig(keep_checkpoints=1, keep_every=10))
+    for step in (5, 10, 15, 20, 25, 27):
+        folder.save(step, variables(step), {"monitored": None})
+    assert [saved.step for saved in folder.all()] == [10, 20, 27]
+
+
+def test_what_a_killed_trainer_left_is_cleared_away(tmp_path):
+    folder = CheckpointFolder(tmp_path, LoopConfig())
+    folder.save(1, variables(1), {})
+    for name in (".partial-00000002", ".gone-ckpt-00000000"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights.index").write_text("half")
+    folder.lock().release()
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"ckpt-00000001"}
+
+
+def test_a_full_disk_keeps_the_checkpoints_before(tmp_path):
+    """A limit on the size of files stands for the disk: writing fails in the middle, inside TensorFlow."""
+    code = (
+        "import sys, resource; from pathlib import Path; import numpy as np, keras\n"
+        "from myxtts.config.stages import LoopConfig; from myxtts.training.checkpoint import *\n"
+        "folder = CheckpointFolder(Path(sys.argv[1]), LoopConfig())\n"
+        "def made(fill): return named_variables('net', [keras.Variable(np.full((400, 400), fill, 'float32'), name='a')])\n"
+        "folder.save(1, made(1), {})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try: folder.save(2, made(2), {})\n"
+        "except CheckpointError as error: print('REFUSED', error)\n"
+        "print('LEFT', [saved.step for saved in folder.all()], folder.all()[0].verify(), list(Path(sys.argv[1]).glob('.partial*')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert "REFUSED checkpoint" in done.stdout
+    assert "free disk space" in done.stdout
+    assert "LEFT [1] None []" in done.stdout

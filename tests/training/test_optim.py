@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 from small import small_config
 
+from myxtts.config import ConfigError
 from myxtts.config.stages import ScheduleConfig, StageTraining
 from myxtts.models.coqui import names
 from myxtts.models.xtts import build_component, tensor_names
-from myxtts.training.optim import Plateau, StageSchedule, decays, make_optimizer
+from myxtts.training.optim import Plateau, StageSchedule, check_patterns, decays, make_groups, make_optimizer
 
 
 def rates(config: ScheduleConfig, total: int, steps: range, peak: float = 1.0) -> np.ndarray:
@@ -93,3 +94,47 @@ def test_the_gpts_groups_are_those_of_the_reference():
         groups[decays(variable)].add(re.sub(r"(attn|layers|h)\.\d+", r"\1.N", key))
     assert groups[True] == set(DECAYED_BY_THE_REFERENCE)
     assert all(key.endswith(".bias") or re.search(r"embedding|norm|ln_", key) for key in groups[False])
+
+
+def test_inverse_square_root_over_its_whole_horizon():
+    values = rates(ScheduleConfig(kind="inverse_sqrt", warmup_steps=100, min_lr_ratio=0.01), 1000, range(0, 200_000, 97))
+    assert np.isfinite(values).all()
+    assert values.max() == pytest.approx(1.0, abs=0.02)
+    schedule = StageSchedule(2.0, ScheduleConfig(kind="inverse_sqrt", warmup_steps=100), 1000)
+    assert float(schedule(49)) == pytest.approx(1.0)  # half way up
+    assert float(schedule(399)) == pytest.approx(1.0)  # four times the warm-up: half
+    assert values[-1] == pytest.approx(np.sqrt(100 / 200_000), rel=0.01)
+    assert float(StageSchedule(1.0, ScheduleConfig(kind="inverse_sqrt", min_lr_ratio=0.1), 10)(10**6)) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("kind", ["constant", "cosine", "inverse_sqrt", "plateau"])
+@pytest.mark.parametrize("warmup", [0, 1, 50])
+def test_no_schedule_ever_leaves_its_bounds(kind, warmup):
+    values = rates(ScheduleConfig(kind=kind, warmup_steps=warmup), 300, [*range(0, 400), 10**5, 10**7])
+    assert np.isfinite(values).all()
+    assert (values > 0).all()
+    assert (values <= 1 + 1e-6).all()
+
+
+def network() -> keras.Model:
+    model = keras.Sequential([keras.layers.Dense(4, name="low"), keras.layers.Dense(3, name="high")], name="net")
+    model.build((None, 2))
+    return model
+
+
+def test_groups_have_their_own_learning_rates_and_cover_every_variable_once():
+    variables = network().trainable_variables
+    config = StageTraining(learning_rate=0.1, weight_decay=0.0, learning_rate_factors={"low/kernel": 0.1, "low/*": 0.5})
+    groups = make_groups(config, 10, "net", variables)
+    assert sorted(number for group in groups for number in group.numbers) == [0, 1, 2, 3]
+    before = [variable.numpy() for variable in variables]
+    for group in groups:
+        chosen = [variables[number] for number in group.numbers]
+        group.optimizer.apply([tf.ones_like(variable.value) for variable in chosen], chosen)
+    moved = [float(np.abs(variable.numpy() - old).max()) for variable, old in zip(variables, before, strict=True)]
+    np.testing.assert_allclose(moved, [0.01, 0.05, 0.1, 0.1], rtol=1e-3)  # Adam's first step is the learning rate
+
+
+def test_a_pattern_that_fits_nothing_is_refused_with_names_that_exist():
+    with pytest.raises(ConfigError, match=r"training.gpt.frozen: no weight is called 'lwo/\*'; names are high/bias"):
+        check_patterns("training.gpt.frozen", ["low/*", "lwo/*"], network().trainable_variables)
