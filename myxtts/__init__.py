@@ -1,0 +1,25 @@
+"""MyXTTS: train, compare, register and speak with XTTS voice-cloning models.
+
+`from myxtts import XTTSConfig, XTTS, XTTSTrainer, Synthesizer`. Each is imported when it is first used: TensorFlow takes seconds.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "XTTSConfig": "myxtts.config",
+    "XTTS": "myxtts.models.xtts",
+    "XTTSTrainer": "myxtts.training.trainer",
+    "Synthesizer": "myxtts.synthesis.speech",
+}
+__all__ = ["XTTS", "Synthesizer", "XTTSConfig", "XTTSTrainer"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"myxtts has no {name}; it offers {', '.join(__all__)}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -3,12 +3,10 @@
 import json
 import shutil
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from myxtts.config import ConfigError, DataError, XTTSConfig
-from myxtts.config.stages import SourceConfig
 from myxtts.pipeline.crew import in_crew, is_chief, run_crew
 from myxtts.pipeline.data_stages import run_encode, run_mels, run_tokenizer, write_report
 from myxtts.pipeline.paths import Paths
@@ -136,25 +134,9 @@ class _Work:
 
 
 def _prepare(config: XTTSConfig, train_data: Path, val_data: Path, paths: Paths) -> None:
-    """The two folders as one raw manifest, each with its own split, then the usual prepare."""
-    from myxtts.data.manifest import write_manifest, write_rejected
-    from myxtts.data.prepare import prepare
-    from myxtts.data.sources import read_source
+    from myxtts.data.corpus import prepare_folders
 
-    utterances, rejected = [], []
-    for split, folder in (("train", train_data), ("eval", val_data)):
-        source = SourceConfig.model_validate(config.data.source.model_dump() | {"layout": "metadata", "path": str(folder)})
-        rows, refused = read_source(source, Path.cwd())
-        wanted = [row for row in rows if row.split == split]
-        if not wanted:
-            raise DataError(f"{folder} gives no {split} clip: expected metadata_{split}.csv beside wavs/ ({len(refused)} rows refused)")
-        taken = {row.id for row in utterances}  # two folders may both begin at 0001
-        utterances += [replace(row, id=f"eval-{row.id}") if row.id in taken else row for row in wanted]
-        rejected += refused
-    paths.raw.mkdir(parents=True, exist_ok=True)
-    write_manifest(paths.raw / "manifest.csv", utterances)
-    write_rejected(paths.raw / "rejected.csv", rejected)
-    prepare(config, Path.cwd(), paths.raw, paths.processed)
+    prepare_folders(config, train_data, val_data, paths.raw, paths.processed)
     run_mels(config, paths)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,20 @@ class XTTSTrainer:
     # -- data and hardware -------------------------------------------------------------------------------------------------------
 
     def prepare_datasets(self, train_path: str | Path, val_path: str | Path) -> tuple[Batches, Batches]:
-        """Training and validation batches from the stage's record folders (`data/mels` for dvae, `data/tokens` for gpt and decoder).
+        """Training and validation batches, the effective batch split for this machine.
 
-        Splits the effective batch for this machine first. Raises DataError where a record file is missing or empty.
+        The paths are the stage's record folders (`data/mels` for dvae, `data/tokens` for gpt and decoder), or corpus folders
+        (metadata_train.csv and metadata_eval.csv beside wavs/), whose records are made in the checkpoint folder first.
+        Raises DataError where a record file or corpus is missing or empty.
         """
         self._train_path, self._val_path = Path(train_path), Path(val_path)
+        if not (self._train_path / "train.tfrecord").is_file():
+            # by name: a stage of the pipeline never comes here, so its result does not depend on that code
+            corpus = import_module("myxtts.data.corpus")
+            with self.crew.chief_first():
+                folder = self.checkpoints.folder.parent / "data"
+                made = corpus.make_records(self.config, self.task.stage, self.model, self._train_path, self._val_path, folder)
+            self._train_path = self._val_path = made
         machine = hardware.detect(self.config.hardware)
         with self.crew.chief_first():
             self.task.compute(self._train_path)
@@ -109,21 +119,9 @@ class XTTSTrainer:
             self.model.gpt.rematerialise = rematerialise
 
     def _prove(self) -> None:
-        """One rehearsed step on the longest bucket. Backs off to smaller micro-batches until one fits, and says what it took."""
-        while self.config.hardware.trial_step:
-            trouble = None
-            try:
-                peak = self._rehearse()
-            except trial.OutOfMemory as error:
-                trouble = str(error)
-            if self.crew.any(trouble is not None):
-                self._take(self.suggestion.smaller(trouble or "another worker ran out of memory"))
-                continue
-            self.suggestion = self.suggestion.with_reason(
-                f"a trial step on the longest bucket took {peak:.2f} GB at its peak; {self.suggestion.predicted_gb:.2f} GB were predicted",
-                measured_gb=peak,
-            )
-            return
+        """Takes the largest micro-batch that really fits, by rehearsed steps on the longest bucket."""
+        if self.config.hardware.trial_step:
+            self.suggestion = trial.prove(self.suggestion, self._rehearse, self._take, self.crew.any)
 
     def _rehearse(self) -> float:
         """Peak memory of a step on the longest bucket, in GB. Nothing is changed by it. Raises OutOfMemory."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from myxtts.training.hardware import Suggestion
 from myxtts.training.memory import GB
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
@@ -16,6 +17,29 @@ TOO_FULL = 0.97  # of the machine's memory: beyond, the next allocation may be t
 
 class OutOfMemory(Exception):
     """The trial step did not fit."""
+
+
+def prove(
+    suggestion: Suggestion, rehearse: Callable[[], float], take: Callable[[Suggestion], None], any_worker: Callable[[bool], bool]
+) -> Suggestion:
+    """The suggestion, backed off to smaller micro-batches until a step fits, with its measured peak.
+
+    rehearse: runs a step, returns its peak in GB or raises OutOfMemory. take: makes the steps of another suggestion. any_worker: True if
+    the flag is True for any worker. Raises ConfigError where not even one clip fits.
+    """
+    while True:
+        trouble, peak = None, 0.0
+        try:
+            peak = rehearse()
+        except OutOfMemory as error:
+            trouble = str(error)
+        if not any_worker(trouble is not None):
+            predicted = suggestion.predicted_gb
+            return suggestion.with_reason(
+                f"a trial step on the longest bucket took {peak:.2f} GB at its peak; {predicted:.2f} GB were predicted", measured_gb=peak
+            )
+        suggestion = suggestion.smaller(trouble or "another worker ran out of memory")
+        take(suggestion)
 
 
 def measure(step: Callable[[], Any], gpus: int, memory_gb: float) -> float:
