@@ -86,8 +86,8 @@ def _wait(processes: list[subprocess.Popen], logs: Path) -> None:
                 if code == 130:
                     raise KeyboardInterrupt("the workers were stopped; run the same command again to go on")
                 raise MyXTTSError(
-                    f"worker {index} of {len(processes)} {how} ({where}); the others were stopped. The last checkpoint is whole: run the "
-                    "same command again to go on from it"
+                    f"worker {index} of {len(processes)} {how} ({where}); the others were stopped. What was saved is whole: run the "
+                    "same command again to go on from there"
                 )
         if all(code == 0 for code in codes):
             return
@@ -135,8 +135,7 @@ def _run_on_ray(arguments: list[str], workers: int, logs: Path) -> None:
 
     def work() -> None:
         # a process of its own: TensorFlow must not have been used before it joins its cluster
-        done = subprocess.run(command, cwd=folder, env=dict(os.environ), capture_output=True, text=True, check=False)
-        print(done.stdout, flush=True)
+        done = subprocess.run(command, cwd=folder, env=dict(os.environ), stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"exit code {done.returncode}: {done.stderr[-2000:]}")
 
@@ -146,5 +145,5 @@ def _run_on_ray(arguments: list[str], workers: int, logs: Path) -> None:
         TensorflowTrainer(work, scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpus)).fit()
     except Exception as error:  # whatever Ray wraps a worker's end in
         raise MyXTTSError(
-            f"a worker of Ray's failed: {error}. The last checkpoint is whole: run the same command again to go on from it"
+            f"a worker of Ray's failed: {error}. What was saved is whole: run the same command again to go on from there"
         ) from None

@@ -30,7 +30,8 @@ def with_overrides(
 ) -> XTTSConfig:
     """The configuration with the command line's values in place of params.yaml's, for the stages that are trained.
 
-    `--batch-size` is the micro-batch and `--grad-accum` how many make an update: together they are the effective batch.
+    `--batch-size` is the micro-batch of each of `--workers` and `--grad-accum` how many make an update: together they are the effective
+    batch.
     """
     values = config.to_dict()
     for stage in stages:
@@ -40,14 +41,15 @@ def with_overrides(
         if lr is not None:
             section["learning_rate"] = lr
         if batch_size is not None:
-            section |= {"batch_size": batch_size, "effective_batch_size": batch_size * (grad_accum or 1)}
+            section |= {"batch_size": batch_size, "effective_batch_size": batch_size * (grad_accum or 1) * (workers or 1)}
         elif grad_accum is not None:
             whole = section["effective_batch_size"]
-            if whole % grad_accum:
+            if whole % (grad_accum * (workers or 1)):
                 raise ConfigError(
-                    f"--grad-accum {grad_accum} does not divide the effective batch {whole} of {stage}: give --batch-size too"
+                    f"--grad-accum {grad_accum} (times --workers) does not divide the effective batch {whole} of {stage}: "
+                    "give --batch-size too"
                 )
-            section["batch_size"] = whole // grad_accum
+            section["batch_size"] = whole // grad_accum // (workers or 1)
     hardware = {"num_workers": num_workers, "workers": workers, "cluster": cluster}
     values["hardware"] |= {name: value for name, value in hardware.items() if value is not None}
     return XTTSConfig.from_dict(values, source="command line")

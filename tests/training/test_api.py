@@ -4,9 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
+from chirps import write_corpus
 from small import small_config
 
 from myxtts.config import ModelError
@@ -14,19 +13,7 @@ from myxtts.config import ModelError
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
-    """Ten clips of chirps with texts, as metadata_train.csv and metadata_eval.csv beside wavs/."""
-    folder = tmp_path_factory.mktemp("corpus")
-    (folder / "wavs").mkdir()
-    lines = {"train": [], "eval": []}
-    for number in range(10):
-        time = np.arange(int(24000 * (0.9 + 0.1 * number))) / 24000
-        wave = 0.4 * np.sin(2 * np.pi * (200 + 40 * number + 90 * time) * time) * (1 + np.sin(14 * time)) / 2
-        soundfile.write(folder / "wavs" / f"clip{number}.wav", wave, 24000)
-        text = " ".join(["one", "two", "three", "four"][: 1 + number % 4])
-        lines["eval" if number % 5 == 4 else "train"].append(f"clip{number}|{text}|{text}")
-    for split, rows in lines.items():
-        (folder / f"metadata_{split}.csv").write_text("\n".join(rows) + "\n")
-    return folder
+    return write_corpus(tmp_path_factory.mktemp("chirps") / "corpus")
 
 
 @pytest.fixture(scope="module")

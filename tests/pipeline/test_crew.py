@@ -1,0 +1,113 @@
+"""`myxtts train --workers 2`: one training by two processes, on small chirps."""
+
+import importlib.util
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from chirps import write_corpus
+from small import small_config
+
+from myxtts.config import ConfigError, XTTSConfig
+from myxtts.pipeline import crew
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("crew")
+    write_corpus(folder / "corpus")
+    values = small_config().to_dict()
+    values["loop"] |= {"log_step": 1, "save_step": 5}
+    values["training"]["dvae"]["val_step"] = 100_000
+    XTTSConfig.from_dict(values).dump(folder / "params.yaml")
+    return folder
+
+
+def train(place: Path, out: str, *options: str) -> subprocess.Popen:
+    command = [
+        sys.executable, "-m", "myxtts", "train", "--train-data", str(place / "corpus"), "--val-data", str(place / "corpus"),
+        "--checkpoint-dir", str(place / out), "--stage", "dvae", "--batch-size", "2", "--workers", "2", "--no-tracking",
+        "--params", str(place / "params.yaml"), *options,
+    ]  # fmt: skip
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=place)
+
+
+def test_a_killed_worker_ends_the_job_with_its_name_and_the_same_command_goes_on(place):
+    job = train(place, "out", "--epochs", "100000")
+    for line in job.stdout:
+        if "dvae step 6/" in line:
+            break
+    workers = [child for child in psutil.Process(job.pid).children() if "worker" in child.cmdline()]
+    assert len(workers) == 2
+    workers[1].send_signal(signal.SIGKILL)
+    rest = job.stdout.read()
+    assert job.wait(120) == 1
+    assert "worker 1 of 2 was killed by SIGKILL" in rest
+    assert "run the same command again to go on from there" in rest
+    assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in workers)
+    again = train(place, "out", "--epochs", "1", "--resume")
+    said = again.communicate(timeout=300)[0]
+    assert again.returncode == 0, said[-3000:]
+    assert "resumed dvae from" in said
+    assert (place / "out" / "final_model" / "dvae.weights.h5").is_file()
+    assert "resumed" not in (place / "out/checkpoints/dvae/workers/worker-1.log").read_text()
+
+
+def test_a_signal_stops_the_whole_job_after_a_checkpoint(place):
+    job = train(place, "stopped", "--epochs", "100000")
+    for line in job.stdout:
+        if "dvae step 3/" in line:
+            break
+    job.send_signal(signal.SIGTERM)
+    rest = job.stdout.read()
+    assert job.wait(120) == 130, rest[-2000:]
+    assert "saved step" in rest
+    assert list((place / "stopped/checkpoints/dvae").glob("ckpt-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra `cluster` (Ray)")
+def test_ray_places_the_workers(place):
+    job = train(place, "ray", "--epochs", "1", "--cluster", "ray")
+    said = job.communicate(timeout=600)[0]
+    assert job.returncode == 0, said[-3000:]
+    assert "on each of 2 devices" in said
+
+
+def test_without_ray_the_remedy_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError, match=r"pip install 'myxtts\[cluster\]'"):
+        crew.run_crew([], 2, "ray", Path())
+
+
+@pytest.mark.parametrize(
+    ("text", "chief"),
+    [
+        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}', True),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}', False),
+        ('{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "worker", "index": 0}}', False),
+        ('{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "chief", "index": 0}}', True),
+    ],
+)
+def test_one_process_is_the_chief(monkeypatch, text, chief):
+    monkeypatch.setenv("TF_CONFIG", text)
+    assert crew.is_chief() is chief
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    with pytest.raises(ConfigError, match="must name this process' task"):
+        crew.is_chief()
+
+
+def test_a_job_whose_worker_fails_is_stopped_soon(tmp_path, monkeypatch):
+    """The others wait for it in vain: they are not given the time that a checkpoint takes."""
+    script = "import sys, time, os, json; sys.exit(3) if json.loads(os.environ['TF_CONFIG'])['task']['index'] else time.sleep(100)"
+    monkeypatch.setattr(crew.sys, "executable", sys.executable)
+    start = subprocess.Popen
+    monkeypatch.setattr(crew.subprocess, "Popen", lambda command, **options: start([sys.executable, "-c", script], **options))
+    began = time.monotonic()
+    with pytest.raises(crew.MyXTTSError, match=r"worker 1 of 2 ended with exit code 3 \(see .*worker-1.log\)"):
+        crew.run_crew(["train"], 2, "local", tmp_path)
+    assert time.monotonic() - began < 30
