@@ -2,7 +2,8 @@
 
 Python's own unpickler imports what a file names and calls it, so a checkpoint from a stranger can run anything. This one interprets the
 opcodes itself. A name in the file stays a `Name`; where the file asks for it to be called, one of the few functions of CALLS, written
-here or in torch_file.py, is run in its place, or the file is refused.
+here or in torch_file.py, is run in its place, or the file is refused. Nor can a small file ask for much memory: what is made by other means
+than writing it out is counted against a budget, and no value of the file is formatted before it is known to be short.
 """
 
 import pickletools
@@ -15,7 +16,10 @@ import numpy as np
 
 from myxtts.config import ModelError
 
-LIMIT = 1 << 26  # bytes of one pickle: weights lie outside it, so that of the largest model takes a few hundred kB
+LIMIT = 1 << 23  # bytes of one pickle: weights lie outside it, so that of the largest model takes a few hundred kB
+# bytes of strings, names and arrays that one pickle may have made: a pickle holds each twice at most, as text and as what is made of it
+BUDGET = 2 * LIMIT
+LONGEST_NAME, LONGEST_SHOWN, LONGEST_KEY = 200, 80, 8  # letters, letters, members of a tuple
 # classes of the reference implementation's configurations, and paths in them: kept by name and content, never built
 INERT = re.compile(r"(TTS|trainer|coqpit)(\.\w+)*\.\w+|pathlib\.(Pure)?(Posix|Windows)?Path")
 PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
@@ -46,6 +50,13 @@ class _Mark:
     pass
 
 
+def shown(value: Any) -> str:
+    """What a message may say of a value from the file: the repr of nested tuples can be longer than memory."""
+    if isinstance(value, str) and len(value) <= LONGEST_SHOWN:
+        return repr(value)
+    return str(value) if _is_number(value) else f"({type(value).__name__})"
+
+
 def _plain_dict(*arguments: Any) -> dict:
     """OrderedDict(), defaultdict(factory) and Counter(mapping). A mapping is taken as it is: copies could multiply without end."""
     if not arguments or (len(arguments) == 1 and isinstance(arguments[0], Name) and arguments[0].full in _FACTORIES):
@@ -71,7 +82,7 @@ def _encode(text: Any, encoding: Any) -> bytes:
 
 def _numpy_dtype(name: Any, *_: Any) -> np.dtype:
     if not isinstance(name, str) or not _NUMPY_NUMBER.fullmatch(name):
-        raise Refused(f"a numpy type {name!r} that is no number")
+        raise Refused(f"a numpy type {shown(name)} that is no number")
     return np.dtype(name)
 
 
@@ -90,6 +101,17 @@ def _fill_array(array: np.ndarray, state: Any) -> None:
     if not array.flags.owndata or not isinstance(dtype, np.dtype) or not isinstance(content, bytes):
         raise Refused("a numpy array that is not made of numbers")
     array.__setstate__((1, shape, dtype, fortran, content))  # which checks that the bytes are as many as the shape needs
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and value.bit_length() <= 64
+
+
+def _is_key(key: Any) -> bool:
+    """Whether a dictionary may have it: nested tuples, long ones and long numbers can take for ever to hash."""
+    if isinstance(key, tuple):
+        return len(key) <= LONGEST_KEY and all(not isinstance(part, tuple) and _is_key(part) for part in key)
+    return isinstance(key, (*PLAIN_KEYS, Name)) and (type(key) is not int or _is_number(key))
 
 
 _FACTORIES = {f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("dict", "list", "int", "float", "str", "set")}
@@ -120,6 +142,7 @@ class Machine:
         self.calls = {**CALLS, **calls}
         self.names = {*_NAMES, *names}
         self.persistent = persistent
+        self.budget = BUDGET
 
     def load(self) -> Any:
         """The next object. Raises ModelError: refused, or damaged."""
@@ -135,8 +158,8 @@ class Machine:
                 self._run(opcode.name, argument)
         except ModelError:
             raise
-        except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, RecursionError) as error:
-            raise ModelError(f"its pickle is damaged ({error or type(error).__name__})") from None
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, RecursionError, MemoryError) as error:
+            raise ModelError(f"its pickle is damaged ({str(error)[:LONGEST_NAME] or type(error).__name__})") from None
         raise ModelError("its pickle has no end")
 
     def _run(self, name: str, argument: Any) -> None:
@@ -194,8 +217,7 @@ class Machine:
         if not isinstance(target, dict):
             raise Refused(f"it sets items of a {type(target).__name__}")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            # nested tuples as keys could take for ever to hash
-            if not isinstance(key, (*PLAIN_KEYS, Name)) and not (isinstance(key, tuple) and all(isinstance(k, PLAIN_KEYS) for k in key)):
+            if not _is_key(key):
                 raise Refused(f"it has a {type(key).__name__} as the key of a dictionary")
             target[key] = value
 
@@ -205,15 +227,24 @@ class Machine:
     def _recall(self, index: int) -> None:
         self.stack.append(self.memo[index])
 
+    def _spend(self, size: int) -> None:
+        """Counts what an opcode makes of what the file says once: a string remembered can be copied for two bytes each time."""
+        self.budget -= size
+        if self.budget < 0:
+            raise Refused(f"it makes more than {BUDGET >> 20} MiB of strings, names and arrays")
+
     def _name(self, full: str) -> None:
+        if len(full) > LONGEST_NAME:
+            raise Refused(f"it asks for a name of {len(full)} letters")
+        self._spend(len(full))
         if not (full in self.calls or full in self.names or INERT.fullmatch(full)):
             raise Refused(f"it asks for {full}, which a checkpoint has no use for")
         self.stack.append(Name(full))
 
     def _stack_name(self, _: Any) -> None:
         name, module = self._pop(), self._pop()
-        if not isinstance(name, str) or not isinstance(module, str):
-            raise ValueError("a name that is no string")
+        if not isinstance(name, str) or not isinstance(module, str) or len(name) + len(module) > LONGEST_NAME:
+            raise ValueError("a name that is no short string")
         self._name(f"{module}.{name}")
 
     def _call(self, _: Any) -> None:
@@ -223,7 +254,9 @@ class Machine:
         if INERT.fullmatch(target.full):
             self.stack.append(Inert(target.full, arguments))
         elif target.full in self.calls:
-            self.stack.append(self.calls[target.full](*arguments))
+            made = self.calls[target.full](*arguments)
+            self._spend(len(made) if isinstance(made, (str, bytes)) else 0)
+            self.stack.append(made)
         else:
             raise Refused(f"it calls {target.full}")
 
@@ -233,7 +266,8 @@ class Machine:
             target.state = state
         elif isinstance(target, np.ndarray):
             _fill_array(target, state)
-        elif isinstance(target, np.dtype) and state[1] == ">":
+            self._spend(target.nbytes)
+        elif isinstance(target, np.dtype) and (not isinstance(state, tuple) or state[1:2] == (">",)):
             raise Refused("numpy numbers of a machine with the other byte order")
         elif not isinstance(target, (dict, np.dtype)):  # of these it is a module's version, a type's byte order: nothing to keep
             raise Refused(f"it sets the state of a {type(target).__name__}")

@@ -10,18 +10,18 @@ import pickle
 import re
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import ml_dtypes
 import numpy as np
 
 from myxtts.config import ModelError
-from myxtts.models.pickle_machine import LIMIT, Machine, Name, Refused
+from myxtts.models.pickle_machine import LIMIT, Machine, Name, Refused, shown
 
-# bfloat16 is the upper half of a float32; NumPy has no such type
-BFLOAT16 = np.dtype("V2")
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)  # NumPy alone has no such type
 STORAGES = {
     "torch.FloatStorage": np.dtype("<f4"),
     "torch.DoubleStorage": np.dtype("<f8"),
@@ -58,7 +58,7 @@ class LazyTensor:
 def read_torch(path: str | Path) -> Any:
     """What `torch.save` wrote to `path`; tensors as read-only arrays that stay in the file until they are used.
 
-    bfloat16 becomes float32, other types stay. OrderedDict, defaultdict and Counter become dict, a set the list of its members,
+    bfloat16 is that of `ml_dtypes`; all types stay. OrderedDict, defaultdict and Counter become dict, a set the list of its members,
     objects of the reference implementation's classes `Inert`, device names strings. Nothing of the file is executed. Raises
     ModelError where the file is no torch file, is damaged, or asks for anything beyond that.
     """
@@ -79,6 +79,8 @@ def read_torch(path: str | Path) -> Any:
             raise ModelError(f"{path} was refused: {error}; {REMEDY}") from None
         except ModelError as error:
             raise ModelError(f"{path} cannot be read: {error}; copy or download it again") from None
+        except MemoryError:
+            raise ModelError(f"{path} needs more memory than there is: free some; if there is enough, the file is damaged") from None
     hint = " (a Git LFS pointer: fetch the file itself)" if start.startswith(b"version https://git-lfs") else ""
     raise ModelError(f"{path} is not a file that torch.save wrote{hint}: it begins with {start[:16]!r}; give the checkpoint itself")
 
@@ -94,8 +96,10 @@ def _read_zip(file: BinaryIO, content: mmap.mmap) -> Any:
         raise Refused("it is a zip archive without the one data.pkl of a torch file")
     root = roots[0]
     order = entries.get(f"{root}/byteorder")
-    if order is not None and bytes(_entry(content, order)) != b"little":
+    if order is not None and bytes(_entry(content, order)[:8]) != b"little":
         raise Refused("it was written on a machine with the other byte order")
+
+    _refuse_overlaps(content, entries.values())
 
     def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
         entry = entries.get(f"{root}/data/{key}")
@@ -114,6 +118,12 @@ def _read_zip(file: BinaryIO, content: mmap.mmap) -> Any:
 
 def _entry(content: mmap.mmap, entry: zipfile.ZipInfo) -> memoryview:
     """The bytes of an archive's entry, in place."""
+    start, end = _span(content, entry)
+    return memoryview(content)[start:end]
+
+
+def _span(content: mmap.mmap, entry: zipfile.ZipInfo) -> tuple[int, int]:
+    """Where the bytes of an archive's entry begin and end."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
         raise Refused(f"its entry {entry.filename!r} is compressed or encrypted, which torch.save does not do")
     header = content[entry.header_offset : entry.header_offset + 30]
@@ -122,23 +132,35 @@ def _entry(content: mmap.mmap, entry: zipfile.ZipInfo) -> memoryview:
     start = entry.header_offset + 30 + sum(struct.unpack("<HH", header[26:30]))
     if start + entry.file_size > len(content):
         raise ModelError(f"its entry {entry.filename!r} ends beyond the file")
-    return memoryview(content)[start : start + entry.file_size]
+    return start, start + entry.file_size
+
+
+def _refuse_overlaps(content: mmap.mmap, entries: Iterable[zipfile.ZipInfo]) -> None:
+    """Each entry has its own bytes, so that all storages together hold no more than the file."""
+    reached = 0
+    for entry in sorted(entries, key=lambda entry: entry.header_offset):
+        if entry.header_offset < reached:
+            raise Refused(f"its entry {shown(entry.filename)} overlaps another")
+        reached = _span(content, entry)[1]
 
 
 class _Part:
-    """A stretch of bytes as the file that `pickletools` reads; reads past its end come short, whatever their size."""
+    """A stretch of bytes as the file that `pickletools` reads; reads past its end come short, whatever their size.
+
+    Nothing in a pickle is longer than LIMIT, so a longer read is cut there: the file around it may be as long as a disk.
+    """
 
     def __init__(self, content: memoryview, position: int = 0):
         self.content, self.position = content, position
 
     def read(self, count: int) -> bytes:
-        taken = bytes(self.content[self.position : self.position + count])
+        taken = bytes(self.content[self.position : self.position + min(count, LIMIT + 1)])
         self.position += len(taken)
         return taken
 
     def readline(self) -> bytes:
-        start, window = self.position, 4096
-        while (end := bytes(self.content[start : start + window]).find(b"\n")) < 0 and start + window < len(self.content):
+        start, window, longest = self.position, 256, min(LIMIT, len(self.content) - self.position)
+        while (end := bytes(self.content[start : start + window]).find(b"\n")) < 0 and window < longest:
             window *= 2
         return self.read(end + 1 if end >= 0 else window)
 
@@ -166,10 +188,10 @@ def _read_legacy(content: mmap.mmap) -> Any:
     start = part.tell()
     machine.load()  # once for what storages there are; they come behind the object, and its tensors need them
     keys = machine.load()
-    if not isinstance(keys, list) or set(map(str, keys)) != kinds.keys():
+    if not isinstance(keys, list) or not all(map(_is_storage_key, keys)) or len(keys) != len(kinds) or set(keys) != kinds.keys():
         raise ModelError("its list of storages does not name those that its tensors use")
     storages, position = {}, part.tell()
-    for key in map(str, keys):
+    for key in keys:
         dtype, count = kinds[key]
         length, position = int.from_bytes(content[position : position + 8], "little"), position + 8
         end = position + length * dtype.itemsize
@@ -193,8 +215,8 @@ class _Storages:
         _, kind, key, _location, count, *view = identifier
         if not isinstance(kind, Name) or kind.full not in STORAGES:
             raise Refused("it has a storage of a type that is no number")
-        if not isinstance(key, str) or not re.fullmatch(r"\w{1,40}", key) or not _is_count(count):
-            raise Refused(f"it has a storage by the key {key!r} of {count!r} numbers")
+        if not _is_storage_key(key) or not _is_count(count):
+            raise Refused(f"it has a storage by the key {shown(key)} of {shown(count)} numbers")
         given = (kind.full, count)
         if key not in self.known:
             self.known[key] = given, self.find(key, STORAGES[kind.full], count)
@@ -215,11 +237,11 @@ class _Storage:
 
 
 def _numbers(content: bytes | memoryview, dtype: np.dtype, count: int) -> np.ndarray:
-    if count == 0:
-        return np.empty(0, np.float32 if dtype is BFLOAT16 else dtype)
-    if dtype is not BFLOAT16:
-        return np.frombuffer(content, dtype, count)
-    return (np.frombuffer(content, "<u2", count).astype(np.uint32) << 16).view(np.float32)
+    return np.frombuffer(content, dtype, count) if count else np.empty(0, dtype)
+
+
+def _is_storage_key(key: Any) -> bool:
+    return isinstance(key, str) and re.fullmatch(r"\w{1,40}", key) is not None
 
 
 def _is_count(value: Any) -> bool:
@@ -255,8 +277,11 @@ def _size(size: Any) -> tuple:
     return size
 
 
-def _device(*parts: Any) -> str:
-    return ":".join(str(part) for part in parts if isinstance(part, (str, int)))
+def _device(kind: Any, index: Any = None) -> str:
+    """torch.device: its name, `cuda:1`."""
+    if not isinstance(kind, str) or not re.fullmatch(r"\w{1,20}(:\d{1,4})?", kind) or not (index is None or _is_count(index)):
+        raise Refused(f"it has a device {shown(kind)} of number {shown(index)}")
+    return kind if index is None else f"{kind}:{index}"
 
 
 CALLS = {
@@ -327,7 +352,7 @@ class _Writer:
             raise ModelError(f"a torch file holds tensors, numbers, strings and plain containers; got a {type(value).__name__}")
 
     def _put_tensor(self, tensor: np.ndarray | LazyTensor) -> None:
-        kinds = {dtype: name for name, dtype in STORAGES.items() if dtype is not BFLOAT16}
+        kinds = {dtype: name for name, dtype in STORAGES.items()}
         dtype = np.dtype(tensor.dtype).newbyteorder("<")
         if dtype not in kinds:
             raise ModelError(f"a torch file cannot hold numbers of type {tensor.dtype}; convert them to float32")

@@ -17,7 +17,7 @@ import numpy as np
 from myxtts.audio.mel import SPEAKER_PREEMPHASIS, SPEAKER_WIN_LENGTH, mel_filter, speaker_mel
 from myxtts.config import ModelConfig, ModelError, XTTSConfig
 from myxtts.models import coqui as mapping
-from myxtts.models.torch_file import LazyTensor, read_torch, write_torch
+from myxtts.models.torch_file import BFLOAT16, LazyTensor, read_torch, write_torch
 from myxtts.models.xtts import COMPONENTS, load_mel_norm, open_weights, parameter_counts, write_weights
 from myxtts.serving.bundle import MEL_NORM, PARAMS, TOKENIZER, check_bundle, md5, seal_bundle
 from myxtts.serving.coqui_config import from_params, read_config, to_params
@@ -164,7 +164,7 @@ def _write_components(state: Mapping[str, np.ndarray], model: ModelConfig, compo
     def converted(component: str) -> Iterator[tuple[str, np.ndarray]]:
         for name, (key, layout) in sorted(wanted[component].items()):
             values = state[key]
-            if values.dtype.kind != "f":
+            if values.dtype.kind != "f" and values.dtype != BFLOAT16:
                 raise ModelError(
                     f"{key} holds {values.dtype} numbers; expected a checkpoint of floating-point weights, not a quantised one"
                 )

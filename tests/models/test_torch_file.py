@@ -8,8 +8,10 @@ import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
+from torch_files import tensor_pickle, write_legacy, write_zip
 
 from myxtts.config import ModelError
 from myxtts.models.pickle_machine import Inert, Name
@@ -30,7 +32,7 @@ def test_real_files(name, expected):
     state = tree.pop("model")
     assert list(state) == list(expected)
     for key, value in expected.items():
-        assert state[key].dtype == value.dtype, key
+        assert state[key].dtype == (ml_dtypes.bfloat16 if key.startswith("bfloat16") else value.dtype), key
         np.testing.assert_array_equal(state[key], value, err_msg=key)
     assert np.shares_memory(state["row"], state["whole"])
     array = tree.pop("array")
@@ -108,31 +110,6 @@ def test_what_cannot_be_written_is_named(tmp_path, tree):
 # -- files by hand -------------------------------------------------------------------------------------------------------------------
 
 
-def _zip(path: Path, pickled: bytes, storages: dict[str, bytes] | None = None, compression: int = zipfile.ZIP_STORED) -> Path:
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        archive.writestr("archive/data.pkl", pickled)
-        for key, content in (storages or {"0": bytes(16)}).items():
-            archive.writestr(f"archive/data/{key}", content)
-    return path
-
-
-def _legacy(path: Path, pickled: bytes) -> Path:
-    head = b"".join(pickle.dumps(value, protocol=2) for value in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}))
-    path.write_bytes(head + pickled + pickle.dumps([], protocol=2))
-    return path
-
-
-def _tensor(size: tuple, strides: tuple, offset: int = 0, count: int = 4, kind: str = "FloatStorage", key: str = "0") -> bytes:
-    """The pickle of one tensor over storage `key`."""
-
-    def plain(value) -> bytes:
-        return pickle.dumps(value, protocol=2)[2:-1]
-
-    storage = b"(" + plain("storage") + f"ctorch\n{kind}\n".encode() + plain(key) + plain("cpu") + plain(count) + b"tQ"
-    arguments = plain(offset) + plain(size) + plain(strides) + b"\x89" + b"N"
-    return b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(" + storage + arguments + b"tR."
-
-
 class _Runs:
     """What `pickle.loads` would call."""
 
@@ -164,7 +141,7 @@ def _hostile(marker: Path) -> dict[str, bytes]:
         "extension code": b"\x80\x02\x82\x01.",
         "persistent id as text": b"Pabc\n.",
         "newobj_ex": b"\x80\x04cTTS.config\nA\n)}\x92.",
-        "calls a tensor": _tensor((2,), (1,))[:-1] + b")R.",
+        "calls a tensor": tensor_pickle((2,), (1,))[:-1] + b")R.",
         "calls an inert object": sets_state + b")R.",
         "calls a factory": b"\x80\x02c__builtin__\nlist\n)R.",
         "calls a string": b"\x80\x02X\x09\x00\x00\x00os.systemX\x01\x00\x00\x00a\x85R.",
@@ -184,7 +161,7 @@ def _hostile(marker: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("container", [_zip, _legacy])
+@pytest.mark.parametrize("container", [write_zip, write_legacy])
 @pytest.mark.parametrize("name", sorted(_hostile(Path("marker"))))
 def test_hostile_pickles_are_refused_and_do_nothing(tmp_path, container, name):
     marker = tmp_path / "marker"
@@ -196,7 +173,7 @@ def test_hostile_pickles_are_refused_and_do_nothing(tmp_path, container, name):
 
 
 def test_the_refusal_names_the_function_and_the_remedy(tmp_path):
-    path = _zip(tmp_path / "a.pth", pickle.dumps(_Runs(os.system, "true"), protocol=2))
+    path = write_zip(tmp_path / "a.pth", pickle.dumps(_Runs(os.system, "true"), protocol=2))
     with pytest.raises(ModelError, match=r"was refused: it asks for (posix|nt)\.system.*torch\.save\(model\.state_dict"):
         read_torch(path)
 
@@ -204,7 +181,7 @@ def test_the_refusal_names_the_function_and_the_remedy(tmp_path):
 def test_classes_of_the_reference_are_inert(tmp_path):
     """NEWOBJ and REDUCE build nothing, and the state is kept as it stands."""
     name = b"cTTS.tts.models.xtts\nXttsArgs\n"
-    path = _zip(tmp_path / "a.pth", b"\x80\x02(" + name + b")\x81}X\x01\x00\x00\x00aK\x05sb" + name + b"K\x07\x85Rt.")
+    path = write_zip(tmp_path / "a.pth", b"\x80\x02(" + name + b")\x81}X\x01\x00\x00\x00aK\x05sb" + name + b"K\x07\x85Rt.")
     first, second = read_torch(path)
     assert first == Inert("TTS.tts.models.xtts.XttsArgs", (), {"a": 5})
     assert second == Inert("TTS.tts.models.xtts.XttsArgs", (7,))
@@ -215,7 +192,7 @@ def _numbers() -> dict[str, bytes]:
 
 
 def test_tensors_by_hand(tmp_path):
-    path = _zip(tmp_path / "a.pth", _tensor((2, 2), (1, 2)), _numbers())
+    path = write_zip(tmp_path / "a.pth", tensor_pickle((2, 2), (1, 2)), _numbers())
     assert read_torch(path).tolist() == [[0.0, 2.0], [1.0, 3.0]]
 
 
@@ -243,29 +220,9 @@ def test_tensors_by_hand(tmp_path):
     ],
 )
 def test_tensors_that_do_not_fit_their_storage(tmp_path, change, expected):
-    path = _zip(tmp_path / "a.pth", _tensor(**change), _numbers())
+    path = write_zip(tmp_path / "a.pth", tensor_pickle(**change), _numbers())
     with pytest.raises(ModelError, match=expected):
         read_torch(path)
-
-
-def test_a_huge_legacy_storage_takes_no_memory(tmp_path):
-    path = _legacy(tmp_path / "a.pth", _tensor((2,), (1,), count=2**45))
-    with pytest.raises(ModelError, match="longer than the file"):
-        read_torch(path)
-
-
-def test_a_string_longer_than_the_file_takes_no_memory(tmp_path):
-    pickled = b"\x80\x04\x8e" + struct.pack("<Q", 2**50) + b"a."
-    with pytest.raises(ModelError, match="damaged"):
-        read_torch(_zip(tmp_path / "a.pth", pickled))
-    with pytest.raises(ModelError, match="damaged"):
-        read_torch(_legacy(tmp_path / "b.pth", pickled))
-
-
-def test_keys_that_take_for_ever_to_hash_are_refused(tmp_path):
-    nested = b"\x80\x02})" + b"\x32\x86" * 60  # each tuple holds the one before it twice
-    with pytest.raises(ModelError, match="key of a dictionary"):
-        read_torch(_zip(tmp_path / "a.pth", nested + b"K\x01s."))
 
 
 @pytest.mark.parametrize("name", ["zip.pth", "legacy.pth"])
@@ -301,7 +258,7 @@ def test_archives_that_are_no_torch_files(tmp_path):
         archive.writestr("hello.txt", "hello" * 20)
     with pytest.raises(ModelError, match=r"without the one data\.pkl"):
         read_torch(tmp_path / "a.zip")
-    _zip(tmp_path / "b.pth", pickle.dumps(["a" * 100]), compression=zipfile.ZIP_DEFLATED)
+    write_zip(tmp_path / "b.pth", pickle.dumps(["a" * 100]), compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(ModelError, match="compressed"):
         read_torch(tmp_path / "b.pth")
     with zipfile.ZipFile(tmp_path / "c.pth", "w") as archive:
@@ -325,6 +282,6 @@ def test_files_that_are_something_else(tmp_path):
 def test_ordered_dict_and_plain_pickles_read_as_they_are(tmp_path):
     value = {"a": [1, 2.5, (None, True)], 3: "x", "o": {"b": -1}}
     for protocol in (2, 3, 4, 5):
-        path = _zip(tmp_path / "a.pth", pickle.dumps(value, protocol=protocol))
+        path = write_zip(tmp_path / "a.pth", pickle.dumps(value, protocol=protocol))
         assert read_torch(path) == value
-    assert read_torch(_zip(tmp_path / "a.pth", pickle.dumps(OrderedDict(value), protocol=2))) == value
+    assert read_torch(write_zip(tmp_path / "a.pth", pickle.dumps(OrderedDict(value), protocol=2))) == value

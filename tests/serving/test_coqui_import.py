@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from small import small_config
@@ -169,6 +170,13 @@ def test_old_names_leftovers_of_version_1_and_half_precision(checkpoint, state):
     }
     checkpoint.run()
     assert_same(checkpoint.load(), state, np.float16)
+
+
+def test_bfloat16(checkpoint, state):
+    checkpoint.state = {key: value.astype(ml_dtypes.bfloat16) for key, value in checkpoint.state.items()}
+    checkpoint.dvae = {key: value.astype(ml_dtypes.bfloat16) for key, value in checkpoint.dvae.items()}
+    checkpoint.run()
+    assert_same(checkpoint.load(), state, ml_dtypes.bfloat16)
 
 
 def test_a_bare_state_dict_with_mel_stats_from_their_file(checkpoint, state):
