@@ -71,7 +71,8 @@ def import_coqui(
 def export_coqui(bundle: str | Path, out: str | Path) -> dict[str, Any]:
     """Writes model.pth, config.json, vocab.json, mel_stats.pth and, where the bundle has one, dvae.pth into the new folder `out`.
 
-    The reference implementation loads them with identical outputs. Returns a summary, with notes on what it will do otherwise.
+    The reference implementation loads them strictly, and its networks give the same numbers. What it does otherwise around them, with
+    texts, voices or sampling, is in the notes of the returned summary; without notes, its speech is the same but for the dice.
     Raises ModelError where the bundle is not whole, or `out` exists.
     """
     bundle, out = Path(bundle), Path(out)

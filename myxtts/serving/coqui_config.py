@@ -5,11 +5,12 @@ sizes still goes out and comes back: its sizes are in the section `myxtts_model`
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from myxtts.config import ConfigError, ModelConfig, XTTSConfig
+from myxtts.text.coqui_tables import COQUI_LANGUAGES
 from myxtts.text.tokenizer import Tokenizer
 
 OURS = "myxtts_model"
@@ -143,15 +144,44 @@ def from_params(config: XTTSConfig, tokenizer: Tokenizer) -> tuple[dict[str, Any
     if foreign:
         values[OURS] = model.model_dump(mode="json")
         notes.append(f"the reference implementation cannot load this model, for these sizes are fixed there: {'; '.join(foreign)}")
-    if chunk != encode.prompt_seconds:
-        notes.append(f"encode.prompt_seconds {encode.prompt_seconds:g} became {chunk}: the reference counts whole seconds")
+    return values, [*notes, *_notes_on_text(config, tokenizer), *_notes_on_voices(config, values), *_notes_on_sampling(config)]
+
+
+def _notes_on_text(config: XTTSConfig, tokenizer: Tokenizer) -> Iterator[str]:
+    if others := tokenizer.languages_of_two_readings:
+        yield (
+            f"texts in {', '.join(others)} have other ids there: the reference applies the merges of an extended vocabulary to every "
+            "language, MyXTTS only to those it was extended by; speak them here"
+        )
+    if lacking := [language for language in tokenizer.languages if language not in COQUI_LANGUAGES]:
+        yield f"the reference refuses texts in {', '.join(lacking)}, which it cannot normalise: speak them here"
     if config.prepare.cleaners != "coqui":
-        notes.append(
-            "the model was made with prepare.cleaners myxtts: the reference reads numbers and signs otherwise; spell them out there"
+        yield "the model was made with prepare.cleaners myxtts: the reference reads numbers and signs otherwise; spell them out there"
+
+
+def _notes_on_voices(config: XTTSConfig, values: Mapping[str, Any]) -> Iterator[str]:
+    seconds, chunk = config.encode.prompt_seconds, values["gpt_cond_chunk_len"]
+    if chunk != seconds:
+        yield f"encode.prompt_seconds {seconds:g} became {chunk}: the reference counts whole seconds"
+    if config.synthesis.reference_seconds is None:
+        yield (
+            f"synthesis.reference_seconds is empty: here a voice is the first {seconds:g} s of each recording, repeated where it is "
+            f"shorter; there the first {values['gpt_cond_len']} s of all joined (gpt_cond_len)"
         )
     if config.prepare.trim_db is not None or config.prepare.loudness_lufs is not None:
-        notes.append("the model was made from trimmed or levelled recordings (prepare): the reference takes those of a voice as they are")
-    return values, notes
+        yield "the model was made from trimmed or levelled recordings (prepare): the reference takes those of a voice as they are"
+
+
+def _notes_on_sampling(config: XTTSConfig) -> Iterator[str]:
+    if config.synthesis.temperature == 0:
+        yield "synthesis.temperature is 0, always the likeliest code: the reference draws codes and refuses 0; give it another temperature"
+    if not config.synthesis.coqui_compatible:
+        yield (
+            "synthesis.coqui_compatible is false: there, the repetition penalty counts code 1 and [START] from the first step on, "
+            "[START] may be drawn, and a sentence has a last latent more"
+        )
+    if config.synthesis.vocoder != "decoder":
+        yield f"synthesis.vocoder is {config.synthesis.vocoder}: the reference always speaks by the decoder"
 
 
 def unrepresented(model: ModelConfig) -> list[str]:

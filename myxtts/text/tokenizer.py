@@ -184,6 +184,22 @@ class Tokenizer:
         return [index for index in self._before[before].encode(self._tokens[token_id]).ids if index != self.unknown_id]
 
     @property
+    def languages_of_two_readings(self) -> tuple[str, ...]:
+        """Languages of before an extension, some of whose texts have other ids where its merges are applied to every language.
+
+        `encode` does not, but other readers of the file do: `tokenizers` itself, and the reference implementation. A language counts
+        where a token of a later extension has letters of it alone and was spelled otherwise before.
+        """
+        return tuple(language for language in self.languages if self._read_otherwise(language))
+
+    def _read_otherwise(self, language: str) -> bool:
+        tag, knows = self._vocabulary[f"[{language}]"], get_language(language).knows
+        marker = next((marker for marker in self._markers if tag < marker), self.size)
+        later = (self._tokens[index] for index in range(marker, self.size) if index in self._tokens and index not in self._control)
+        texts = [text for text in later if all(map(knows, text))]
+        return any(self._bpe.encode(text).ids != self._before[marker].encode(text).ids for text in texts)
+
+    @property
     def base_size(self) -> int | None:
         """Ids below the last extension: the rows an embedding had before it. None for a tokenizer that was not extended."""
         return self._markers[-1] if self._markers else None

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -289,7 +290,7 @@ def test_out_and_in_again_is_the_same(checkpoint, config, tmp_path):
     checkpoint.run()
     summary = export_coqui(checkpoint.out, tmp_path / "exported")
     assert "cannot load this model" in summary["notes"][0] and "decoder.channels is 32, there 512" in summary["notes"][0]
-    assert len(summary["notes"]) == 1
+    assert len(summary["notes"]) == 2 and "refuses texts in fa" in summary["notes"][1]
     exported = tmp_path / "exported"
     assert {path.name for path in exported.iterdir()} == {"model.pth", "config.json", "vocab.json", "dvae.pth", "mel_stats.pth"}
     assert (exported / "vocab.json").read_bytes() == (checkpoint.folder / "vocab.json").read_bytes()
@@ -327,26 +328,61 @@ def test_without_an_audio_tokenizer_none_goes_out(checkpoint, tmp_path):
     assert not (tmp_path / "exported" / "dvae.pth").exists()
 
 
-def test_xtts_v2_needs_no_section_of_ours(tokenizer):
+LIKE_THEIRS = {
+    "prepare": {"cleaners": "coqui", "trim_db": None, "loudness_lufs": None},
+    "synthesis": {"vocoder": "decoder", "coqui_compatible": True, "reference_seconds": 30},
+    "encode": {"prompt_seconds": 4},
+    "bundle": {"name": "x"},
+}
+
+
+@pytest.fixture(scope="module")
+def english() -> Tokenizer:
+    return Tokenizer.train(TEXTS[:2], vocab_size=70)
+
+
+def test_xtts_v2_needs_no_section_of_ours(english):
     """The preset, and other sizes of the GPT, are what the reference's model_args say."""
-    tree = {"model": {"preset": "xtts_v2", "num_text_tokens": tokenizer.size, "gpt": {"num_layers": 12, "dim": 512, "num_heads": 8}}}
-    tree |= {"prepare": {"cleaners": "coqui", "trim_db": None, "loudness_lufs": None}, "bundle": {"name": "x"}}
-    tree |= {"synthesis": {"vocoder": "decoder", "coqui_compatible": True, "reference_seconds": 30}, "encode": {"prompt_seconds": 4}}
-    config = XTTSConfig.from_dict(tree)
+    model = {"preset": "xtts_v2", "num_text_tokens": 70, "gpt": {"num_layers": 12, "dim": 512, "num_heads": 8}}
+    config = XTTSConfig.from_dict({"model": model, **LIKE_THEIRS})
     assert unrepresented(ModelConfig()) == unrepresented(config.model) == []
-    values, notes = from_params(config, tokenizer)
+    values, notes = from_params(config, english)
     assert OURS not in values and notes == []
     assert values["model_args"]["gpt_layers"] == 12 and values["model_args"]["gpt_code_stride_len"] == 1024
-    again, notes = to_params(json.loads(json.dumps(values)), tokenizer.size, tokenizer, "x", "config.json")
+    again, notes = to_params(json.loads(json.dumps(values)), 70, english, "x", "config.json")
     assert again == config and notes == []
 
 
-def test_notes_on_what_the_reference_does_otherwise(tokenizer):
-    tree = {"encode": {"prompt_seconds": 2.5}, "model": {"gpt": {"conditioning_heads": 8}, "decoder": {"discriminator_channels": 4}}}
-    values, notes = from_params(XTTSConfig.from_dict(tree), tokenizer)
-    assert values["gpt_cond_chunk_len"] == values["gpt_cond_len"] == 2
-    assert "gpt.conditioning_heads is 8, there 16" in notes[0] and "discriminator" not in notes[0]
-    assert "2.5 became 2" in notes[1] and "cleaners myxtts" in notes[2] and "trimmed or levelled" in notes[3]
+@pytest.mark.parametrize(
+    ("section", "changes", "expected"),
+    [
+        (
+            "model",
+            {"gpt": {"conditioning_heads": 8}, "decoder": {"discriminator_channels": 4}},
+            r"there: gpt\.conditioning_heads is 8, there 16$",
+        ),
+        ("encode", {"prompt_seconds": 2.5}, r"2\.5 became 2"),
+        ("prepare", {"cleaners": "myxtts"}, "cleaners myxtts"),
+        ("prepare", {"loudness_lufs": -23}, "trimmed or levelled"),
+        ("synthesis", {"reference_seconds": None}, r"first 4 s of each recording.* first 4 s of all joined"),
+        ("synthesis", {"temperature": 0}, "refuses 0"),
+        ("synthesis", {"coqui_compatible": False}, "counts code 1"),
+        ("synthesis", {"vocoder": "griffin_lim"}, "vocoder is griffin_lim"),
+    ],
+)
+def test_what_the_reference_does_otherwise_is_noted(english, section, changes, expected):
+    tree = {"model": {}, **LIKE_THEIRS}
+    _, notes = from_params(XTTSConfig.from_dict(tree | {section: tree[section] | changes}), english)
+    assert len(notes) == 1 and re.search(expected, notes[0]), notes
+
+
+def test_languages_that_the_reference_reads_otherwise_or_not_at_all_are_noted(english):
+    """German merges act on English words there; Persian ones do not."""
+    config = XTTSConfig.from_dict({"model": {}, **LIKE_THEIRS})
+    _, notes = from_params(config, english.extend([("the other warm mother", "de")] * 3, 100))
+    assert len(notes) == 1 and notes[0].startswith("texts in en have other ids there")
+    _, notes = from_params(config, english.extend(TEXTS[2:] * 3, 150))
+    assert notes == ["the reference refuses texts in fa, which it cannot normalise: speak them here"]
 
 
 def test_the_commands(checkpoint, tmp_path, monkeypatch, capsys):
@@ -377,7 +413,8 @@ def test_the_reference_loads_the_export_with_identical_outputs(tokenizer, tmp_pa
     peer("make", made)
     files = {"model": made / "model.pth", "config": made / "config.json", "vocab": made / "vocab.json", "dvae": made / "dvae.pth"}
     import_coqui(**files, mel_stats=None, out=tmp_path / "bundle")
-    assert export_coqui(tmp_path / "bundle", tmp_path / "exported")["notes"] == []
+    (note,) = export_coqui(tmp_path / "bundle", tmp_path / "exported")["notes"]
+    assert "refuses texts in fa" in note
     differences = json.loads(peer("compare", made, tmp_path / "exported"))
     # its speaker mel's filters come out of our own float64, so the last bit may differ
     assert differences.pop("speaker") < 1e-6

@@ -17,6 +17,7 @@ from tokenizers import Tokenizer as Plain
 from myxtts.config import DataError
 from myxtts.data.sample import draw_sentences, load_grammar
 from myxtts.text.extension import learn_merges
+from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize
 from myxtts.text.tokenizer import Tokenizer
 
@@ -133,6 +134,19 @@ def test_an_extension_is_extended(old, extended, persian):
     for before in (extended.base_size, twice.base_size):
         pieces = [twice.pieces(index, before) for index in range(twice.base_size, twice.size)]
         assert any(pieces) and all(index < before for row in pieces for index in row)
+
+
+def test_languages_that_plain_readers_of_the_file_read_otherwise_are_named(old, extended, persian, tmp_path):
+    """Persian words may be Arabic ones, never English ones; words of the language named differ, those of the others do not."""
+    assert old.languages_of_two_readings == () and extended.languages_of_two_readings == ("ar",)
+    extended.save(tmp_path / "tokenizer.json")
+    plain = Plain.from_file(str(tmp_path / "tokenizer.json"))
+    words = {word for text, _ in (*persian, *OLD_ROWS) for word in text.split()}
+    for code, differs in (("ar", True), ("en", False)):
+        known = [word for word in words if all(map(get_language(code).knows, word))]
+        assert any(plain.encode(f"[{code}]{word}").ids != extended.encode(word, code) for word in known) is differs
+    twice = extended.extend([("not on a train", "de")] * 3, 500)
+    assert twice.languages_of_two_readings == ("ar", "en")
 
 
 def test_too_small_a_bound_and_no_new_language_are_refused(old, persian):
