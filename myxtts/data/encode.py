@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from myxtts.data.features import SPLITS, waves
 from myxtts.data.manifest import Rejected, Utterance, read_split, write_rejected
 from myxtts.data.records import mel_schema, read_records, token_schema, write_records
 from myxtts.models.dvae import DVAE
-from myxtts.text.tokenizer import Tokenizer
+from myxtts.text.tokenizer import Tokenizer, name_characters
 
 COLLAPSED = 0.1  # share of the codebook below which it is of no use
 
@@ -50,7 +50,8 @@ def encode(config: XTTSConfig, processed: Path, mels: Path, tokenizer: Tokenizer
 
     A prompt is kept un-padded in time: a clip shorter than the prompt is repeated, so no network ever sees padding in a
     reference (the reference implementation's zero padding shifts its GroupNorm statistics).
-    Clips whose text or codes exceed the model's limits go to `rejected.csv`. Raises DataError if no training clip is left.
+    Clips whose text has characters that the tokenizer does not know, or whose text or codes exceed the model's limits, go to
+    `rejected.csv`. Raises DataError if no training clip is left.
     """
     out.mkdir(parents=True, exist_ok=True)
     mel_norm = np.load(mels / "mel_norm.npy")
@@ -62,11 +63,16 @@ def encode(config: XTTSConfig, processed: Path, mels: Path, tokenizer: Tokenizer
         kept, records = _select(config, rows, codes, tokenizer, rejected)
         kept = [replace(row, audio=os.path.relpath(processed / row.audio, out)) for row in kept]
         if not kept and split == "train":
-            raise DataError("no training clip fits the model: see rejected.csv, or raise model.gpt.max_text_tokens / max_audio_tokens")
+            write_rejected(out / "rejected.csv", rejected)
+            reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(row.reason for row in rejected).items()))
+            raise DataError(
+                f"no training clip fits the model ({reasons}): see {out / 'rejected.csv'}; too long: raise model.gpt.max_text_tokens or "
+                "max_audio_tokens; unknown_token: correct the texts or their language"
+            )
         write_records(out / f"{split}.tfrecord", token_schema(), records)
         (out / f"{split}_index.json").write_text(json.dumps([asdict(row) for row in kept], ensure_ascii=False, indent=0), encoding="utf-8")
         _write_references(config, kept, mel_norm, out, split)
-        report |= _split_report(split, kept, records, config, tokenizer)
+        report |= _split_report(split, kept, records, config)
     used, codes = report["train/codes_used"], config.model.dvae.num_codes
     if used < COLLAPSED * codes:
         print(
@@ -122,7 +128,11 @@ def _select(
     kept, records = [], []
     for row, clip_codes in zip(rows, codes, strict=True):
         text_ids = tokenizer.encode(row.normalized, row.language)
-        if len(text_ids) + 2 > limits.max_text_tokens:
+        if tokenizer.unknown_id in text_ids:
+            # the model never hears what such a character sounds like: it would learn that [UNK] is said in any way
+            named = name_characters(tokenizer.unknown_characters(row.normalized, row.language))
+            rejected.append(Rejected(row.id, row.audio, "unknown_token", f"the tokenizer does not know {named}; expected letters it knows"))
+        elif len(text_ids) + 2 > limits.max_text_tokens:
             rejected.append(
                 Rejected(row.id, row.audio, "text_too_long", f"{len(text_ids)} tokens; max_text_tokens {limits.max_text_tokens}")
             )
@@ -156,12 +166,11 @@ def _write_references(config: XTTSConfig, kept: list[IndexRow], mel_norm: np.nda
         array.flush()
 
 
-def _split_report(split: str, kept: list[IndexRow], records: list[dict], config: XTTSConfig, tokenizer: Tokenizer) -> dict[str, float]:
+def _split_report(split: str, kept: list[IndexRow], records: list[dict], config: XTTSConfig) -> dict[str, float]:
     if not kept:
         return {f"{split}/clips": 0}
     histogram = np.bincount(np.concatenate([record["codes"] for record in records]), minlength=config.model.dvae.num_codes)
     share = histogram / histogram.sum()
-    text = np.concatenate([record["text_ids"] for record in records])
     used = share[share > 0]
     return {
         f"{split}/clips": len(kept),
@@ -169,7 +178,6 @@ def _split_report(split: str, kept: list[IndexRow], records: list[dict], config:
         f"{split}/codes": int(histogram.sum()),
         f"{split}/codes_used": int((histogram > 0).sum()),
         f"{split}/code_perplexity": float(np.exp(-np.sum(used * np.log(used)))),
-        f"{split}/unknown_text_share": float(np.mean(text == tokenizer.unknown_id)),
         f"{split}/longest_text": max(row.text_length for row in kept),
         f"{split}/longest_codes": max(row.code_length for row in kept),
     }

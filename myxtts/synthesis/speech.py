@@ -27,7 +27,7 @@ from myxtts.synthesis.generate import Generated, Generation, generate_codes, lon
 from myxtts.synthesis.stream import CHUNK_CODES, latent_chunks, vocode_chunks
 from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize, split_sentences
-from myxtts.text.tokenizer import Tokenizer
+from myxtts.text.tokenizer import Tokenizer, name_characters
 
 PARAMS_FILE, TOKENIZER_FILE, MEL_NORM_FILE, BUNDLE_JSON = "params.yaml", "tokenizer.json", "mel_norm.npy", "bundle.json"
 BUNDLE_FILES = (PARAMS_FILE, TOKENIZER_FILE, MEL_NORM_FILE, *(f"{name}.weights.h5" for name in COMPONENTS))
@@ -216,9 +216,8 @@ class Synthesizer:
         sentences = [sentence for sentence in sentences if any(map(str.isalnum, sentence))]
         if not sentences:
             raise DataError(f"there is nothing to speak in {text!r}: expected a text with words")
-        unknown = sorted(c for c in set("".join(sentences)) if self.tokenizer.unknown_id in self.tokenizer.encode(c, code))
-        if unknown:
-            named = ", ".join(f"{character!r} (U+{ord(character):04X})" for character in unknown)
+        if unknown := self.tokenizer.unknown_characters("".join(sentences), code):
+            named = name_characters(unknown)
             raise DataError(f"the tokenizer of this model does not know {named}: remove or replace them, or train with such texts")
         return [piece for sentence in sentences for piece in self._divide(sentence, code)]
 

@@ -157,6 +157,10 @@ class Tokenizer:
             ids.extend(encoding.ids)
         return ids
 
+    def unknown_characters(self, normalized_text: str, language: str) -> list[str]:
+        """The characters of a text that become `[UNK]`, in code point order. Raises DataError as `encode` does."""
+        return sorted(character for character in set(normalized_text) if self.unknown_id in self.encode(character, language))
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids; language, start and stop tokens are left out, `[UNK]` becomes U+FFFD. Raises DataError."""
         spoken = {self._vocabulary[SPACE]: " ", self.unknown_id: "\ufffd"}
@@ -220,6 +224,11 @@ class Tokenizer:
     @property
     def unknown_id(self) -> int:
         return self._vocabulary[UNKNOWN]
+
+
+def name_characters(characters: Iterable[str]) -> str:
+    """For a message: 'ő' (U+0151), …; some look alike, others like nothing."""
+    return ", ".join(f"{character!r} (U+{ord(character):04X})" for character in characters)
 
 
 def _spelling(bpe: BPETokenizer) -> BPETokenizer:

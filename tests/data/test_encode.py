@@ -1,0 +1,57 @@
+"""processed -> tokens: what the GPT cannot learn from is left out by name."""
+
+import numpy as np
+import pytest
+
+from myxtts.audio import wave as wave_io
+from myxtts.config import DataError
+from myxtts.data.encode import encode, read_index
+from myxtts.data.features import write_mels
+from myxtts.data.manifest import Utterance, read_rejected, write_metadata
+from myxtts.data.records import read_records, token_schema
+from myxtts.models.dvae import DVAE
+from myxtts.text.tokenizer import Tokenizer
+
+KNOWN = "the river runs to the sea"
+
+
+@pytest.fixture
+def run(config, tmp_path):
+    """Encodes clips of noise with these texts, for training and for validation; returns the report."""
+    tokenizer = Tokenizer.train([(KNOWN, "en"), ("hallo welt", "de")], 60)
+
+    def run(*texts: str) -> dict[str, float]:
+        processed = tmp_path / "processed"
+        for split in ("train", "eval"):
+            rows = []
+            for number, text in enumerate(texts):
+                name = f"{split}{number}"
+                noise = np.random.default_rng(number).normal(size=12000).astype(np.float32) * 0.1
+                (processed / "wavs").mkdir(parents=True, exist_ok=True)
+                wave_io.save(processed / "wavs" / f"{name}.wav", noise, 24000)
+                rows.append(Utterance(name, f"wavs/{name}.wav", text, text, "ada", "de", 0.5, split))
+            write_metadata(processed / f"metadata_{split}.csv", rows)
+        write_mels(config, processed, tmp_path / "mels")
+        dvae = DVAE(config.model.dvae, config.model.audio.num_mels)
+        return encode(config, processed, tmp_path / "mels", tokenizer, dvae, tmp_path / "tokens")
+
+    run.tokenizer, run.tokens = tokenizer, tmp_path / "tokens"
+    return run
+
+
+def test_a_text_with_characters_that_the_tokenizer_lacks_is_rejected_by_their_names(run):
+    report = run("hallo welt", "hallő wőltж", KNOWN)
+    rejected = read_rejected(run.tokens / "rejected.csv")
+    assert [(row.id, row.reason) for row in rejected] == [("train1", "unknown_token"), ("eval1", "unknown_token")]
+    assert "'ő' (U+0151), 'ж' (U+0436)" in rejected[0].detail
+    assert report["rejected"] == 2 and report["train/clips"] == report["eval/clips"] == 2
+    for split in ("train", "eval"):
+        records = list(read_records(run.tokens / f"{split}.tfrecord", token_schema()))
+        assert [row.id for row in read_index(run.tokens, split)] == [f"{split}0", f"{split}2"]
+        assert len(records) == 2 and all(run.tokenizer.unknown_id not in record["text_ids"] for record in records)
+
+
+def test_no_clip_left_is_an_error_that_says_why(run):
+    with pytest.raises(DataError, match=r"no training clip fits the model \(1 text_too_long, 1 unknown_token\): see .*rejected\.csv"):
+        run("ж", "hallo " * 200)
+    assert len(read_rejected(run.tokens / "rejected.csv")) == 2
