@@ -14,12 +14,12 @@ import numpy as np
 
 from myxtts.config import ModelConfig, ModelError
 from myxtts.models.dvae import DVAE
+from myxtts.models.folder import COMPONENTS, MEL_NORM, weight_file
 from myxtts.models.gpt import GPT
 from myxtts.models.hifigan import HiFiGAN
 from myxtts.models.precision import all_layers
 from myxtts.models.speaker_encoder import SpeakerEncoder
 
-COMPONENTS = ("dvae", "gpt", "decoder", "speaker_encoder")
 FORMAT = 1
 SHOWN = 5
 
@@ -75,17 +75,17 @@ class XTTS:
 
     def save_component(self, name: str, folder: str | Path) -> Path:
         """Writes folder/<name>.weights.h5, whole or not at all."""
-        return save_weights(self.component(name), Path(folder) / f"{name}.weights.h5")
+        return save_weights(self.component(name), Path(folder) / weight_file(name))
 
     def load_component(self, name: str, folder: str | Path) -> None:
         """Reads what `save_component` wrote. Raises ModelError where file and network differ in any tensor; nothing is changed then."""
-        load_weights(self.component(name), Path(folder) / f"{name}.weights.h5")
+        load_weights(self.component(name), Path(folder) / weight_file(name))
 
     def save(self, folder: str | Path) -> None:
         """Writes every component and mel_norm.npy into `folder`."""
         for name in self.components:
             self.save_component(name, folder)
-        _write_atomically(Path(folder) / "mel_norm.npy", lambda path: np.save(path, self.mel_norm), suffix=".npy")
+        _write_atomically(Path(folder) / MEL_NORM, lambda path: np.save(path, self.mel_norm), suffix=".npy")
 
     @classmethod
     def load(cls, folder: str | Path, config: ModelConfig, components: Iterable[str] = COMPONENTS) -> "XTTS":
@@ -213,7 +213,7 @@ def _open_weights(path: Path) -> Iterator[h5py.File]:
 
 def load_mel_norm(folder: str | Path, config: ModelConfig) -> np.ndarray:
     """folder/mel_norm.npy, (M,) float32. Raises ModelError."""
-    path = Path(folder) / "mel_norm.npy"
+    path = Path(folder) / MEL_NORM
     if not path.is_file():
         raise ModelError(f"no {path}: a model is of no use without its mel normalisation; the dvae stage writes it (dvc repro dvae)")
     try:

@@ -6,17 +6,26 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from myxtts.config import ConfigError, ModelError, XTTSConfig
+from myxtts.models.folder import (
+    BUNDLE_FILE,
+    COMPONENTS,
+    MEL_NORM,
+    PARAMS,
+    TOKENIZER,
+    bundle_files,
+    listed_components,
+    read_json,
+    weight_file,
+)
 
 FORMAT = 1
-BUNDLE_FILE = "bundle.json"
-COMPONENTS = ("dvae", "gpt", "decoder", "speaker_encoder")
-PARAMS, TOKENIZER, MEL_NORM, CARD = "params.yaml", "tokenizer.json", "mel_norm.npy", "README.md"
+CARD = "README.md"
 STAGES = ("dvae", "gpt", "decoder")
 SECTIONS = ("model", "encode", "prepare", "synthesis", "bundle")  # those that the bundle stage lists in dvc.yaml
 
@@ -60,11 +69,6 @@ def seal_bundle(
     return values
 
 
-def bundle_files(components: Iterable[str]) -> tuple[str, ...]:
-    """Names of the files of a bundle with these networks, without those that describe it."""
-    return (PARAMS, TOKENIZER, MEL_NORM, *(f"{name}.weights.h5" for name in components))
-
-
 def check_bundle(folder: Path, contents: bool = False) -> dict[str, Any]:
     """Returns the values of bundle.json.
 
@@ -74,14 +78,14 @@ def check_bundle(folder: Path, contents: bool = False) -> dict[str, Any]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ModelError(f"no bundle folder {folder}: make it (dvc repro bundle), fetch it (dvc pull), or name another")
-    values = _read(folder / BUNDLE_FILE) if (folder / BUNDLE_FILE).is_file() else {"files": {}, "format": FORMAT}
-    expected = bundle_files(values.get("components", COMPONENTS))
-    faults = [f"{name} is missing" for name in (*expected, BUNDLE_FILE) if not (folder / name).is_file()]
+    values = read_json(folder / BUNDLE_FILE) if (folder / BUNDLE_FILE).is_file() else {"files": {}, "format": FORMAT}
     if values.get("format") != FORMAT:
         raise ModelError(
             f"{folder} is a bundle of format {values.get('format')}; this myxtts reads format {FORMAT}: install the one it was made with"
         )
-    for name, known in values["files"].items():
+    expected = bundle_files(listed_components(values, folder / BUNDLE_FILE))
+    faults = [f"{name} is missing" for name in (*expected, BUNDLE_FILE) if not (folder / name).is_file()]
+    for name, known in _listed_files(values, folder / BUNDLE_FILE).items():
         path = folder / name
         if not path.is_file():
             continue
@@ -96,6 +100,15 @@ def check_bundle(folder: Path, contents: bool = False) -> dict[str, Any]:
     except ConfigError as error:
         raise ModelError(f"{folder} was made by another version of myxtts ({values.get('myxtts')}): {error}") from None
     return values
+
+
+def _listed_files(values: Mapping[str, Any], source: Path) -> dict[str, dict[str, Any]]:
+    files = values.get("files")
+    if not isinstance(files, dict) or not all(isinstance(known, dict) and {"bytes", "md5"} <= known.keys() for known in files.values()):
+        raise ModelError(
+            f"{source}: expected files, each with bytes and md5; make the bundle again (dvc repro bundle) or fetch it (dvc pull)"
+        )
+    return files
 
 
 def feature_fingerprint(config: XTTSConfig, mel_norm: bytes) -> str:
@@ -154,7 +167,7 @@ Speak only with voices whose owners agreed to it, and say that the speech is syn
 def _sources(root: Path) -> dict[str, Path]:
     models = root / "models"
     folders = {name: models / ("decoder" if name == "speaker_encoder" else name) for name in COMPONENTS}
-    wanted = {f"{name}.weights.h5": folder / f"{name}.weights.h5" for name, folder in folders.items()}
+    wanted = {weight_file(name): folder / weight_file(name) for name, folder in folders.items()}
     wanted |= {MEL_NORM: models / "dvae" / MEL_NORM, TOKENIZER: models / TOKENIZER}
     missing = [os.path.relpath(path, root) for path in wanted.values() if not path.is_file()]
     if missing:
@@ -163,7 +176,7 @@ def _sources(root: Path) -> dict[str, Path]:
 
 
 def _describe(config: XTTSConfig, folder: Path, metrics: dict[str, float], runs: dict[str, str]) -> dict[str, Any]:
-    components = [name for name in COMPONENTS if (folder / f"{name}.weights.h5").is_file()]
+    components = [name for name in COMPONENTS if (folder / weight_file(name)).is_file()]
     return {
         "format": FORMAT,
         "name": config.bundle.name,
@@ -189,25 +202,15 @@ def _runs(root: Path) -> dict[str, str]:
     found = {}
     for stage in STAGES:
         link = root / "reports" / f"{stage}_run.json"
-        if link.is_file() and (run_id := _read(link).get("run_id")):
+        if link.is_file() and (run_id := read_json(link).get("run_id")):
             found[stage] = run_id
     return found
 
 
 def _languages(tokenizer: Path) -> list[str]:
     """Languages are added tokens like `[en]`, `[zh-cn]`."""
-    names = [str(token.get("content", "")) for token in _read(tokenizer).get("added_tokens", [])]
+    names = [str(token.get("content", "")) for token in read_json(tokenizer).get("added_tokens", [])]
     return sorted(name[1:-1] for name in names if re.fullmatch(r"\[[a-z]{2,3}(-[a-z]+)?\]", name))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise ModelError(f"{path} cannot be read as JSON ({error}); make it again (dvc repro) or fetch it (dvc pull)") from None
-    if not isinstance(values, dict):
-        raise ModelError(f"{path} must hold a JSON object; make it again (dvc repro)")
-    return values
 
 
 def md5(path: Path) -> str:

@@ -7,7 +7,6 @@
 L conditioning latents, D width, E speaker embedding, S codes, N samples, F frames, M mel bands.
 """
 
-import json
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -22,15 +21,13 @@ from myxtts.audio.mel import conditioning_mel, dvae_mel, fit_frames, log_mel_num
 from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.config.stages import SynthesisConfig
 from myxtts.data.encode import prompt_frames, speaker_frames
-from myxtts.models.xtts import COMPONENTS, XTTS
+from myxtts.models.folder import BUNDLE_FILE, COMPONENTS, PARAMS, TOKENIZER, bundle_files, listed_components, read_json
+from myxtts.models.xtts import XTTS
 from myxtts.synthesis.generate import Generated, Generation, generate_codes, longest_generation
 from myxtts.synthesis.stream import CHUNK_CODES, latent_chunks, vocode_chunks
 from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize, split_sentences
 from myxtts.text.tokenizer import Tokenizer, name_characters
-
-PARAMS_FILE, TOKENIZER_FILE, MEL_NORM_FILE, BUNDLE_JSON = "params.yaml", "tokenizer.json", "mel_norm.npy", "bundle.json"
-BUNDLE_FILES = (PARAMS_FILE, TOKENIZER_FILE, MEL_NORM_FILE, *(f"{name}.weights.h5" for name in COMPONENTS))
 
 PAUSE_SECONDS = 0.25  # between sentences
 SENTENCES_AT_ONCE = 8
@@ -133,22 +130,23 @@ class Synthesizer:
 
     @classmethod
     def load(cls, folder: str | Path) -> "Synthesizer":
-        """Reads a bundle (`BUNDLE_FILES`). Raises ModelError naming what is missing or does not fit.
+        """Reads a bundle (`models.folder.bundle_files`). Raises ModelError naming what is missing or does not fit.
 
         A bundle that was imported without its audio tokenizer says so in its bundle.json; it speaks by its decoder alone.
         """
         folder = Path(folder)
-        components = _components(folder)
-        unneeded = {f"{name}.weights.h5" for name in COMPONENTS if name not in components}
-        missing = [name for name in BUNDLE_FILES if name not in unneeded and not (folder / name).is_file()]
+        described = folder / BUNDLE_FILE
+        # a folder of weights alone speaks too
+        components = listed_components(read_json(described), described) if described.is_file() else COMPONENTS
+        missing = [name for name in bundle_files(components) if not (folder / name).is_file()]
         if missing:
             state = "lacks " + ", ".join(missing) if folder.is_dir() else "does not exist"
             raise ModelError(
-                f"expected a model bundle ({', '.join(BUNDLE_FILES)}) in {folder}; it {state}: make one (dvc repro bundle) or "
+                f"expected a model bundle ({', '.join(bundle_files())}) in {folder}; it {state}: make one (dvc repro bundle) or "
                 "copy the whole folder"
             )
-        config = XTTSConfig.load(folder / PARAMS_FILE)
-        return cls(config, XTTS.load(folder, config.model, components), Tokenizer.load(folder / TOKENIZER_FILE))
+        config = XTTSConfig.load(folder / PARAMS)
+        return cls(config, XTTS.load(folder, config.model, components), Tokenizer.load(folder / TOKENIZER))
 
     @property
     def sample_rate(self) -> int:
@@ -325,15 +323,6 @@ def joined_mels(waves: Sequence[np.ndarray], config: XTTSConfig, mel_norm: np.nd
     prompts = [log_mel_numpy(piece, prompt_config) / mel_norm for piece in pieces if len(piece) >= shortest]
     speakers = [log_mel_numpy(wave_io.resample_sinc(wave, rate, speaker_config.sample_rate), speaker_config) for wave in waves]
     return prompts, speakers
-
-
-def _components(folder: Path) -> tuple[str, ...]:
-    """Networks that a bundle holds, as its bundle.json lists them; all where it lists none."""
-    try:
-        values = json.loads((folder / BUNDLE_JSON).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return COMPONENTS  # a folder of weights alone speaks too
-    return tuple(values.get("components", COMPONENTS)) if isinstance(values, dict) else COMPONENTS
 
 
 def _ordinary_seconds(sentence: str, language: str) -> float:

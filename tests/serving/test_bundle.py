@@ -6,7 +6,7 @@ import pytest
 from small import make_config
 
 from myxtts.config import ModelError, XTTSConfig
-from myxtts.serving.bundle import COMPONENTS, bundle_files, check_bundle, feature_fingerprint, make_bundle
+from myxtts.serving.bundle import check_bundle, feature_fingerprint, make_bundle
 
 
 def content(folder):
@@ -14,9 +14,8 @@ def content(folder):
 
 
 def test_a_bundle_holds_all_that_the_synthesizer_reads(whole_bundle):
-    from myxtts.synthesis.speech import BUNDLE_FILES, Synthesizer
+    from myxtts.synthesis.speech import Synthesizer
 
-    assert set(bundle_files(COMPONENTS)) == set(BUNDLE_FILES)
     values = check_bundle(whole_bundle, contents=True)
     assert values["metrics"] == {"speech/phone_error_rate": 0.25}
     assert values["runs"] == {"gpt": "abc123"}
@@ -90,6 +89,28 @@ def test_other_folders_are_refused(bundle, tmp_path):
         check_bundle(bundle)
     (bundle / "bundle.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read"):
+        check_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"components": None}, {"components": "gpt"}, {"components": []}, {"components": [None]}, {"components": ["gpt", "vocoder"]}],
+)
+def test_components_that_are_none_are_named_by_all_who_read_them(bundle, change):
+    from myxtts.synthesis.speech import Synthesizer
+
+    values = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps(values | change))
+    for read in (check_bundle, Synthesizer.load):
+        with pytest.raises(ModelError, match=r"bundle\.json: components is .*, expected a list of dvae, gpt, decoder, speaker_encoder"):
+            read(bundle)
+
+
+@pytest.mark.parametrize("files", [None, [], {"gpt.weights.h5": 3}, {"gpt.weights.h5": {"bytes": 3}}])
+def test_files_that_are_listed_otherwise_are_refused(bundle, files):
+    values = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(json.dumps(values | {"files": files}))
+    with pytest.raises(ModelError, match="expected files, each with bytes and md5"):
         check_bundle(bundle)
 
 

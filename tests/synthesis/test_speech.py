@@ -8,8 +8,9 @@ import pytest
 from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import conditioning_mel, log_mel_numpy
 from myxtts.config import DataError, ModelError, XTTSConfig
+from myxtts.models.folder import bundle_files
 from myxtts.synthesis import speech
-from myxtts.synthesis.speech import BUNDLE_FILES, PAUSE_SECONDS, SENTENCES_AT_ONCE, Synthesizer, Voice, reference_mels
+from myxtts.synthesis.speech import PAUSE_SECONDS, SENTENCES_AT_ONCE, Synthesizer, Voice, reference_mels
 from myxtts.text.tokenizer import Tokenizer
 
 RATE = 24000
@@ -57,7 +58,7 @@ def test_a_loaded_bundle_speaks_like_the_model_that_was_saved(bundle, model, syn
     assert code_lists(original.speak(TEXT, voice, "en", seed=5)) == code_lists(synthesizer.speak(TEXT, voice, "en", seed=5))
 
 
-@pytest.mark.parametrize("name", BUNDLE_FILES)
+@pytest.mark.parametrize("name", bundle_files())
 def test_a_missing_file_is_named(bundle, tmp_path, name):
     folder = tmp_path / "bundle"
     shutil.copytree(bundle, folder)
