@@ -4,6 +4,7 @@ Two formats are read: zip archives (PyTorch 1.6 and later), and the plain sequen
 storage: a stretch of numbers in the file, with an offset, a size and strides counted in numbers.
 """
 
+import contextlib
 import math
 import mmap
 import pickle
@@ -65,11 +66,15 @@ def read_torch(path: str | Path) -> Any:
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"no file {path}: expected a checkpoint that torch.save wrote")
-    with path.open("rb") as file:
-        start = file.read(64)
+    with contextlib.ExitStack() as opened:
+        try:
+            file = opened.enter_context(path.open("rb"))
+            start = file.read(64)
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if len(start) == 64 else b""
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read ({error}); correct its permissions or copy it again") from None
         if len(start) < 64:
             raise ModelError(f"{path} holds {len(start)} bytes: it is no checkpoint; download it again")
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
             if start.startswith(b"PK"):
                 return _read_zip(file, content)

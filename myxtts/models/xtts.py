@@ -180,15 +180,37 @@ def load_weights(model: keras.Model, path: str | Path) -> None:
 
 def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     """Every tensor of a file of `save_weights`, by name. Raises ModelError where it is missing or damaged."""
-    with _open_weights(Path(path)) as file:
-        return {name: dataset[()] for name, dataset in _datasets(file).items()}
+    with open_weights(path) as datasets:
+        return {name: read_tensor(dataset) for name, dataset in datasets.items()}
 
 
 @contextlib.contextmanager
 def open_weights(path: str | Path) -> Iterator[dict[str, h5py.Dataset]]:
-    """The tensors of a file of `save_weights`, by name, each read when it is used. Raises ModelError."""
-    with _open_weights(Path(path)) as file:
-        yield _datasets(file)
+    """The tensors of a file of `save_weights`, by name, each to be read with `read_tensor`. Raises ModelError.
+
+    Errors of what is done with them meanwhile, say a full disk, are not this file's and pass through.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"no weight file {path}; train or restore that stage first (dvc repro, or dvc pull)")
+    with contextlib.ExitStack() as opened:
+        try:
+            found = _datasets(opened.enter_context(h5py.File(path, "r")))
+        except OSError as error:
+            raise _damaged(path, error) from None
+        yield found
+
+
+def read_tensor(dataset: h5py.Dataset) -> np.ndarray:
+    """One tensor of `open_weights`. Raises ModelError where the file is damaged there."""
+    try:
+        return dataset[()]
+    except OSError as error:
+        raise _damaged(dataset.file.filename, error) from None
+
+
+def _damaged(path: str | Path, error: OSError) -> ModelError:
+    return ModelError(f"{path} cannot be read as HDF5 ({error}); it is damaged: restore it (dvc checkout, dvc pull)")
 
 
 def assign_weights(model: keras.Model, values: Mapping[str, np.ndarray], source: Path) -> None:
@@ -197,18 +219,6 @@ def assign_weights(model: keras.Model, values: Mapping[str, np.ndarray], source:
     _compare(model.name, source, wanted, values)
     for name, variable in wanted.items():
         variable.assign(values[name])
-
-
-@contextlib.contextmanager
-def _open_weights(path: Path) -> Iterator[h5py.File]:
-    """A weight file, opened; what fails while it is read is said as damage."""
-    if not path.is_file():
-        raise ModelError(f"no weight file {path}; train or restore that stage first (dvc repro, or dvc pull)")
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read as HDF5 ({error}); it is damaged: restore it (dvc checkout, dvc pull)") from None
 
 
 def load_mel_norm(folder: str | Path, config: ModelConfig) -> np.ndarray:

@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ import numpy as np
 from myxtts.audio.mel import SPEAKER_PREEMPHASIS, SPEAKER_WIN_LENGTH, mel_filter, speaker_mel
 from myxtts.config import ModelConfig, ModelError, XTTSConfig
 from myxtts.models import coqui as mapping
+from myxtts.models.folder import BUNDLE_FILE, COMPONENTS, MEL_NORM, PARAMS, TOKENIZER, listed_components, weight_file
 from myxtts.models.torch_file import BFLOAT16, LazyTensor, read_torch, write_torch
-from myxtts.models.xtts import COMPONENTS, load_mel_norm, open_weights, parameter_counts, write_weights
-from myxtts.serving.bundle import MEL_NORM, PARAMS, TOKENIZER, check_bundle, md5, seal_bundle
+from myxtts.models.xtts import load_mel_norm, open_weights, parameter_counts, read_tensor, write_weights
+from myxtts.serving.bundle import check_bundle, md5, seal_bundle
 from myxtts.serving.coqui_config import from_params, read_config, to_params
 from myxtts.text.tokenizer import Tokenizer
 
@@ -37,34 +39,24 @@ def import_coqui(
     either, the bundle speaks but has no audio tokenizer); mel_stats: mel_stats.pth, where the checkpoint has none. Returns a summary.
     Raises ModelError or ConfigError naming what is missing, unknown, of another shape, or beyond our architecture.
     """
-    model, config, vocab, out = Path(model), Path(config), Path(vocab), Path(out)
+    out = Path(out)
+    _refuse_existing(out)
+    read = _read_checkpoint(
+        {"model.pth": model, "config.json": config, "vocab.json": vocab, "dvae.pth": dvae, "mel_stats.pth": mel_stats}, _bundle_name(out)
+    )
     with _new_folder(out) as part:
-        values, tokenizer = read_config(config), Tokenizer.load(vocab)
-        state = _read_state(model, Path(dvae) if dvae else None)
-        mel_norm = _mel_norm(state, model, Path(mel_stats) if mel_stats else None)
-        rows = len(state[TEXT_EMBEDDING]) if TEXT_EMBEDDING in state and state[TEXT_EMBEDDING].ndim else tokenizer.size
-        params, notes = to_params(values, rows, tokenizer, _bundle_name(out), str(config))
-        if tokenizer.size > rows:
-            raise ModelError(f"{vocab} holds {tokenizer.size} tokens, the checkpoint embeds {rows}; give the vocab.json that belongs to it")
-        components = [name for name in COMPONENTS if name != "dvae" or any(key.startswith(mapping.PREFIXES["dvae"]) for key in state)]
-        _write_components(state, params.model, components, part)
-        np.save(part / MEL_NORM, mel_norm)
-        shutil.copyfile(vocab, part / TOKENIZER)
-        sources = {"model.pth": model, "config.json": config, "vocab.json": vocab, "dvae.pth": dvae, "mel_stats.pth": mel_stats}
-        digests = {name: md5(Path(path)) for name, path in sources.items() if path}
-        described = seal_bundle(part, params, {}, {}, {"from": "Coqui TTS (XTTS)", "md5": digests})
+        _write_components(read.state, read.params.model, read.components, part)
+        np.save(part / MEL_NORM, read.mel_norm)
+        (part / TOKENIZER).write_bytes(read.vocabulary)
+        described = seal_bundle(part, read.params, {}, {}, {"from": "Coqui TTS (XTTS)", "md5": read.digests})
     check_bundle(out)
-    if np.all(mel_norm == 1):
-        notes.append("mel_stats are all 1, as in a checkpoint that was never given any; if it was trained with others, give --mel-stats")
-    if "dvae" not in components:
-        notes.append("there is no audio tokenizer: the bundle speaks; to train on it, import again with --dvae dvae.pth")
     return {
         "bundle": str(out),
-        "parameters": sum(parameter_counts(params.model)[component] for component in components),
-        "tensors": len(state),
-        "components": components,
+        "parameters": sum(parameter_counts(read.params.model)[component] for component in read.components),
+        "tensors": len(read.state),
+        "components": read.components,
         "languages": described["languages"],
-        "notes": notes,
+        "notes": read.notes,
     }
 
 
@@ -76,32 +68,42 @@ def export_coqui(bundle: str | Path, out: str | Path) -> dict[str, Any]:
     Raises ModelError where the bundle is not whole, or `out` exists.
     """
     bundle, out = Path(bundle), Path(out)
-    components = check_bundle(bundle).get("components", COMPONENTS)
+    components = listed_components(check_bundle(bundle), bundle / BUNDLE_FILE)
     config, tokenizer = XTTSConfig.load(bundle / PARAMS), Tokenizer.load(bundle / TOKENIZER)
     mel_stats = load_mel_norm(bundle, config.model)
     values, notes = from_params(config, tokenizer)
-    with _new_folder(out) as part, contextlib.ExitStack() as opened:
+    vocabulary = _vocabulary(bundle / TOKENIZER, tokenizer.size, config.model.num_text_tokens)
+    _refuse_existing(out)
+    with contextlib.ExitStack() as opened:
         state: dict[str, np.ndarray | LazyTensor] = {mapping.MEL_STATS: mel_stats}
         for component in components:
-            tensors = opened.enter_context(open_weights(bundle / f"{component}.weights.h5"))
+            tensors = opened.enter_context(open_weights(bundle / weight_file(component)))
             state |= _their_tensors(component, config.model, tensors)
         prefix = mapping.PREFIXES["dvae"]
         dvae = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         state = {key: value for key, value in state.items() if not key.startswith(prefix)} | _buffers(state, config.model)
+        part = opened.enter_context(_new_folder(out))
         write_torch(part / "model.pth", {"model": state})
         write_torch(part / "mel_stats.pth", mel_stats)
         if dvae:
             write_torch(part / "dvae.pth", dvae | _discretization(config.model))
         (part / "config.json").write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        _write_vocabulary(bundle / TOKENIZER, tokenizer.size, config.model.num_text_tokens, part / "vocab.json")
+        (part / "vocab.json").write_bytes(vocabulary)
     return {"folder": str(out), "tensors": len(state) + len(dvae), "components": list(components), "notes": notes}
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.exists():
+        raise ModelError(f"{out} exists: remove it, or name another folder")
 
 
 @contextlib.contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that becomes `out` at the end, and is gone where an error comes before."""
-    if out.exists():
-        raise ModelError(f"{out} exists: remove it, or name another folder")
+    """A folder beside `out` that becomes `out` at the end, and is gone where an error comes before.
+
+    An OSError inside is one of writing: whatever is read there says its own.
+    """
+    _refuse_existing(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -119,6 +121,47 @@ def _new_folder(out: Path) -> Iterator[Path]:
 
 def _bundle_name(out: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", out.resolve().name)
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """All that is read of a checkpoint, before anything is written. Tensors stay in their files."""
+
+    state: dict[str, np.ndarray]
+    mel_norm: np.ndarray
+    params: XTTSConfig
+    components: list[str]
+    vocabulary: bytes
+    digests: dict[str, str]
+    notes: list[str]
+
+
+def _read_checkpoint(files: Mapping[str, str | Path | None], name: str) -> _Checkpoint:
+    """files: by the names they have in a release, None where one is not given. name: of the bundle. Raises ModelError, ConfigError."""
+    paths = {released: Path(path) for released, path in files.items() if path}
+    model, config, vocab = (paths[released] for released in ("model.pth", "config.json", "vocab.json"))
+    values, tokenizer = read_config(config), Tokenizer.load(vocab)
+    state = _read_state(model, paths.get("dvae.pth"))
+    mel_norm = _mel_norm(state, model, paths.get("mel_stats.pth"))
+    rows = len(state[TEXT_EMBEDDING]) if TEXT_EMBEDDING in state and state[TEXT_EMBEDDING].ndim else tokenizer.size
+    params, notes = to_params(values, rows, tokenizer, name, str(config))
+    if tokenizer.size > rows:
+        raise ModelError(f"{vocab} holds {tokenizer.size} tokens, the checkpoint embeds {rows}; give the vocab.json that belongs to it")
+    if len(mel_norm) != params.model.audio.num_mels:
+        raise ModelError(
+            f"the mel normalisation holds {len(mel_norm)} numbers, expected {params.model.audio.num_mels}, one for each mel band; "
+            "give the mel_stats.pth that belongs to the checkpoint"
+        )
+    components = [name for name in COMPONENTS if name != "dvae" or any(key.startswith(mapping.PREFIXES["dvae"]) for key in state)]
+    if np.all(mel_norm == 1):
+        notes.append("mel_stats are all 1, as in a checkpoint that was never given any; if it was trained with others, give --mel-stats")
+    if "dvae" not in components:
+        notes.append("there is no audio tokenizer: the bundle speaks; to train on it, import again with --dvae dvae.pth")
+    try:
+        vocabulary, digests = vocab.read_bytes(), {released: md5(path) for released, path in paths.items()}
+    except OSError as error:
+        raise ModelError(f"the files of the checkpoint cannot be read to their ends ({error}); copy or download them again") from None
+    return _Checkpoint(state, mel_norm, params, components, vocabulary, digests, notes)
 
 
 def _read_state(model: Path, dvae: Path | None) -> dict[str, np.ndarray]:
@@ -175,7 +218,7 @@ def _write_components(state: Mapping[str, np.ndarray], model: ModelConfig, compo
             yield name, values
 
     for component in components:
-        write_weights(converted(component), folder / f"{component}.weights.h5")
+        write_weights(converted(component), folder / weight_file(component))
 
 
 def _their_tensors(component: str, model: ModelConfig, ours: Mapping[str, Any]) -> dict[str, LazyTensor]:
@@ -183,10 +226,10 @@ def _their_tensors(component: str, model: ModelConfig, ours: Mapping[str, Any]) 
     wanted = mapping.names(model)[component]
     shapes = mapping.tensor_shapes(model, [component])[component]
     if {name: tuple(dataset.shape) for name, dataset in ours.items()} != shapes:
-        raise ModelError(f"{component}.weights.h5 does not fit the bundle's params.yaml; make the bundle again (dvc repro bundle)")
+        raise ModelError(f"{weight_file(component)} does not fit the bundle's params.yaml; make the bundle again (dvc repro bundle)")
 
     def reader(name: str, to_theirs: Callable[[np.ndarray], np.ndarray]) -> Callable[[], np.ndarray]:
-        return lambda: to_theirs(ours[name][()])
+        return lambda: to_theirs(read_tensor(ours[name]))
 
     return {
         key: LazyTensor(mapping.their_shape(shapes[name], layout), np.dtype(np.float32), reader(name, mapping.LAYOUTS[layout].to_theirs))
@@ -214,14 +257,14 @@ def _discretization(model: ModelConfig) -> dict[str, np.ndarray]:
     }
 
 
-def _write_vocabulary(tokenizer: Path, size: int, rows: int, out: Path) -> None:
+def _vocabulary(tokenizer: Path, size: int, rows: int) -> bytes:
     """vocab.json. Where the model embeds more rows than there are tokens, one that no text contains takes the last row.
 
     The reference makes its embedding as long as the highest id says, and loads no other length.
     """
+    held = tokenizer.read_bytes()
     if size == rows:
-        shutil.copyfile(tokenizer, out)
-        return
-    content = json.loads(tokenizer.read_text(encoding="utf-8"))
+        return held
+    content = json.loads(held)
     content["model"]["vocab"][UNUSED_TOKEN] = rows - 1
-    out.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()

@@ -5,6 +5,7 @@ sizes still goes out and comes back: its sizes are in the section `myxtts_model`
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def read_config(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"no {path}: expected the config.json that belongs to the checkpoint") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read as JSON ({error}); take the config.json that belongs to the checkpoint") from None
     if not isinstance(values, dict) or not isinstance(values.get("model_args"), dict):
         raise ConfigError(f"{path} has no section model_args: expected the config.json of an XTTS model")
@@ -79,9 +80,9 @@ def to_params(values: Mapping[str, Any], text_rows: int, tokenizer: Tokenizer, n
 
     text_rows: of the checkpoint's text embedding. Raises ConfigError naming each value that our architecture cannot represent.
     """
-    arguments = ARGUMENT_DEFAULTS | dict(values["model_args"])
-    speech = SPEECH_DEFAULTS | {key: values[key] for key in SPEECH_DEFAULTS if values.get(key) is not None}
-    model = values.get(OURS) or _model_section(arguments)
+    arguments = _typed(values["model_args"], ARGUMENT_DEFAULTS, f"{source}: model_args.")
+    speech = _typed({key: value for key, value in values.items() if value is not None}, SPEECH_DEFAULTS, f"{source}: ")
+    model = _section(values, OURS, source) or _model_section(arguments)
     reference = float(speech["gpt_cond_len"]) if speech["gpt_cond_len"] > 0 else WHOLE_SECONDS
     tree = {
         "model": {**model, "num_text_tokens": text_rows},
@@ -97,7 +98,7 @@ def to_params(values: Mapping[str, Any], text_rows: int, tokenizer: Tokenizer, n
     }
     config = XTTSConfig.from_dict(tree, source=f"what {source} says")
     _check_arguments(arguments, _arguments(config.model, tokenizer), source)
-    audio = values.get("audio") or {}
+    audio = _section(values, "audio", source)
     rates = {"sample_rate": "input_sample_rate", "dvae_sample_rate": "input_sample_rate", "output_sample_rate": "output_sample_rate"}
     for key, ours in rates.items():
         if audio.get(key, arguments[ours]) != arguments[ours]:
@@ -230,6 +231,29 @@ def _arguments(model: ModelConfig, tokenizer: Tokenizer | None) -> dict[str, Any
         "d_vector_dim": model.speaker_encoder.embedding_dim,
         "cond_d_vector_in_each_upsampling_layer": True,
     }
+
+
+def _section(values: Mapping[str, Any], name: str, source: str) -> dict[str, Any]:
+    """A section of config.json; {} where it is missing or null."""
+    section = values.get(name)
+    if section is not None and not isinstance(section, dict):
+        raise ConfigError(f"{source}: {name} is {json.dumps(section)[:80]}, expected a section (an object)")
+    return section or {}
+
+
+def _typed(given: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The defaults with what is given in their place. Raises ConfigError naming each value of another kind than its default."""
+    values = {key: given.get(key, default) for key, default in defaults.items()}
+    wrong = []
+    for key, value in values.items():
+        kind = "true or false" if isinstance(defaults[key], bool) else "a number"
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        fits = isinstance(value, bool) if isinstance(defaults[key], bool) else number
+        if not fits and not (value is None and defaults[key] is None):
+            wrong.append(f"{prefix}{key} is {json.dumps(value)[:80]}, expected {kind}")
+    if wrong:
+        raise ConfigError("\n".join(wrong) + "\ntake the config.json that belongs to the checkpoint, as it was written")
+    return values
 
 
 def _check_arguments(given: Mapping[str, Any], expected: Mapping[str, Any], source: str) -> None:

@@ -75,3 +75,42 @@ def client(project):
 @pytest.fixture
 def run_id(project, client) -> str:
     return client.create_run(ensure_store(project, "voices")).info.run_id
+
+
+@pytest.fixture(scope="session")
+def coqui_tokenizer():
+    from coqui_checkpoint import TEXTS
+
+    from myxtts.text.tokenizer import Tokenizer
+
+    return Tokenizer.train(TEXTS, vocab_size=100)
+
+
+@pytest.fixture(scope="session")
+def coqui_config(coqui_tokenizer):
+    from coqui_checkpoint import make_coqui_config
+
+    return make_coqui_config(coqui_tokenizer)
+
+
+@pytest.fixture(scope="session")
+def coqui_model(coqui_config):
+    from coqui_checkpoint import make_coqui_model
+
+    return make_coqui_model(coqui_config)
+
+
+@pytest.fixture(scope="session")
+def coqui_state(coqui_model) -> dict[str, np.ndarray]:
+    """Its tensors under the reference's keys."""
+    from myxtts.models.coqui import state_of
+
+    return state_of(coqui_model)
+
+
+@pytest.fixture
+def checkpoint(tmp_path, coqui_state, coqui_config, coqui_tokenizer):
+    """A checkpoint that a test may change before it is written."""
+    from coqui_checkpoint import Checkpoint
+
+    return Checkpoint(tmp_path, coqui_state, coqui_config, coqui_tokenizer)

@@ -1,4 +1,4 @@
-"""Run by a Python that has coqui-tts 0.28.0 (MYXTTS_PEER), for test_coqui_import.py:
+"""Run by a Python that has coqui-tts 0.28.0 (MYXTTS_PEER), for test_coqui_export.py:
 
 python coqui_peer.py make FOLDER        a small random checkpoint, beside the vocab.json that is there
 python coqui_peer.py compare A B        loads both folders strictly and prints the largest difference of each output, as JSON
