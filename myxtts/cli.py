@@ -134,7 +134,7 @@ def _add_speech_commands(command: Command) -> None:
     sub.add_argument("--vocab", required=True, metavar="FILE", help="vocab.json")
     sub.add_argument("--dvae", metavar="FILE", help="dvae.pth: the audio tokenizer, needed to train on the model")
     sub.add_argument("--mel-stats", metavar="FILE", help="mel_stats.pth (default: the checkpoint's own)")
-    sub.add_argument("--out", required=True, metavar="BUNDLE", help="folder to make, say models/xtts_v2")
+    sub.add_argument("--out", required=True, metavar="BUNDLE", help="folder to make, say data/xtts_v2")
 
     sub = command("export-coqui", _export_coqui, "write a bundle as a checkpoint that Coqui TTS loads")
     sub.add_argument("--model", required=True, metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")

@@ -42,6 +42,12 @@ class Paths:
     def evaluation(self) -> Path:
         return self.reports / "evaluation"
 
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """All that the stages write: what none of them may be given to start from."""
+        made = (self.raw, self.processed, self.mels, self.tokens, self.tokenizer, self.bundle, self.reports)
+        return (*made, *map(self.model, ("dvae", "gpt", "decoder")))
+
     def model(self, stage: str) -> Path:
         """Folder of a trained network: `models/dvae`, `models/gpt`, `models/decoder`."""
         return self.root / "models" / stage

@@ -62,12 +62,13 @@ class Start:
 def open_start(config: XTTSConfig, root: Path) -> Start | None:
     """The model that `start.model` names, relative to the project `root`; None where training starts from random weights.
 
-    Raises ModelError where the folder is no whole bundle with an audio tokenizer, ConfigError where its networks, its vocabulary
-    or its text normalisation are not those that `config` describes.
+    Raises ModelError where the folder is no whole bundle with an audio tokenizer, ConfigError where the pipeline itself writes there,
+    or where its networks, its vocabulary or its text normalisation are not those that `config` describes.
     """
     if config.start.from_scratch:
         return None
     folder = root / config.start.model
+    _refuse_outputs(config.start.model, folder, Paths(root))
     try:
         check_bundle(folder)
     except ModelError as error:
@@ -83,6 +84,18 @@ def open_start(config: XTTSConfig, root: Path) -> Start | None:
     _check_sections(config, start)
     _check_vocabulary(config, start)
     return start
+
+
+def _refuse_outputs(model: str, folder: Path, paths: Paths) -> None:
+    """A start model is an input: what the pipeline makes anew, or deletes, cannot be what it starts from."""
+    place = folder.resolve()
+    for output in paths.outputs:
+        made = output.resolve()
+        if place.is_relative_to(made) or made.is_relative_to(place):
+            raise ConfigError(
+                f"start.model is {model}, in one place with {output.relative_to(paths.root)}, which the pipeline writes: copy the bundle "
+                "to data/NAME (then `dvc add data/NAME`) and set start.model to that"
+            )
 
 
 def _check_sections(config: XTTSConfig, start: Start) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from myxtts.pipeline.paths import Paths
+
 ROOT = Path(__file__).resolve().parents[2]
 TRAINING = ["training.trainer", "models.extend", "models.xtts", "pipeline.start", "pipeline.train_stages"]
 ENTRIES = {
@@ -59,3 +61,9 @@ def test_every_imported_module_is_a_dependency(stage):
     files = {path for path in files if path.read_text(encoding="utf-8").strip()}  # an empty __init__ shapes nothing
     missing = sorted(str(path.relative_to(ROOT)) for path in files if not any(path.is_relative_to(folder) for folder in folders))
     assert not missing
+
+
+def test_paths_know_all_that_the_stages_write():
+    stages = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    written = [ROOT / path for stage in stages for path in (*stage["outs"], *stage.get("metrics", []))]
+    assert written and all(any(path.is_relative_to(output) for output in Paths(ROOT).outputs) for path in written)

@@ -19,7 +19,7 @@ from myxtts.serving.bundle import make_bundle
 from myxtts.serving.coqui import export_coqui
 from myxtts.text.tokenizer import Tokenizer
 
-START = "models/tiny_xtts"
+START = "data/tiny_xtts"
 ENGLISH = (
     "the quick brown fox jumps over the lazy dog.",
     "pack my box with five dozen liquor jugs, please!",
@@ -75,6 +75,7 @@ def tuned(tmp_path_factory) -> Project:
     YAML().dump(finetuning(), text)
     made = checkout(tmp_path_factory.mktemp("tuned"), text.getvalue())
     make_start_model(made.root)
+    made.run("dvc", "add", START)
     made.ran = made.repro()
     return made
 
@@ -86,6 +87,21 @@ def report(project: Project, name: str) -> dict:
 def test_every_stage_runs_once(tuned):
     assert tuned.ran == list(STAGES)
     assert tuned.repro() == []
+
+
+def test_another_clone_gets_the_start_model(tuned, tmp_path):
+    """What git holds says where it is: `git add` takes its .dvc file, and DVC finds that one in a clone."""
+    git = ("git", "-C", str(tuned.root))
+    tuned.run("dvc", "remote", "add", "-d", "-f", "there", str(tmp_path / "remote"))
+    tuned.run(*git, "add", "-A")
+    tuned.run(*git, "commit", "-qm", "start model")
+    tuned.run("dvc", "push")
+    tuned.run("git", "clone", "-q", str(tuned.root), str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    assert not (clone.root / START).exists()
+    clone.run("dvc", "pull")
+    for path in (tuned.root / START).iterdir():
+        assert (clone.root / START / path.name).read_bytes() == path.read_bytes()
 
 
 def test_frozen_networks_are_the_start_models_to_the_byte_and_the_gpt_is_not(tuned):
@@ -175,7 +191,7 @@ def changed(section: str, key: str, value: object) -> dict:
 @pytest.mark.parametrize(
     ("values", "error", "said"),
     [
-        (finetuning(model="models/tiny_xtss"), ModelError, r"start\.model: no bundle folder .*tiny_xtss"),
+        (finetuning(model="data/tiny_xtss"), ModelError, r"start\.model: no bundle folder .*tiny_xtss"),
         (changed("gpt", "num_layers", 2), ConfigError, r"model\.gpt\.num_layers: 2 in params\.yaml, 1 in the model"),
         (changed("model", "num_text_tokens", 90), ConfigError, r"is 90 in params\.yaml and 96 in the model .* at least 96"),
         (finetuning(frozen=["gpt"]), ConfigError, r"is 160 .* a frozen gpt stays as it is, so set it to 96"),
@@ -185,6 +201,15 @@ def changed(section: str, key: str, value: object) -> dict:
 def test_a_start_model_that_does_not_fit_is_refused(start_root, values, error, said):
     with pytest.raises(error, match=said):
         open_start(XTTSConfig.from_dict(values), start_root)
+
+
+@pytest.mark.parametrize("place", ["models/bundle", "models/gpt/part", "models", "data/raw", "data", "."])
+def test_a_start_model_among_what_the_pipeline_writes_is_refused(start_root, place):
+    """It would be gone, or another, when the pipeline runs again."""
+    with pytest.raises(ConfigError, match=r"start\.model is .*, which the pipeline writes.*copy the bundle to data/"):
+        open_start(XTTSConfig.from_dict(finetuning(model=place)), start_root)
+    with pytest.raises(ConfigError, match="which the pipeline writes"):
+        open_start(XTTSConfig.from_dict(finetuning(model=str(start_root / place))), start_root)
 
 
 def test_what_shapes_no_weight_may_differ(start_root):

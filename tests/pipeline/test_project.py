@@ -45,7 +45,7 @@ def test_bad_requests_leave_params_alone(folder):
         ("none", [], "expected one of demo, finetune_xtts_v2, real_speech, smoke"),
         ("real_speech", ["data.source.path=data/nope"], "no corpus at data/nope"),
         ("demo", ["seed=-1"], "greater than or equal to 0"),
-        ("finetune_xtts_v2", ["data.source.path=data/mine"], r"start\.model: no bundle folder .*models/xtts_v2"),
+        ("finetune_xtts_v2", ["data.source.path=data/mine"], r"start\.model: no bundle folder .*data/xtts_v2"),
     ):
         with pytest.raises(MyXTTSError, match=said):
             use_recipe(folder, recipe, overrides)

@@ -212,9 +212,9 @@ def test_files_that_hold_something_else(checkpoint):
 def test_the_commands(checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     given = [argument for name, path in checkpoint.write().items() if path for argument in (f"--{name.replace('_', '-')}", str(path))]
-    cli.main(["import-coqui", *given, "--out", "models/xtts_v2"])
-    assert json.loads(capsys.readouterr().out)["bundle"] == "models/xtts_v2"
-    cli.main(["export-coqui", "--model", "models/xtts_v2", "--out", "exported"])
+    cli.main(["import-coqui", *given, "--out", "data/xtts_v2"])
+    assert json.loads(capsys.readouterr().out)["bundle"] == "data/xtts_v2"
+    cli.main(["export-coqui", "--model", "data/xtts_v2", "--out", "exported"])
     assert json.loads(capsys.readouterr().out)["folder"] == "exported"
-    with pytest.raises(SystemExit, match=r"myxtts import-coqui: models/xtts_v2 exists"):
-        cli.main(["import-coqui", *given, "--out", "models/xtts_v2"])
+    with pytest.raises(SystemExit, match=r"myxtts import-coqui: data/xtts_v2 exists"):
+        cli.main(["import-coqui", *given, "--out", "data/xtts_v2"])
