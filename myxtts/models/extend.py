@@ -71,8 +71,8 @@ def grow_text_rows(
 def _sources(tokenizer: Tokenizer, base: Tokenizer, rows: int, used: Collection[int]) -> list[tuple[int, ...]]:
     """For each id from base.size to rows, the old ids whose rows its own is the mean of."""
     everything = tuple(range(base.size))
-    tags = {_tag(tokenizer, language) for language in tokenizer.languages}
-    old_tags = tuple(sorted(_tag(base, language) for language in base.languages))
+    tags = set(map(tokenizer.tag_id, tokenizer.languages))
+    old_tags = tuple(sorted(map(base.tag_id, base.languages)))
     pieces = {index: tuple(tokenizer.pieces(index, base.size)) for index in range(base.size, tokenizer.size)}
     letters = tuple(_spelling(base, used, pieces)) or everything
     found = []
@@ -84,10 +84,6 @@ def _sources(tokenizer: Tokenizer, base: Tokenizer, rows: int, used: Collection[
         else:
             found.append(pieces[index] or letters)
     return found
-
-
-def _tag(tokenizer: Tokenizer, language: str) -> int:
-    return tokenizer.encode("", language)[0]
 
 
 def _spelling(base: Tokenizer, used: Iterable[int], pieces: Mapping[int, Collection[int]]) -> list[int]:

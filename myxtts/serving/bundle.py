@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from myxtts.models.folder import (
     read_json,
     weight_file,
 )
+from myxtts.text.tokenizer import Tokenizer
 
 FORMAT = 1
 CARD = "README.md"
@@ -182,7 +182,7 @@ def _describe(config: XTTSConfig, folder: Path, metrics: dict[str, float], runs:
         "name": config.bundle.name,
         "myxtts": metadata.version("myxtts"),
         "preset": config.model.preset,
-        "languages": _languages(folder / TOKENIZER),
+        "languages": list(Tokenizer.load(folder / TOKENIZER).languages),
         "sample_rate": config.model.audio.output_sample_rate,
         "prompt_seconds": config.encode.prompt_seconds,
         "feature_fingerprint": feature_fingerprint(config, (folder / MEL_NORM).read_bytes()),
@@ -205,12 +205,6 @@ def _runs(root: Path) -> dict[str, str]:
         if link.is_file() and (run_id := read_json(link).get("run_id")):
             found[stage] = run_id
     return found
-
-
-def _languages(tokenizer: Path) -> list[str]:
-    """Languages are added tokens like `[en]`, `[zh-cn]`."""
-    names = [str(token.get("content", "")) for token in read_json(tokenizer).get("added_tokens", [])]
-    return sorted(name[1:-1] for name in names if re.fullmatch(r"\[[a-z]{2,3}(-[a-z]+)?\]", name))
 
 
 def md5(path: Path) -> str:

@@ -153,6 +153,9 @@ def _read_checkpoint(files: Mapping[str, str | Path | None], name: str) -> _Chec
             "give the mel_stats.pth that belongs to the checkpoint"
         )
     components = [name for name in COMPONENTS if name != "dvae" or any(key.startswith(mapping.PREFIXES["dvae"]) for key in state)]
+    if tokenizer.other_tags:
+        tags = ", ".join(f"[{tag}]" for tag in tokenizer.other_tags)
+        notes.append(f"the vocabulary's {tags} are no languages that MyXTTS knows: they keep their ids, and no text is spoken with them")
     if np.all(mel_norm == 1):
         notes.append("mel_stats are all 1, as in a checkpoint that was never given any; if it was trained with others, give --mel-stats")
     if "dvae" not in components:

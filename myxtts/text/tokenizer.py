@@ -11,6 +11,7 @@ encoded with the vocabulary and the merges of before, although the new languages
 import contextlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,7 +22,7 @@ from tokenizers import models, pre_tokenizers, trainers
 
 from myxtts.config import DataError, ModelError
 from myxtts.text import extension
-from myxtts.text.languages import get_language
+from myxtts.text.languages import LANGUAGES, get_language
 
 STOP, UNKNOWN, SPACE, START = "[STOP]", "[UNK]", "[SPACE]", "[START]"
 _CONTROL = (STOP, UNKNOWN, SPACE, START)
@@ -42,10 +43,13 @@ class Tokenizer:
         self._before = {marker: _spelling(_from_content(extension.before(content, marker))) for marker in self._markers}
         self._vocabulary = vocabulary
         self._tokens = {index: token for token, index in vocabulary.items()}
-        self._control = {vocabulary[token] for token in (STOP, START)} | set(self._markers)
-        added = {token.content for token in bpe.get_added_tokens_decoder().values() if not extension.is_marker(token.content)}
-        self.languages: tuple[str, ...] = tuple(sorted(token[1:-1] for token in added - set(_CONTROL) if token[0] == "["))
-        self._control |= {vocabulary[f"[{language}]"] for language in self.languages}
+        added = {token.content for token in bpe.get_added_tokens_decoder().values()} - set(_CONTROL)
+        tags = {
+            token[1:-1]: vocabulary[token] for token in added if re.fullmatch(r"\[[^\[\]]+\]", token) and not extension.is_marker(token)
+        }
+        self.languages: tuple[str, ...] = tuple(sorted(tags.keys() & LANGUAGES.keys()))
+        self.other_tags: tuple[str, ...] = tuple(sorted(tags.keys() - LANGUAGES.keys()))  # of languages unknown here, or of none: `[PAD]`
+        self._control = {vocabulary[token] for token in (STOP, START)} | set(self._markers) | set(tags.values())
 
     @classmethod
     def train(cls, rows: Iterable[tuple[str, str]], vocab_size: int) -> "Tokenizer":
@@ -147,7 +151,7 @@ class Tokenizer:
                 f"the tokenizer does not know the language {code!r}; it was trained on {', '.join(self.languages) or 'none'}: "
                 "train it again on a corpus with that language"
             )
-        ids = [self._vocabulary[f"[{code}]"]]
+        ids = [self.tag_id(code)]
         words = normalized_text.split(" ")
         # a language is encoded as when its tag was the newest
         bpe = next((self._before[marker] for marker in self._markers if ids[0] < marker), self._bpe)
@@ -156,6 +160,10 @@ class Tokenizer:
                 ids.append(self._vocabulary[SPACE])
             ids.extend(encoding.ids)
         return ids
+
+    def tag_id(self, code: str) -> int:
+        """The id of `[code]`, for one of `languages`."""
+        return self._vocabulary[f"[{code}]"]
 
     def unknown_characters(self, normalized_text: str, language: str) -> list[str]:
         """The characters of a text that become `[UNK]`, in code point order. Raises DataError as `encode` does."""
@@ -197,7 +205,7 @@ class Tokenizer:
         return tuple(language for language in self.languages if self._read_otherwise(language))
 
     def _read_otherwise(self, language: str) -> bool:
-        tag, knows = self._vocabulary[f"[{language}]"], get_language(language).knows
+        tag, knows = self.tag_id(language), get_language(language).knows
         marker = next((marker for marker in self._markers if tag < marker), self.size)
         later = (self._tokens[index] for index in range(marker, self.size) if index in self._tokens and index not in self._control)
         texts = [text for text in later if all(map(knows, text))]

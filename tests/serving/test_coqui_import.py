@@ -10,12 +10,14 @@ from coqui_checkpoint import assert_same
 from myxtts import cli
 from myxtts.audio import wave as wave_io
 from myxtts.config import ConfigError, ModelError, XTTSConfig
+from myxtts.models.extend import grow_text_rows
 from myxtts.models.torch_file import write_torch
-from myxtts.models.xtts import COMPONENTS
+from myxtts.models.xtts import COMPONENTS, read_weights
 from myxtts.serving.bundle import check_bundle
 from myxtts.serving.coqui import import_coqui
 from myxtts.serving.coqui_config import OURS
 from myxtts.synthesis.speech import Synthesizer
+from myxtts.text.tokenizer import Tokenizer
 
 
 def test_a_released_checkpoint_becomes_a_whole_bundle(checkpoint, coqui_state, coqui_config, coqui_model):
@@ -185,6 +187,24 @@ def test_a_vocabulary_that_is_too_large(checkpoint):
     checkpoint.tokenizer = checkpoint.tokenizer.extend([("hallo welt wie geht es dir heute morgen", "de")] * 3, 140)
     with pytest.raises(ModelError, match=r"vocab\.json holds \d+ tokens, the checkpoint embeds"):
         checkpoint.run()
+
+
+def test_a_language_unknown_here_is_noted_and_is_no_hindrance(checkpoint, tmp_path):
+    """Vietnamese: it is no language of the bundle, and the vocabulary can be extended all the same."""
+    paths = checkpoint.write()
+    content = json.loads(paths["vocab"].read_text())
+    unused = next(token for token, index in content["model"]["vocab"].items() if index == checkpoint.tokenizer.size - 1)
+    content["model"]["merges"] = [pair for pair in content["model"]["merges"] if "".join(pair) != unused]
+    content["model"]["vocab"]["[vi]"] = content["model"]["vocab"].pop(unused)
+    content["added_tokens"].append({**content["added_tokens"][0], "id": checkpoint.tokenizer.size - 1, "content": "[vi]"})
+    paths["vocab"].write_text(json.dumps(content))
+    summary = import_coqui(**paths, out=checkpoint.out)
+    assert summary["languages"] == check_bundle(checkpoint.out)["languages"] == ["en", "fa"]
+    assert len(summary["notes"]) == 1 and "[vi] are no languages" in summary["notes"][0]
+    base = Tokenizer.load(checkpoint.out / "tokenizer.json")
+    grown = base.extend([("hallo welt", "de")] * 2, 130)
+    values = grow_text_rows(read_weights(checkpoint.out / "gpt.weights.h5"), grown, base, 130)
+    assert len(values["text_embedding"]) == 130
 
 
 def test_an_existing_folder_is_left_alone(checkpoint):

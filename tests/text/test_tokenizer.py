@@ -1,5 +1,6 @@
 """The tokenizer: nothing trained on is unknown, the bound holds, training is deterministic, the format is that of XTTS."""
 
+import json
 import random
 from pathlib import Path
 
@@ -115,6 +116,21 @@ def test_bad_files_are_refused(tmp_path):
         Tokenizer.load(tmp_path / "b.json")
 
 
+def test_tags_of_no_language_known_here_are_none_and_are_not_spoken(tokenizer, tmp_path):
+    """A vocabulary from elsewhere: Vietnamese, and a padding token."""
+    tokenizer.save(tmp_path / "tokenizer.json")
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    for token in ("[vi]", "[PAD]"):
+        content["model"]["vocab"][token] = len(content["model"]["vocab"])
+        content["added_tokens"].append({**content["added_tokens"][0], "id": content["model"]["vocab"][token], "content": token})
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    more = Tokenizer.load(tmp_path / "tokenizer.json")
+    assert more.languages == ("en", "fa") and more.other_tags == ("PAD", "vi") and tokenizer.other_tags == ()
+    assert more.size == tokenizer.size + 2 and more.decode([more.size - 2, more.size - 1]) == ""
+    with pytest.raises(DataError, match="unknown language 'vi'"):
+        more.encode("xin", "vi")
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.text())
 def test_any_text_encodes_and_decodes(text):
@@ -138,4 +154,4 @@ def test_the_vocabulary_of_xtts():
 
     text = "it's a well-known fact: nobody knows, really!"
     assert tokenizer.encode(text, "en") == Plain.from_file(str(path)).encode("[en]" + text.replace(" ", "[SPACE]")).ids
-    assert len(tokenizer.languages) == 14
+    assert len(tokenizer.languages) == 14 and tokenizer.other_tags == ()
