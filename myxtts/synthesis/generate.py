@@ -80,8 +80,10 @@ class Generation:
         self.limits, self.min_codes = tf.constant(_pad_rows(limits, batch)), tf.constant(min_codes, tf.int32)
         self.uniform = tf.constant(_pad_rows(_uniform(seed, rows, capacity), batch))
         self.sampling = SamplingSettings.of(settings)
+        # both functions keep one trace for each network: its precision is an argument, or a change of it would change nothing
+        self.precision = model.gpt.compute_dtype
         self.state = State(
-            cache=_prefill(model.gpt, *(tf.constant(part) for part in inputs), capacity=capacity),
+            cache=_prefill(model.gpt, *(tf.constant(part) for part in inputs), capacity=capacity, precision=self.precision),
             ids=tf.fill((batch,), model.config.start_audio_token),
             penalised=tf.tile(penalised_at_start(model, settings), (batch, 1)),
             finished=tf.constant(np.arange(batch) >= rows),
@@ -128,6 +130,7 @@ class Generation:
             self.sampling,
             tf.constant(until),
             stop=config.stop_audio_token,
+            precision=self.precision,
         )
         made = int(self.state.step) - first
         return codes.numpy()[:made, : self.rows], latents.numpy()[:made, : self.rows]
@@ -179,7 +182,7 @@ def trace_count() -> int:
 
 
 @tf.function(reduce_retracing=False, autograph=False)
-def _prefill(gpt: Any, latents: tf.Tensor, text_ids: tf.Tensor, text_mask: tf.Tensor, capacity: int) -> Cache:
+def _prefill(gpt: Any, latents: tf.Tensor, text_ids: tf.Tensor, text_mask: tf.Tensor, capacity: int, precision: str) -> Cache:
     return gpt.prefill(latents, text_ids, text_mask, capacity)
 
 
@@ -194,6 +197,7 @@ def _advance(
     settings: SamplingSettings,
     until: tf.Tensor,
     stop: int,
+    precision: str,
 ) -> tuple[tf.Tensor, tf.Tensor, State]:
     """The loop, from state.step to `until` or until all rows are finished. Returns codes (steps, B), latents (steps, B, D), State.
 

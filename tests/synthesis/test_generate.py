@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from myxtts.config import DataError
 from myxtts.config.stages import SynthesisConfig
-from myxtts.synthesis.generate import generate_codes, longest_generation, trace_count
+from myxtts.models.precision import set_precision
+from myxtts.synthesis.generate import Generation, generate_codes, longest_generation, trace_count
 
 CODES, LATENTS, DIM = 20, 3, 16
 GREEDY = SynthesisConfig(temperature=0, repetition_penalty=1)
@@ -178,6 +180,20 @@ def test_one_trace_serves_all_texts_of_a_bucket(model):
     assert after_three == before + 1
     generate_codes(model, voice(), *texts(9, 9, 9, 9), RANDOM, 0, 10)
     assert trace_count() == after_three  # three rows were padded to four
+
+
+def test_a_change_of_precision_is_heard(never_stopping):
+    """The compiled loop computes in what the network was set to last, there and back."""
+    model, given = never_stopping, (voice(), *texts(7), GREEDY, 0, 12)
+    exact = generate_codes(model, *given)
+    set_precision(model.gpt, "bfloat16")
+    rough = Generation(model, *given)
+    latents = rough.advance()[1]
+    set_precision(model.gpt, "float32")
+    assert rough.state.cache.keys[0].dtype == tf.bfloat16
+    difference = np.abs(latents[:1, 0] - exact.latents[0][:1]).max()
+    assert 1e-4 < difference < 0.2
+    np.testing.assert_array_equal(generate_codes(model, *given).latents[0], exact.latents[0])
 
 
 @pytest.mark.parametrize(
