@@ -30,12 +30,18 @@ class Generated:
     codes: (S_i,) int32, never [STOP] nor, but for `synthesis.coqui_compatible`, [START]. latents: (S_i, D) float32; latents[i][s] is
     the GPT's hidden state that predicted code s: what the reference's second pass gives, and what the decoder is trained on.
     With `coqui_compatible` a row that stopped has one more: the reference vocodes the state that predicted [STOP], too.
-    stopped: False = cut at max_codes, the model itself did not end there.
+    stopped: False = cut at max_codes, the model itself did not end there. num_codes: of the audio tokenizer.
     """
 
     codes: list[np.ndarray]
     latents: list[np.ndarray]
     stopped: list[bool]
+    num_codes: int
+
+    @property
+    def sound_codes(self) -> list[np.ndarray]:
+        """The codes of each row that the audio tokenizer can decode: without [START]."""
+        return [sound_codes(row, self.num_codes) for row in self.codes]
 
 
 class State(NamedTuple):
@@ -159,7 +165,13 @@ def generate_codes(
         codes=[codes[:length, row] for row, length in enumerate(generation.lengths)],
         latents=[states[:length, row] for row, length in enumerate(generation.num_latents)],
         stopped=[bool(flag) for flag in generation.stopped],
+        num_codes=model.config.dvae.num_codes,
     )
+
+
+def sound_codes(codes: np.ndarray, num_codes: int) -> np.ndarray:
+    """Codes (S,) without [START] and [STOP], which lie above the `num_codes` of the audio tokenizer and are no sound."""
+    return codes[codes < num_codes]
 
 
 def penalised_at_start(model: XTTS, settings: SynthesisConfig) -> tf.Tensor:

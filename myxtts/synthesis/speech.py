@@ -23,7 +23,7 @@ from myxtts.config.stages import SynthesisConfig
 from myxtts.data.encode import prompt_frames, speaker_frames
 from myxtts.models.folder import BUNDLE_FILE, COMPONENTS, PARAMS, TOKENIZER, bundle_files, listed_components, read_json
 from myxtts.models.xtts import XTTS
-from myxtts.synthesis.generate import Generated, Generation, generate_codes, longest_generation
+from myxtts.synthesis.generate import Generated, Generation, generate_codes, longest_generation, sound_codes
 from myxtts.synthesis.stream import CHUNK_CODES, latent_chunks, vocode_chunks
 from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize, split_sentences
@@ -238,7 +238,7 @@ class Synthesizer:
     def vocode_codes(self, codes: np.ndarray, iterations: int, seed: int = 0) -> np.ndarray:
         """codes (S,) -> wave (N,) float32 in [-1, 1] at `sample_rate`: audio tokenizer, then `iterations` of Griffin-Lim."""
         audio = self.config.model.audio
-        codes = codes[codes < self.config.model.dvae.num_codes]  # `coqui_compatible` may draw [START], which is no sound
+        codes = sound_codes(codes, self.config.model.dvae.num_codes)  # `coqui_compatible` may draw [START]
         mel = np.asarray(self.model.dvae.decode(codes[None]))[0] * self.model.mel_norm  # (F, M)
         low = griffin_lim(mel, dvae_mel(audio), iterations, seed)
         return _below_full_scale(wave_io.resample(low, audio.input_sample_rate, self.sample_rate))

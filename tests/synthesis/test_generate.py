@@ -231,6 +231,23 @@ def test_coqui_compatible_penalises_code_1_and_start_from_the_first_step(never_s
         assert (made[1] != favourite) == penalised
 
 
+def test_sound_codes_are_those_that_the_audio_tokenizer_has(never_stopping):
+    """[START] may be drawn, and is none of them."""
+    model = never_stopping
+    bias = model.gpt.audio_head.bias
+    before = np.asarray(bias).copy()
+    tempted = before.copy()
+    tempted[model.config.start_audio_token] = 3.0
+    bias.assign(tempted)
+    settings = SynthesisConfig(temperature=1.0, top_k=0, top_p=1.0, repetition_penalty=1, coqui_compatible=True)
+    made = generate_codes(model, voice(), *texts(6, 9), settings, [1, 2], 20)
+    bias.assign(before)
+    for codes, sound in zip(made.codes, made.sound_codes, strict=True):
+        assert model.config.start_audio_token in codes and 0 < len(sound) < len(codes)
+        assert sound.tolist() == [code for code in codes if code != model.config.start_audio_token]
+        assert model.dvae.decode(sound[None]).shape[1] == len(sound) * model.config.dvae.frames_per_code
+
+
 def test_coqui_compatible_keeps_the_latent_that_predicted_stop(model):
     undo = stop_bias(model, 100.0)
     ids, mask = texts(6)

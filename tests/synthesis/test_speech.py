@@ -242,6 +242,12 @@ def test_vocoded_codes_have_the_mel_that_they_stand_for(synthesizer):
     assert np.abs(difference).mean() < 0.4
 
 
+def test_codes_that_are_no_sound_are_left_out_of_a_wave(synthesizer):
+    codes, start = np.arange(8, dtype=np.int32), synthesizer.config.model.start_audio_token
+    marked = np.insert(codes, 3, start)
+    np.testing.assert_array_equal(synthesizer.vocode_codes(marked, iterations=1), synthesizer.vocode_codes(codes, iterations=1))
+
+
 def test_a_long_sentence_is_divided_into_what_the_model_can_speak(synthesizer):
     """50 text tokens and 88 codes (4.1 s) are the limits here."""
     clause = "the lazy dog jumps over the fox"
