@@ -109,6 +109,20 @@ class SpeakerEncoderConfig(Section):
     sample_rate: int = Field(16000, ge=8000)
 
 
+# values of a model section that shape no weight and no output of a trained model: its name, and what only training asks for
+TRAINING_ONLY = frozenset(
+    {
+        "preset",
+        "gpt.dropout",
+        "dvae.decay",
+        "dvae.commitment_weight",
+        "decoder.discriminator_channels",
+        "decoder.discriminator_periods",
+        "decoder.discriminator_scales",
+    }
+)
+
+
 class ModelConfig(Section):
     """All networks. `preset` fills what the sections leave out."""
 

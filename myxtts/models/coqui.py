@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from myxtts.config import ModelConfig, ModelError
-from myxtts.models.xtts import COMPONENTS, XTTS, build_component, tensor_names
+from myxtts.models.folder import COMPONENTS
+from myxtts.models.xtts import build_component, tensor_faults, tensor_names
 
 MEL_STATS = "mel_stats"
 
@@ -38,7 +39,6 @@ RECOMPUTED = {
 
 # weight norm under its older name in PyTorch -> under its present one
 _OLD_WEIGHT_NORM = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
-SHOWN = 8
 
 
 class Theirs(NamedTuple):
@@ -75,49 +75,6 @@ def names(config: ModelConfig) -> dict[str, dict[str, Theirs]]:
     return {component: dict(rules(config)) for component, rules in RULES.items()}
 
 
-def load_state(model: XTTS, state: Mapping[str, np.ndarray]) -> None:
-    """Puts a whole state dict, `mel_stats` included, into `model`, in place.
-
-    Old weight-norm names count as new ones; RECOMPUTED tensors, and those of a network that `model` does without, are passed
-    over. Raises ModelError naming every tensor that is missing, unknown or of another shape; nothing is changed then.
-    """
-    absent = tuple(PREFIXES[component] for component in COMPONENTS if component not in model.components)
-    state = {key: value for key, value in canonical(state).items() if not (absent and key.startswith(absent))}
-    networks = {component: model.component(component) for component in model.components}
-    wanted = {component: named for component, named in names(model.config).items() if component in networks}
-    check(
-        {component: {name: tuple(v.shape) for name, v in tensor_names(network).items()} for component, network in networks.items()},
-        wanted,
-        {key: value.shape for key, value in state.items() if key != MEL_STATS},
-    )
-    if MEL_STATS not in state:
-        raise ModelError(f"the state dict has no {MEL_STATS}: expected the mel normalisation, {model.config.audio.num_mels} numbers")
-    model.mel_norm = np.asarray(state[MEL_STATS])
-    for component, network in networks.items():
-        _assign(network, wanted[component], state)
-
-
-def load_component_state(network: keras.Model, component: str, config: ModelConfig, state: Mapping[str, np.ndarray]) -> None:
-    """`load_state` for one network; of `state` only the keys with the component's prefix count. Raises ModelError."""
-    state = {key: value for key, value in canonical(state).items() if key.startswith(PREFIXES[component])}
-    wanted = names(config)[component]
-    shapes = {name: tuple(variable.shape) for name, variable in tensor_names(network).items()}
-    check({component: shapes}, {component: wanted}, {key: value.shape for key, value in state.items()})
-    _assign(network, wanted, state)
-
-
-def state_of(model: XTTS) -> dict[str, np.ndarray]:
-    """The state dict that `load_state` reads: every tensor of the model under the reference's key and in its layout."""
-    state = {MEL_STATS: np.array(model.mel_norm)}
-    wanted = names(model.config)
-    for component in model.components:
-        theirs = wanted[component]
-        for name, variable in tensor_names(model.component(component)).items():
-            value = np.asarray(keras.ops.convert_to_numpy(variable.value))
-            state[theirs[name].key] = np.ascontiguousarray(LAYOUTS[theirs[name].layout].to_theirs(value))
-    return state
-
-
 def canonical(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """`state` without its RECOMPUTED tensors, weight norm under its present names."""
     ignored = re.compile("|".join(RECOMPUTED))
@@ -150,28 +107,12 @@ def check(
         for component, named in wanted.items()
         for name, theirs in named.items()
     }
-    faults = {
-        "missing": sorted(expected.keys() - found.keys()),
-        "unknown": sorted(found.keys() - expected.keys()),
-        "of another shape": [
-            f"{key} is {tuple(found[key])}, expected {shape}"
-            for key, shape in sorted(expected.items())
-            if key in found and tuple(found[key]) != shape
-        ],
-    }
-    lines = [f"{len(keys)} {what}: {_shorten(keys)}" for what, keys in faults.items() if keys]
-    if lines:
+    faults = tensor_faults(expected, found)
+    if faults:
         raise ModelError(
-            f"the checkpoint does not fit the model that its configuration describes ({len(expected)} tensors expected):\n  "
-            + "\n  ".join(lines)
-            + "\ngive the config.json that belongs to this checkpoint; if it does, the file is incomplete or of another architecture"
+            f"the checkpoint does not fit the model that its configuration describes ({len(expected)} tensors expected):\n"
+            f"{faults}\ngive the config.json that belongs to this checkpoint; if it does, the file is incomplete or of another architecture"
         )
-
-
-def _assign(network: keras.Model, wanted: Mapping[str, Theirs], state: Mapping[str, np.ndarray]) -> None:
-    for name, variable in tensor_names(network).items():
-        key, layout = wanted[name]
-        variable.assign(np.asarray(LAYOUTS[layout].to_ours(np.asarray(state[key])), np.float32))
 
 
 def _modern(key: str) -> str:
@@ -179,11 +120,6 @@ def _modern(key: str) -> str:
         if key.endswith(old):
             return key.removesuffix(old) + new
     return key
-
-
-def _shorten(keys: list[str]) -> str:
-    rest = len(keys) - SHOWN
-    return "; ".join(keys[:SHOWN]) + (f"; and {rest} more" if rest > 0 else "")
 
 
 def _layer(ours: str, theirs: str, layout: str, bias: bool = True) -> Names:

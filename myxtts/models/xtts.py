@@ -21,7 +21,7 @@ from myxtts.models.precision import all_layers
 from myxtts.models.speaker_encoder import SpeakerEncoder
 
 FORMAT = 1
-SHOWN = 5
+SHOWN = 8  # names of tensors in a message
 
 
 class XTTS:
@@ -216,7 +216,14 @@ def _damaged(path: str | Path, error: OSError) -> ModelError:
 def assign_weights(model: keras.Model, values: Mapping[str, np.ndarray], source: Path) -> None:
     """Puts tensors that come from `source` into `model`, as strictly as `load_weights`. Raises ModelError."""
     wanted = tensor_names(model)
-    _compare(model.name, source, wanted, values)
+    faults = tensor_faults(
+        {name: variable.shape for name, variable in wanted.items()}, {name: np.shape(value) for name, value in values.items()}
+    )
+    if faults:
+        raise ModelError(
+            f"{source} does not fit the {model.name} that params.yaml describes ({len(wanted)} tensors):\n{faults}\n"
+            "use the params.yaml it was trained with, or train again"
+        )
     for name, variable in wanted.items():
         variable.assign(values[name])
 
@@ -239,22 +246,18 @@ def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
     return found
 
 
-def _compare(component: str, path: Path, wanted: Mapping[str, keras.Variable], found: Mapping[str, np.ndarray]) -> None:
-    missing = sorted(wanted.keys() - found.keys())
-    extra = sorted(found.keys() - wanted.keys())
-    misshapen = [
-        f"{name} is {found[name].shape}, expected {tuple(variable.shape)}"
-        for name, variable in sorted(wanted.items())
-        if name in found and tuple(found[name].shape) != tuple(variable.shape)
-    ]
-    faults = {"missing": missing, "not of this model": extra, "of another shape": misshapen}
-    lines = [f"{len(names)} {what}: {_shorten(names)}" for what, names in faults.items() if names]
-    if lines:
-        raise ModelError(
-            f"{path} does not fit the {component} that params.yaml describes ({len(wanted)} tensors):\n  "
-            + "\n  ".join(lines)
-            + "\nuse the params.yaml it was trained with, or train again"
-        )
+def tensor_faults(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:
+    """How tensors (names -> shapes) differ from those expected: a line for each kind of fault, "" where there is none."""
+    faults = {
+        "missing": sorted(expected.keys() - found.keys()),
+        "unknown": sorted(found.keys() - expected.keys()),
+        "of another shape": [
+            f"{name} is {tuple(found[name])}, expected {tuple(shape)}"
+            for name, shape in sorted(expected.items())
+            if name in found and tuple(found[name]) != tuple(shape)
+        ],
+    }
+    return "\n".join(f"  {len(names)} {what}: {_shorten(names)}" for what, names in faults.items() if names)
 
 
 def _shorten(names: list[str]) -> str:

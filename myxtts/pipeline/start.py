@@ -7,23 +7,15 @@ from typing import Any
 import numpy as np
 
 from myxtts.config import ConfigError, ModelError, XTTSConfig
+from myxtts.config.model import TRAINING_ONLY
 from myxtts.pipeline.attempts import md5
 from myxtts.pipeline.paths import Paths
 from myxtts.serving.bundle import PARAMS, TOKENIZER, check_bundle
 
 # the networks that each stage trains
 COMPONENTS: dict[str, tuple[str, ...]] = {"dvae": ("dvae",), "gpt": ("gpt",), "decoder": ("decoder", "speaker_encoder")}
-# what may differ from the start model's: a name, and values of training that shape no weight which is taken over
-FREE = {
-    "model.preset",
-    "model.num_text_tokens",  # may be larger: see `_check_vocabulary`
-    "model.gpt.dropout",
-    "model.dvae.decay",
-    "model.dvae.commitment_weight",
-    "model.decoder.discriminator_channels",
-    "model.decoder.discriminator_periods",
-    "model.decoder.discriminator_scales",
-}
+# what may differ from the start model's; the vocabulary may be larger: see `_check_vocabulary`
+FREE = {"model.num_text_tokens", *(f"model.{key}" for key in TRAINING_ONLY)}
 # of `prepare`, what a model's text embeddings were trained on
 SAME_TEXT = ("prepare.cleaners",)
 

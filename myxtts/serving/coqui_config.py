@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import ConfigError, ModelConfig, XTTSConfig
+from myxtts.config.model import TRAINING_ONLY
 from myxtts.text.coqui_tables import COQUI_LANGUAGES
 from myxtts.text.tokenizer import Tokenizer
 
@@ -48,16 +49,6 @@ SPEECH_DEFAULTS = {
     "sound_norm_refs": False,
 }
 REFERENCE_SECONDS = 30  # of a recording that the speaker embedding is taken from
-# keys of a model section that shape no weight and no output
-_TRAINING_ONLY = {
-    "preset",
-    "gpt.dropout",
-    "dvae.decay",
-    "dvae.commitment_weight",
-    "decoder.discriminator_channels",
-    "decoder.discriminator_periods",
-    "decoder.discriminator_scales",
-}
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -190,7 +181,7 @@ def unrepresented(model: ModelConfig) -> list[str]:
     arguments = {key: value for key, value in _arguments(model, None).items() if key in ARGUMENT_DEFAULTS}
     fixed = ModelConfig.model_validate({**_model_section(arguments), "num_text_tokens": model.num_text_tokens})
     ours, theirs = _flat(model.model_dump()), _flat(fixed.model_dump())
-    return [f"{key} is {ours[key]}, there {theirs[key]}" for key in ours if key not in _TRAINING_ONLY and ours[key] != theirs[key]]
+    return [f"{key} is {ours[key]}, there {theirs[key]}" for key in ours if key not in TRAINING_ONLY and ours[key] != theirs[key]]
 
 
 def _model_section(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -183,7 +183,7 @@ class Tokenizer:
     def pieces(self, token_id: int, before: int) -> list[int]:
         """The ids below `before` that a token's text had before an extension: what its embedding may start from the mean of.
 
-        before: the first id of the extension (its marker; `base_size` for the last one). [UNK]s are left out: a tag, a marker and
+        before: the first id of the extension (its marker, the size of the tokenizer before). [UNK]s are left out: a tag, a marker and
         a new character have no pieces. Raises DataError for an id that is no token, or a `before` that is no marker.
         """
         if token_id not in self._tokens:
@@ -210,11 +210,6 @@ class Tokenizer:
         later = (self._tokens[index] for index in range(marker, self.size) if index in self._tokens and index not in self._control)
         texts = [text for text in later if all(map(knows, text))]
         return any(self._bpe.encode(text).ids != self._before[marker].encode(text).ids for text in texts)
-
-    @property
-    def base_size(self) -> int | None:
-        """Ids below the last extension: the rows an embedding had before it. None for a tokenizer that was not extended."""
-        return self._markers[-1] if self._markers else None
 
     @property
     def size(self) -> int:

@@ -20,7 +20,7 @@ from myxtts.audio.mel import conditioning_mel, dvae_mel, log_mel, speaker_mel
 from myxtts.config import XTTSConfig
 from myxtts.models import coqui
 from myxtts.models.hifigan import interpolate
-from myxtts.models.xtts import XTTS
+from myxtts.models.xtts import XTTS, assign_weights
 from myxtts.synthesis.generate import IMPOSSIBLE, Generation, generate_codes, penalised_at_start
 from myxtts.synthesis.sampling import SamplingSettings, candidates
 from myxtts.synthesis.speech import Voice
@@ -57,7 +57,8 @@ class Ours:
         shapes = coqui.tensor_shapes(self.config.model, [component])[component]
         shapes = {theirs[name].key: coqui.their_shape(shape, theirs[name].layout) for name, shape in shapes.items()}
         state = {key: cases.tensor(self.case.seed, key, shape) for key, shape in shapes.items()}
-        coqui.load_component_state(self.model.component(component), component, self.config.model, state)
+        ours = {name: coqui.LAYOUTS[layout].to_ours(state[key]) for name, (key, layout) in theirs.items()}
+        assign_weights(self.model.component(component), ours, Path("the case's weights"))
         return [f"{key} {shape}" for key, shape in shapes.items()]
 
     def settings(self, **changes):

@@ -103,7 +103,7 @@ def coqui_model(coqui_config):
 @pytest.fixture(scope="session")
 def coqui_state(coqui_model) -> dict[str, np.ndarray]:
     """Its tensors under the reference's keys."""
-    from myxtts.models.coqui import state_of
+    from coqui_state import state_of
 
     return state_of(coqui_model)
 

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+from coqui_state import state_of
 from small import small_config
 
 from myxtts.config import XTTSConfig
-from myxtts.models.coqui import state_of
 from myxtts.models.torch_file import write_torch
 from myxtts.models.xtts import COMPONENTS, XTTS, tensor_names
 from myxtts.serving.coqui import import_coqui

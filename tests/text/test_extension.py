@@ -64,7 +64,6 @@ def test_ids_lie_in_one_block_above_the_old(old, extended, tmp_path):
     assert tokens[:2] == ["[EXTENSION 1]", "[fa]"]
     characters = [token for token in tokens if len(token) == 1]
     assert {"پ", "چ", "گ", "ی"} <= set(characters) and characters == sorted(characters) == tokens[2 : 2 + len(characters)]
-    assert extended.base_size == old.size and old.base_size is None
     assert extended.size <= SIZE and extended.languages == ("ar", "en", "fa") and old.languages == ("ar", "en")
 
 
@@ -99,7 +98,7 @@ def test_the_file_does_not_depend_on_row_order_and_comes_back(old, extended, per
     old.extend(shuffled, SIZE).save(tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     loaded = Tokenizer.load(tmp_path / "a.json")
-    assert (loaded.size, loaded.base_size, loaded.languages) == (extended.size, extended.base_size, extended.languages)
+    assert (loaded.size, loaded.languages) == (extended.size, extended.languages)
     for row in (*persian, *OLD_ROWS):
         assert loaded.encode(*row) == extended.encode(*row)
     plain = Plain.from_file(str(tmp_path / "a.json"))
@@ -109,7 +108,7 @@ def test_the_file_does_not_depend_on_row_order_and_comes_back(old, extended, per
 
 def test_pieces_are_the_old_ids_of_a_token(old, extended, tmp_path):
     tokens = {index: token for token, index in vocabulary(extended, tmp_path).items()}
-    base = extended.base_size
+    base = old.size
     for index in range(base, extended.size):
         pieces = extended.pieces(index, base)
         assert all(piece < base and piece != extended.unknown_id for piece in pieces)
@@ -127,12 +126,12 @@ def test_pieces_are_the_old_ids_of_a_token(old, extended, tmp_path):
 def test_an_extension_is_extended(old, extended, persian):
     czech = [("příliš žluťoučký kůň úpěl", "cs"), ("kůň žluťoučký příliš", "cs")] * 2
     twice = extended.extend([*czech, *persian], 500)
-    assert twice.languages == ("ar", "cs", "en", "fa") and twice.base_size == extended.size
+    assert twice.languages == ("ar", "cs", "en", "fa")
     for row in (*OLD_ROWS, *persian):
         assert twice.encode(*row) == extended.encode(*row)
     assert all(extended.unknown_id not in twice.encode(*row) for row in czech)
-    for before in (extended.base_size, twice.base_size):
-        pieces = [twice.pieces(index, before) for index in range(twice.base_size, twice.size)]
+    for before in (old.size, extended.size):
+        pieces = [twice.pieces(index, before) for index in range(extended.size, twice.size)]
         assert any(pieces) and all(index < before for row in pieces for index in row)
 
 
