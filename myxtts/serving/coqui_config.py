@@ -12,6 +12,7 @@ from typing import Any
 
 from myxtts.config import ConfigError, ModelConfig, XTTSConfig
 from myxtts.config.model import TRAINING_ONLY
+from myxtts.synthesis.speech import LONGEST_REFERENCE_SECONDS
 from myxtts.text.coqui_tables import COQUI_LANGUAGES
 from myxtts.text.tokenizer import Tokenizer
 
@@ -48,7 +49,6 @@ SPEECH_DEFAULTS = {
     "max_ref_len": 10,
     "sound_norm_refs": False,
 }
-REFERENCE_SECONDS = 30  # of a recording that the speaker embedding is taken from
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -97,10 +97,12 @@ def to_params(values: Mapping[str, Any], text_rows: int, tokenizer: Tokenizer, n
     notes = []
     if speech["sound_norm_refs"]:
         notes.append("sound_norm_refs is true there: recordings of a voice are scaled to a peak of 0.75; here they are heard as they are")
-    if speech["max_ref_len"] != REFERENCE_SECONDS:
+    longest = speech["max_ref_len"]
+    if longest != LONGEST_REFERENCE_SECONDS:
         notes.append(
-            f"max_ref_len is {speech['max_ref_len']} there; here the speaker embedding is taken from up to {REFERENCE_SECONDS} s of a "
-            "recording"
+            f"max_ref_len is {longest}: its synthesize hears the first {longest} s of each recording, in the speaker embedding and in the "
+            f"latents; here it is the first {LONGEST_REFERENCE_SECONDS} s. For the same voice, give recordings of at most "
+            f"{min(longest, LONGEST_REFERENCE_SECONDS)} s"
         )
     return config, notes
 
@@ -128,7 +130,7 @@ def from_params(config: XTTSConfig, tokenizer: Tokenizer) -> tuple[dict[str, Any
         "num_gpt_outputs": 1,
         "gpt_cond_len": max(chunk, round(synthesis.reference_seconds or 0)),
         "gpt_cond_chunk_len": chunk,
-        "max_ref_len": REFERENCE_SECONDS,
+        "max_ref_len": LONGEST_REFERENCE_SECONDS,
         "sound_norm_refs": False,
     }
     notes = []

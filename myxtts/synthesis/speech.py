@@ -32,7 +32,8 @@ from myxtts.text.tokenizer import Tokenizer, name_characters
 PAUSE_SECONDS = 0.25  # between sentences
 SENTENCES_AT_ONCE = 8
 MINIMUM_REFERENCE_SECONDS = 0.4
-SHORTEST_PIECE_SECONDS, LONGEST_REFERENCE_SECONDS = 0.33, 30  # of joined recordings: those of the reference
+# of joined recordings, as in the reference: a shorter piece is left out; each recording is cut before it is joined or embedded
+SHORTEST_PIECE_SECONDS, LONGEST_REFERENCE_SECONDS = 0.33, 30
 # a text as long as its language's character limit takes about so long to say (250 letters of English, 82 of Chinese)
 SECONDS_OF_CHAR_LIMIT = 17.0
 GUARD_FACTOR, GUARD_SECONDS = 3.0, 2.0
@@ -310,8 +311,9 @@ def reference_mels(wave: np.ndarray, config: XTTSConfig, mel_norm: np.ndarray) -
 def joined_mels(waves: Sequence[np.ndarray], config: XTTSConfig, mel_norm: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The mels of a voice as the reference's `get_conditioning_latents` takes them; neither cut nor repeated to one length.
 
-    waves: (N,) each, at input_sample_rate. Returns the prompts (F, M), divided by mel_norm: `synthesis.reference_seconds` of all waves
-    joined, in pieces of `encode.prompt_seconds`, a last one under 0.33 s left out; and of each wave its speaker mel (F', M').
+    waves: (N,) each, at input_sample_rate, of which the first LONGEST_REFERENCE_SECONDS count. Returns the prompts (F, M), divided by
+    mel_norm: `synthesis.reference_seconds` of all waves joined, in pieces of `encode.prompt_seconds`, a last one under 0.33 s left
+    out; and of each wave its speaker mel (F', M').
     """
     rate = config.model.audio.input_sample_rate
     prompt_config, speaker_config = conditioning_mel(config.model.audio), speaker_mel(config.model.speaker_encoder)

@@ -132,6 +132,16 @@ def test_reference_seconds_cuts_joined_recordings_into_pieces(synthesizer):
     np.testing.assert_allclose(prompts[1], middle, atol=1e-5)
 
 
+def test_of_each_joined_recording_the_first_thirty_seconds_count(synthesizer):
+    """For the latents as for the speaker embedding."""
+    long = np.random.default_rng(0).normal(size=31 * 22050).astype(np.float32) * 0.1
+    short = long[: 22050 // 2]
+    config, norm = joining(synthesizer, 3600.0).config, synthesizer.model.mel_norm
+    found, expected = (speech.joined_mels([wave, short], config, norm) for wave in (long, long[: 30 * 22050]))
+    for mine, wanted in zip(found, expected, strict=True):
+        assert len(mine) == len(wanted) and all(map(np.array_equal, mine, wanted))
+
+
 def test_a_voice_of_joined_recordings_is_the_mean_over_the_pieces(synthesizer, recording):
     paths = [recording(humming(0.9), "low.wav"), recording(humming(1.0, pitch=250), "high.wav")]
     other = joining(synthesizer, 30.0)
