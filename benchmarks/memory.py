@@ -1,7 +1,7 @@
 """Predicted and measured peak memory of a training step, by the trainer's own trial step: python benchmarks/memory.py
 
-A process for each line: the GPT of a preset on clips of 100 text tokens and 200 codes (158 where there is no room for more), float32, this machine's CPU, with the given
-micro-batch, accumulation and recomputation; the audio tokenizer and the decoder at their own sizes.
+A process for each line: the GPT of a preset on clips of 100 text tokens and 200 codes (158 where there is no room for more), float32,
+this machine's CPU, with the given micro-batch, accumulation and recomputation; the audio tokenizer and the decoder at their own sizes.
 """
 
 import argparse

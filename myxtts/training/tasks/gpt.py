@@ -187,7 +187,7 @@ class GPTTask(Task):
             ids = np.array([[self.start_id, *record["text_ids"], self.stop_id]], np.int32)
             most = min(self.config.model.gpt.max_audio_tokens - 2, 2 * len(record["codes"]) + 20)
             spoken = generate_codes(self.model, latents, ids, np.ones_like(ids, bool), self.config.synthesis, seed=number, max_codes=most)
-            mels = {"true_codes": record["codes"], "spoken": spoken.codes[0]}
+            mels = {"true_codes": record["codes"], "spoken": spoken.sound_codes[0]}
             mels = {name: np.asarray(self.model.dvae.decode(codes[None]))[0] * norm for name, codes in mels.items() if len(codes)}
             iterations = self.config.synthesis.griffin_lim_iterations
             waves = {name: griffin_lim(mel, mel_config, iterations) for name, mel in mels.items()}
