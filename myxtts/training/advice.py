@@ -1,6 +1,7 @@
 """What a machine would be told, asked before there is any data: `myxtts suggest`."""
 
 import math
+from collections.abc import Callable
 
 import keras
 
@@ -8,7 +9,7 @@ from myxtts.config import XTTSConfig
 from myxtts.config.stages import REMATERIALISE
 from myxtts.data.batches import crop_frames
 from myxtts.models.discriminators import Discriminators
-from myxtts.models.xtts import build_component, parameter_counts
+from myxtts.models.xtts import build_component
 from myxtts.training.hardware import Machine, Needs, Suggestion, suggest
 from myxtts.training.memory import decoder_clip_bytes, dvae_clip_bytes, gpt_clip_bytes, longest_clip
 
@@ -22,15 +23,29 @@ def advise(config: XTTSConfig, stage: str, machine: Machine) -> Suggestion:
 
 def needs_of(config: XTTSConfig, stage: str) -> Needs:
     """What a stage needs, from the sizes of its networks alone; no weight is allocated."""
-    model, counts = config.model, parameter_counts(config.model)
+    model = config.model
+    networks = {"gpt": ("gpt",), "dvae": ("dvae",), "decoder": ("decoder", "speaker_encoder")}[stage]
+    with keras.StatelessScope(initialize_variables=False):
+        built = [build_component(name, model) for name in networks]
+        if stage == "decoder":
+            built.append(Discriminators(model.decoder))
+            built[-1].build_weights()
+        frozen = _weights(build_component("gpt", model)) if stage == "decoder" else 0
+    variables = sum(len(network.trainable_variables) for network in built)
+    return Needs(sum(map(_weights, built)), frozen, variables, *_activations(config, stage, built[0]))
+
+
+def _weights(network: keras.Model) -> int:
+    return sum(math.prod(variable.shape) for variable in network.trainable_variables)
+
+
+def _activations(config: XTTSConfig, stage: str, network: keras.Model) -> tuple[Callable[[int, str], int], tuple[str, ...]]:
+    """(bytes of a clip, ways of recomputation)."""
+    model = config.model
     if stage == "gpt":
         clip = longest_clip(config)
-        return Needs(counts["gpt"], 0, lambda each, mode: gpt_clip_bytes(model, clip, each, mode), REMATERIALISE)
+        return lambda each, mode: gpt_clip_bytes(model, clip, each, mode), REMATERIALISE
     if stage == "dvae":
-        return Needs(counts["dvae"], 0, lambda each, mode: dvae_clip_bytes(model, crop_frames(config), each))
-    with keras.StatelessScope(initialize_variables=False):
-        critics = Discriminators(model.decoder)
-        critics.build_weights()
-        samples = build_component("decoder", model).output_samples(config.training.decoder.segment_codes)
-    trained = counts["decoder"] + counts["speaker_encoder"] + sum(math.prod(variable.shape) for variable in critics.trainable_variables)
-    return Needs(trained, counts["gpt"], lambda each, mode: decoder_clip_bytes(model, samples, each))
+        return lambda each, mode: dvae_clip_bytes(model, crop_frames(config), each), ("none",)
+    samples = network.output_samples(config.training.decoder.segment_codes)
+    return lambda each, mode: decoder_clip_bytes(model, samples, each), ("none",)

@@ -33,10 +33,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a stage asks of the memory. trained, frozen: numbers of weights; per_clip: (bytes of an activation, recomputation) -> bytes."""
+    """What a stage asks of the memory.
+
+    trained, frozen: numbers of weights; variables: of trained tensors; per_clip: (bytes of an activation, recomputation) -> bytes.
+    """
 
     trained: int
     frozen: int
+    variables: int
     per_clip: Callable[[int, str], int]
     modes: tuple[str, ...] = ("none",)  # of recomputation that the stage knows, least work first
 
@@ -196,11 +200,11 @@ class _Split:
 def _split(stage: StageTraining, machine: Machine, needs: Needs, precision: str, mode: str, replicas: int) -> _Split:
     half = precision != "float32"
     per_clip = needs.per_clip(2 if half else 4, mode)
-    needed = footprint(needs.trained, needs.frozen, per_clip, machine.gpus > 0, half, stage.ema_decay is not None)
+    needed = footprint(needs.trained, needs.frozen, needs.variables, per_clip, machine.gpus > 0, half, stage.ema_decay is not None)
     free = MARGIN * machine.memory_gb * GB - needed.fixed
     most = max(1, int(free // max(1, per_clip)))
-    if most < stage.effective_batch_size // replicas:  # accumulation keeps the sum of the gradients besides
-        most = max(1, int((free - needed.gradients) // max(1, per_clip)))
+    if most < stage.effective_batch_size // replicas:
+        most = max(1, int((free - needed.accumulation) // max(1, per_clip)))
     size, accum = split_batch(stage.effective_batch_size, stage.batch_size or most, replicas)
     if stage.batch_size and size != stage.batch_size:
         raise ConfigError(

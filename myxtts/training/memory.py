@@ -21,35 +21,46 @@ CONDITIONING_WIDTHS = 8  # of a conditioning block: norm, q, k, v, attention
 LOGIT_COPIES = 3  # logits, their softmax and its gradient, float32
 # what the process holds before any network: TensorFlow, its kernels' workspace, the data path
 PROCESS_CPU, PROCESS_GPU = int(0.75 * GB), int(0.6 * GB)
+# the compiled step in the host's memory, for each variable that it trains; accumulation compiles forward and backward pass twice
+GRAPH_PER_VARIABLE = int(1.1e6)
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes of a stage: `fixed` whatever the batch, and `per_clip` of the longest bucket."""
+    """Bytes of a stage: `fixed` whatever the batch, and `per_clip` of the longest bucket; `graph` of the compiled step, on a CPU."""
 
     weights: int
     gradients: int
     optimizer: int
     buffers: int
     per_clip: int
+    graph: int = 0
 
     @property
     def fixed(self) -> int:
-        return self.weights + self.gradients + self.optimizer + self.buffers
+        return self.weights + self.gradients + self.optimizer + self.buffers + self.graph
 
     def total(self, clips: int, grad_accum: int = 1) -> int:
         """Peak of a step. With accumulation the sum of the gradients and the latest ones are alive together."""
-        return self.fixed + clips * self.per_clip + (self.gradients if grad_accum > 1 else 0)
+        return self.fixed + clips * self.per_clip + (self.accumulation if grad_accum > 1 else 0)
+
+    @property
+    def accumulation(self) -> int:
+        return self.gradients + self.graph
 
     def to_dict(self) -> dict[str, int]:
         return asdict(self)
 
 
-def footprint(trained: int, frozen: int, per_clip: int, gpu: bool, half: bool, ema: bool) -> Footprint:
-    """trained, frozen: numbers of weights. half: computing in two bytes keeps a cast copy of every weight for the pass."""
+def footprint(trained: int, frozen: int, variables: int, per_clip: int, gpu: bool, half: bool, ema: bool) -> Footprint:
+    """trained, frozen: numbers of weights; variables: of trained tensors.
+
+    half: computing in two bytes keeps a cast copy of every weight for the pass.
+    """
     weights = 4 * (trained + frozen) + (2 * (trained + frozen) if half else 0)
     moments = 3 if ema else 2
-    return Footprint(weights, 4 * trained, 4 * moments * trained, PROCESS_GPU if gpu else PROCESS_CPU, per_clip)
+    process, graph = (PROCESS_GPU, 0) if gpu else (PROCESS_CPU, variables * GRAPH_PER_VARIABLE)
+    return Footprint(weights, 4 * trained, 4 * moments * trained, process, per_clip, graph)
 
 
 @dataclass(frozen=True)

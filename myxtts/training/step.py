@@ -138,7 +138,10 @@ class TrainStep:
             summed = [a + b for a, b in zip(gradients, more[0], strict=True)]
             return number + 1, summed, tf.nest.map_structure(tf.add, terms, more[1]), self.task.combine(statistics, more[2])
 
-        loop = tf.while_loop(lambda number, *_: number < self.grad_accum, body, (tf.constant(1), *state), parallel_iterations=1)
+        # the loop's first pass needs nothing of the micro-batch before it: left alone, both would be in memory at once
+        with tf.control_dependencies(tf.nest.flatten(state)):
+            first = tf.identity(tf.constant(1))
+        loop = tf.while_loop(lambda number, *_: number < self.grad_accum, body, (first, *state), parallel_iterations=1)
         return loop[1:]
 
 

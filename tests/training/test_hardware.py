@@ -24,7 +24,7 @@ def test_devices_must_share_evenly():
 def needs(per_clip: int = 300_000_000, trained: int = GB // 4) -> Needs:
     """A stage whose activations halve, and halve again, with recomputation."""
     share = {"none": 1, "selective": 2, "blocks": 4}
-    return Needs(trained, 0, lambda each, mode: per_clip * each // 4 // share[mode], ("none", "selective", "blocks"))
+    return Needs(trained, 0, 0, lambda each, mode: per_clip * each // 4 // share[mode], ("none", "selective", "blocks"))
 
 
 def test_less_memory_means_smaller_micro_batches_and_says_why():
@@ -90,6 +90,7 @@ def test_accumulated_gradients_count():
     needed = Footprint(weights=4, gradients=4, optimizer=8, buffers=1, per_clip=10)
     assert needed.total(3) == 47
     assert needed.total(3, grad_accum=2) == 51
+    assert Footprint(4, 4, 8, 1, 10, graph=5).total(3, grad_accum=2) == 61  # compiled twice
 
 
 @pytest.mark.parametrize("preset", ["tiny", "small", "base", "xtts_v2"])

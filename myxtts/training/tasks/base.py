@@ -84,7 +84,8 @@ class Task(abc.ABC):
         """What the stage asks of the memory."""
         trained = sum(math.prod(variable.shape) for variables in self.objectives.values() for variable in variables)
         used = sum(math.prod(variable.shape) for network in (*self.networks, *self.frozen_networks) for variable in network.variables)
-        return Needs(trained, max(0, used - trained), self.clip_bytes, self.recomputation)
+        tensors = sum(len(variables) for variables in self.objectives.values())
+        return Needs(trained, max(0, used - trained), tensors, self.clip_bytes, self.recomputation)
 
     @property
     def frozen_networks(self) -> list[keras.Model]:
