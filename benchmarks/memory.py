@@ -23,7 +23,9 @@ CASES = [
     ("gpt", "base", 8, 4, "selective"),
     ("gpt", "base", 8, 4, "blocks"),
     ("dvae", "small", 32, 32, "none"),
+    ("decoder", "tiny", 8, 8, "none"),
     ("decoder", "small", 8, 8, "none"),
+    ("decoder", "small", 16, 4, "none"),
 ]
 TEXT, CODES, CLIPS = 100, 200, 8
 

@@ -19,6 +19,8 @@ SCORE_COPIES = 2.2
 SCORE_COPIES_ONCE = 4
 CONDITIONING_WIDTHS = 8  # of a conditioning block: norm, q, k, v, attention
 LOGIT_COPIES = 3  # logits, their softmax and its gradient, float32
+# of the generator's samples x channels for each dilated branch; of the critics' samples x first width, real and fake
+GENERATOR_COPIES, CRITIC_COPIES = 5, 32
 # what the process holds before any network: TensorFlow, its kernels' workspace, the data path
 PROCESS_CPU, PROCESS_GPU = int(0.75 * GB), int(0.6 * GB)
 # the compiled step in the host's memory, for each variable that it trains; accumulation compiles forward and backward pass twice
@@ -111,12 +113,12 @@ def dvae_clip_bytes(model: ModelConfig, frames: int, bytes_each: int) -> int:
 def decoder_clip_bytes(model: ModelConfig, samples: int, bytes_each: int) -> int:
     """Activations of one segment, generator and critics together."""
     sizes = model.decoder
-    branches = len(sizes.resblock_kernels) * len(sizes.resblock_dilations) * 4
+    branches = len(sizes.resblock_kernels) * len(sizes.resblock_dilations) * GENERATOR_COPIES
     length, values = samples // sizes.hop_length, 0
     for level, rate in enumerate(sizes.upsample_rates, start=1):
         length *= rate
         values += length * (sizes.channels // 2**level) * branches
-    critics = 24 * samples * sizes.discriminator_channels * (len(sizes.discriminator_periods) + sizes.discriminator_scales)
+    critics = CRITIC_COPIES * samples * sizes.discriminator_channels * (len(sizes.discriminator_periods) + sizes.discriminator_scales)
     return bytes_each * (values + critics)
 
 
