@@ -9,7 +9,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,14 @@ import numpy as np
 from myxtts.audio.mel import SPEAKER_PREEMPHASIS, SPEAKER_WIN_LENGTH, mel_filter, speaker_mel
 from myxtts.config import ModelConfig, ModelError, XTTSConfig
 from myxtts.models import coqui as mapping
-from myxtts.models.folder import BUNDLE_FILE, COMPONENTS, MEL_NORM, PARAMS, TOKENIZER, listed_components, weight_file
-from myxtts.models.torch_file import BFLOAT16, LazyTensor, read_torch, write_torch
+from myxtts.models.folder import BUNDLE_FILE, MEL_NORM, PARAMS, TOKENIZER, listed_components, weight_file
+from myxtts.models.torch_file import BFLOAT16, LazyTensor, write_torch
 from myxtts.models.xtts import load_mel_norm, open_weights, parameter_counts, read_tensor, write_weights
-from myxtts.serving.bundle import check_bundle, md5, seal_bundle
-from myxtts.serving.coqui_config import from_params, read_config, to_params
+from myxtts.serving.bundle import check_bundle, seal_bundle
+from myxtts.serving.coqui_config import from_params
+from myxtts.serving.coqui_files import read_checkpoint
 from myxtts.text.tokenizer import Tokenizer
 
-TEXT_EMBEDDING, POSITIONS = "gpt.text_embedding.weight", "gpt.gpt.wpe.weight"
 DISCRETIZATION_STEPS = 100  # of the DVAE's unused loss statistics
 UNUSED_TOKEN = "[UNUSED]"
 
@@ -41,7 +40,7 @@ def import_coqui(
     """
     out = Path(out)
     _refuse_existing(out)
-    read = _read_checkpoint(
+    read = read_checkpoint(
         {"model.pth": model, "config.json": config, "vocab.json": vocab, "dvae.pth": dvae, "mel_stats.pth": mel_stats}, _bundle_name(out)
     )
     with _new_folder(out) as part:
@@ -121,85 +120,6 @@ def _new_folder(out: Path) -> Iterator[Path]:
 
 def _bundle_name(out: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", out.resolve().name)
-
-
-@dataclass(frozen=True)
-class _Checkpoint:
-    """All that is read of a checkpoint, before anything is written. Tensors stay in their files."""
-
-    state: dict[str, np.ndarray]
-    mel_norm: np.ndarray
-    params: XTTSConfig
-    components: list[str]
-    vocabulary: bytes
-    digests: dict[str, str]
-    notes: list[str]
-
-
-def _read_checkpoint(files: Mapping[str, str | Path | None], name: str) -> _Checkpoint:
-    """files: by the names they have in a release, None where one is not given. name: of the bundle. Raises ModelError, ConfigError."""
-    paths = {released: Path(path) for released, path in files.items() if path}
-    model, config, vocab = (paths[released] for released in ("model.pth", "config.json", "vocab.json"))
-    values, tokenizer = read_config(config), Tokenizer.load(vocab)
-    state = _read_state(model, paths.get("dvae.pth"))
-    mel_norm = _mel_norm(state, model, paths.get("mel_stats.pth"))
-    rows = len(state[TEXT_EMBEDDING]) if TEXT_EMBEDDING in state and state[TEXT_EMBEDDING].ndim else tokenizer.size
-    params, notes = to_params(values, rows, tokenizer, name, str(config))
-    if tokenizer.size > rows:
-        raise ModelError(f"{vocab} holds {tokenizer.size} tokens, the checkpoint embeds {rows}; give the vocab.json that belongs to it")
-    if len(mel_norm) != params.model.audio.num_mels:
-        raise ModelError(
-            f"the mel normalisation holds {len(mel_norm)} numbers, expected {params.model.audio.num_mels}, one for each mel band; "
-            "give the mel_stats.pth that belongs to the checkpoint"
-        )
-    components = [name for name in COMPONENTS if name != "dvae" or any(key.startswith(mapping.PREFIXES["dvae"]) for key in state)]
-    if tokenizer.other_tags:
-        tags = ", ".join(f"[{tag}]" for tag in tokenizer.other_tags)
-        notes.append(f"the vocabulary's {tags} are no languages that MyXTTS knows: they keep their ids, and no text is spoken with them")
-    if np.all(mel_norm == 1):
-        notes.append("mel_stats are all 1, as in a checkpoint that was never given any; if it was trained with others, give --mel-stats")
-    if "dvae" not in components:
-        notes.append("there is no audio tokenizer: the bundle speaks; to train on it, import again with --dvae dvae.pth")
-    try:
-        vocabulary, digests = vocab.read_bytes(), {released: md5(path) for released, path in paths.items()}
-    except OSError as error:
-        raise ModelError(f"the files of the checkpoint cannot be read to their ends ({error}); copy or download them again") from None
-    return _Checkpoint(state, mel_norm, params, components, vocabulary, digests, notes)
-
-
-def _read_state(model: Path, dvae: Path | None) -> dict[str, np.ndarray]:
-    """Every tensor that a variable of ours may need, and mel_stats, under its key of a released checkpoint."""
-    state = {key.removeprefix("xtts."): value for key, value in _tensors(model).items()}
-    if POSITIONS in state and np.any(state[POSITIONS]):
-        raise ModelError(f"{model}: {POSITIONS} is not zero, but XTTS gives its GPT no such positions; this is another model")
-    prefix = mapping.PREFIXES["dvae"]
-    if dvae is not None:
-        state = {key: value for key, value in state.items() if not key.startswith(prefix)}
-        state |= {prefix + key.removeprefix(prefix): value for key, value in _tensors(dvae).items()}
-    return mapping.canonical(state)
-
-
-def _tensors(path: Path) -> dict[str, np.ndarray]:
-    """The state dict of a file, bare or under "model"."""
-    tree = read_torch(path)
-    state = tree.get("model", tree) if isinstance(tree, dict) else tree
-    if not isinstance(state, dict) or not state or not all(isinstance(value, np.ndarray) for value in state.values()):
-        raise ModelError(f"{path} holds no state dict: expected tensors by name, at the top or under 'model'")
-    return {str(key): value for key, value in state.items()}
-
-
-def _mel_norm(state: dict[str, np.ndarray], model: Path, mel_stats: Path | None) -> np.ndarray:
-    """(M,) float32, taken out of the state."""
-    held = state.pop(mapping.MEL_STATS, None)
-    if mel_stats is not None:
-        held = read_torch(mel_stats)
-        if not isinstance(held, np.ndarray):
-            raise ModelError(f"{mel_stats} holds no tensor; expected the mel normalisation, one number for each mel band")
-    if held is None:
-        raise ModelError(f"{model} has no tensor {mapping.MEL_STATS}: give the file of the mel normalisation (--mel-stats mel_stats.pth)")
-    if held.ndim != 1 or not np.isfinite(held).all() or not held.all():
-        raise ModelError(f"the mel normalisation must be one finite number other than 0 for each band; it has shape {held.shape}")
-    return np.asarray(held, np.float32)
 
 
 def _write_components(state: Mapping[str, np.ndarray], model: ModelConfig, components: list[str], folder: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_full_disk_is_said_of_what_is_written_and_nothing_else(checkpoint, tmp
         with pytest.raises(ModelError, match=r"again could not be written .*No space left"):
             import_coqui(**checkpoint.write(), out=tmp_path / "again")
     with monkeypatch.context() as patch:
-        patch.setattr("myxtts.serving.coqui.md5", _full)
+        patch.setattr("myxtts.serving.coqui_files.md5", _full)
         with pytest.raises(ModelError, match="files of the checkpoint cannot be read"):
             import_coqui(**checkpoint.write(), out=tmp_path / "again")
     assert not list(tmp_path.glob("*again*")) and not list(tmp_path.glob("*exported*"))

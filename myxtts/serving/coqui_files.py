@@ -1,0 +1,96 @@
+"""The files of a checkpoint of the reference implementation (coqui-tts), read and checked before anything is written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from myxtts.config import ModelError, XTTSConfig
+from myxtts.models import coqui as mapping
+from myxtts.models.folder import COMPONENTS
+from myxtts.models.torch_file import read_torch
+from myxtts.serving.bundle import md5
+from myxtts.serving.coqui_config import read_config, to_params
+from myxtts.text.tokenizer import Tokenizer
+
+TEXT_EMBEDDING, POSITIONS = "gpt.text_embedding.weight", "gpt.gpt.wpe.weight"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that is read of a checkpoint, before anything is written. Tensors stay in their files."""
+
+    state: dict[str, np.ndarray]
+    mel_norm: np.ndarray
+    params: XTTSConfig
+    components: list[str]
+    vocabulary: bytes
+    digests: dict[str, str]
+    notes: list[str]
+
+
+def read_checkpoint(files: Mapping[str, str | Path | None], name: str) -> Checkpoint:
+    """files: by the names they have in a release, None where one is not given. name: of the bundle. Raises ModelError, ConfigError."""
+    paths = {released: Path(path) for released, path in files.items() if path}
+    model, config, vocab = (paths[released] for released in ("model.pth", "config.json", "vocab.json"))
+    values, tokenizer = read_config(config), Tokenizer.load(vocab)
+    state = _read_state(model, paths.get("dvae.pth"))
+    mel_norm = _mel_norm(state, model, paths.get("mel_stats.pth"))
+    rows = len(state[TEXT_EMBEDDING]) if TEXT_EMBEDDING in state and state[TEXT_EMBEDDING].ndim else tokenizer.size
+    params, notes = to_params(values, rows, tokenizer, name, str(config))
+    if tokenizer.size > rows:
+        raise ModelError(f"{vocab} holds {tokenizer.size} tokens, the checkpoint embeds {rows}; give the vocab.json that belongs to it")
+    if len(mel_norm) != params.model.audio.num_mels:
+        raise ModelError(
+            f"the mel normalisation holds {len(mel_norm)} numbers, expected {params.model.audio.num_mels}, one for each mel band; "
+            "give the mel_stats.pth that belongs to the checkpoint"
+        )
+    components = [name for name in COMPONENTS if name != "dvae" or any(key.startswith(mapping.PREFIXES["dvae"]) for key in state)]
+    if tokenizer.other_tags:
+        tags = ", ".join(f"[{tag}]" for tag in tokenizer.other_tags)
+        notes.append(f"the vocabulary's {tags} are no languages that MyXTTS knows: they keep their ids, and no text is spoken with them")
+    if np.all(mel_norm == 1):
+        notes.append("mel_stats are all 1, as in a checkpoint that was never given any; if it was trained with others, give --mel-stats")
+    if "dvae" not in components:
+        notes.append("there is no audio tokenizer: the bundle speaks; to train on it, import again with --dvae dvae.pth")
+    try:
+        vocabulary, digests = vocab.read_bytes(), {released: md5(path) for released, path in paths.items()}
+    except OSError as error:
+        raise ModelError(f"the files of the checkpoint cannot be read to their ends ({error}); copy or download them again") from None
+    return Checkpoint(state, mel_norm, params, components, vocabulary, digests, notes)
+
+
+def _read_state(model: Path, dvae: Path | None) -> dict[str, np.ndarray]:
+    """Every tensor that a variable of ours may need, and mel_stats, under its key of a released checkpoint."""
+    state = {key.removeprefix("xtts."): value for key, value in _tensors(model).items()}
+    if POSITIONS in state and np.any(state[POSITIONS]):
+        raise ModelError(f"{model}: {POSITIONS} is not zero, but XTTS gives its GPT no such positions; this is another model")
+    prefix = mapping.PREFIXES["dvae"]
+    if dvae is not None:
+        state = {key: value for key, value in state.items() if not key.startswith(prefix)}
+        state |= {prefix + key.removeprefix(prefix): value for key, value in _tensors(dvae).items()}
+    return mapping.canonical(state)
+
+
+def _tensors(path: Path) -> dict[str, np.ndarray]:
+    """The state dict of a file, bare or under "model"."""
+    tree = read_torch(path)
+    state = tree.get("model", tree) if isinstance(tree, dict) else tree
+    if not isinstance(state, dict) or not state or not all(isinstance(value, np.ndarray) for value in state.values()):
+        raise ModelError(f"{path} holds no state dict: expected tensors by name, at the top or under 'model'")
+    return {str(key): value for key, value in state.items()}
+
+
+def _mel_norm(state: dict[str, np.ndarray], model: Path, mel_stats: Path | None) -> np.ndarray:
+    """(M,) float32, taken out of the state."""
+    held = state.pop(mapping.MEL_STATS, None)
+    if mel_stats is not None:
+        held = read_torch(mel_stats)
+        if not isinstance(held, np.ndarray):
+            raise ModelError(f"{mel_stats} holds no tensor; expected the mel normalisation, one number for each mel band")
+    if held is None:
+        raise ModelError(f"{model} has no tensor {mapping.MEL_STATS}: give the file of the mel normalisation (--mel-stats mel_stats.pth)")
+    if held.ndim != 1 or not np.isfinite(held).all() or not held.all():
+        raise ModelError(f"the mel normalisation must be one finite number other than 0 for each band; it has shape {held.shape}")
+    return np.asarray(held, np.float32)
