@@ -123,10 +123,8 @@ def _bundle_name(out: Path) -> str:
 
 
 def _write_components(state: Mapping[str, np.ndarray], model: ModelConfig, components: list[str], folder: Path) -> None:
-    """Weight files, as `XTTS.save_component` writes them."""
-    shapes = mapping.tensor_shapes(model, components)
-    wanted = {component: named for component, named in mapping.names(model).items() if component in components}
-    mapping.check(shapes, wanted, {key: value.shape for key, value in state.items()})
+    """Weight files, as `XTTS.save_component` writes them. state: as `read_checkpoint` checked it."""
+    wanted = mapping.names(model)
 
     def converted(component: str) -> Iterator[tuple[str, np.ndarray]]:
         for name, (key, layout) in sorted(wanted[component].items()):

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from myxtts.config import ConfigError, ModelConfig, XTTSConfig
+from myxtts.config import ConfigError, DataError, ModelConfig, XTTSConfig
 from myxtts.config.model import TRAINING_ONLY
 from myxtts.synthesis.speech import LONGEST_REFERENCE_SECONDS
 from myxtts.text.coqui_tables import COQUI_LANGUAGES
+from myxtts.text.languages import get_language
 from myxtts.text.tokenizer import Tokenizer
 
 OURS = "myxtts_model"
+TEXT_MARKS = ("gpt_start_text_token", "gpt_stop_text_token")
 WHOLE_SECONDS = 3600.0  # for its gpt_cond_len below 1: the whole recording
 # what its classes take where config.json says nothing
 ARGUMENT_DEFAULTS = {
@@ -66,7 +68,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return values
 
 
-def to_params(values: Mapping[str, Any], text_rows: int, tokenizer: Tokenizer, name: str, source: str) -> tuple[XTTSConfig, list[str]]:
+def to_params(values: Mapping[str, Any], text_rows: int, name: str, source: str) -> tuple[XTTSConfig, list[str]]:
     """What a config.json means here, and notes on what of it has no counterpart.
 
     text_rows: of the checkpoint's text embedding. Raises ConfigError naming each value that our architecture cannot represent.
@@ -88,7 +90,7 @@ def to_params(values: Mapping[str, Any], text_rows: int, tokenizer: Tokenizer, n
         "bundle": {"name": name},
     }
     config = XTTSConfig.from_dict(tree, source=f"what {source} says")
-    _check_arguments(arguments, _arguments(config.model, tokenizer), source)
+    _check_arguments(arguments, _arguments(config.model, None), source)
     audio = _section(values, "audio", source)
     rates = {"sample_rate": "input_sample_rate", "dvae_sample_rate": "input_sample_rate", "output_sample_rate": "output_sample_rate"}
     for key, ours in rates.items():
@@ -105,6 +107,47 @@ def to_params(values: Mapping[str, Any], text_rows: int, tokenizer: Tokenizer, n
             f"{min(longest, LONGEST_REFERENCE_SECONDS)} s"
         )
     return config, notes
+
+
+def check_vocabulary(values: Mapping[str, Any], tokenizer: Tokenizer, config: str, vocab: str) -> list[str]:
+    """Notes on what a config.json says of its vocabulary that `tokenizer` is not. Raises ConfigError where they are of two models."""
+    arguments = values["model_args"]
+    ids = {"gpt_start_text_token": ("[START]", tokenizer.start_id), "gpt_stop_text_token": ("[STOP]", tokenizer.stop_id)}
+    given = {key: arguments.get(key) for key in ids}  # null: taken from the vocabulary
+    wrong = [
+        f"model_args.{key} is {given[key]}, but {token} has the id {index}"
+        for key, (token, index) in ids.items()
+        if given[key] not in (None, index)
+    ]
+    if wrong:
+        raise ConfigError(f"{config} and {vocab} do not belong together: {'; '.join(wrong)}. Give the two that came with the checkpoint")
+    tags = {*tokenizer.languages, *tokenizer.other_tags}
+    lacking = [language for language in _languages(values, config) if not {language, _code(language)} & tags]
+    if not lacking:
+        return []
+    return [
+        f"config.json lists languages that the vocabulary lacks ({', '.join(lacking)}): nothing is spoken in them; if the model speaks "
+        "them, this is not its vocab.json"
+    ]
+
+
+def _languages(values: Mapping[str, Any], source: str) -> list[str]:
+    """`languages` of config.json; [] where it names none."""
+    languages = values.get("languages") or []
+    if not isinstance(languages, list) or not all(isinstance(language, str) for language in languages):
+        raise ConfigError(
+            f"{source}: languages is {json.dumps(languages)[:80]}, expected a list of codes; take the config.json that belongs to the "
+            "checkpoint, as it was written"
+        )
+    return languages
+
+
+def _code(language: str) -> str:
+    """Under which a vocabulary has a tag: `zh` is `zh-cn`."""
+    try:
+        return get_language(language).code
+    except DataError:
+        return language
 
 
 def from_params(config: XTTSConfig, tokenizer: Tokenizer) -> tuple[dict[str, Any], list[str]]:
@@ -250,12 +293,11 @@ def _typed(given: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str) -
 
 
 def _check_arguments(given: Mapping[str, Any], expected: Mapping[str, Any], source: str) -> None:
-    """What our network makes of the arguments must be what they say."""
-    optional = {"gpt_start_text_token", "gpt_stop_text_token"}  # null there: taken from the vocabulary
+    """What our network makes of the arguments must be what they say; those of the vocabulary are `check_vocabulary`'s."""
     wrong = [
         f"  model_args.{key} is {given[key]!r}, expected {value!r}"
         for key, value in expected.items()
-        if given[key] != value and not (key in optional and given[key] is None)
+        if key not in TEXT_MARKS and given[key] != value
     ]
     if wrong:
         hint = ""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from myxtts.config import ModelError, XTTSConfig
+from myxtts.config import ModelConfig, ModelError, XTTSConfig
 from myxtts.models import coqui as mapping
 from myxtts.models.folder import COMPONENTS
 from myxtts.models.torch_file import read_torch
 from myxtts.serving.bundle import md5
-from myxtts.serving.coqui_config import read_config, to_params
+from myxtts.serving.coqui_config import check_vocabulary, read_config, to_params
 from myxtts.text.tokenizer import Tokenizer
 
 TEXT_EMBEDDING, POSITIONS = "gpt.text_embedding.weight", "gpt.gpt.wpe.weight"
@@ -38,15 +38,23 @@ def read_checkpoint(files: Mapping[str, str | Path | None], name: str) -> Checkp
     state = _read_state(model, paths.get("dvae.pth"))
     mel_norm = _mel_norm(state, model, paths.get("mel_stats.pth"))
     rows = len(state[TEXT_EMBEDDING]) if TEXT_EMBEDDING in state and state[TEXT_EMBEDDING].ndim else tokenizer.size
-    params, notes = to_params(values, rows, tokenizer, name, str(config))
+    params, notes = to_params(values, rows, name, str(config))
+    components = [name for name in COMPONENTS if name != "dvae" or any(key.startswith(mapping.PREFIXES["dvae"]) for key in state)]
+    _check_tensors(state, params.model, components)
+    # after the tensors: where the config.json is of another size, its vocabulary is beside the point
     if tokenizer.size > rows:
         raise ModelError(f"{vocab} holds {tokenizer.size} tokens, the checkpoint embeds {rows}; give the vocab.json that belongs to it")
+    notes += check_vocabulary(values, tokenizer, str(config), str(vocab))
+    if tokenizer.size < rows:
+        notes.append(
+            f"vocab.json holds {tokenizer.size} tokens, the checkpoint embeds {rows}: if it did not come with this vocab.json, its speech "
+            "will be babble"
+        )
     if len(mel_norm) != params.model.audio.num_mels:
         raise ModelError(
             f"the mel normalisation holds {len(mel_norm)} numbers, expected {params.model.audio.num_mels}, one for each mel band; "
             "give the mel_stats.pth that belongs to the checkpoint"
         )
-    components = [name for name in COMPONENTS if name != "dvae" or any(key.startswith(mapping.PREFIXES["dvae"]) for key in state)]
     if tokenizer.other_tags:
         tags = ", ".join(f"[{tag}]" for tag in tokenizer.other_tags)
         notes.append(f"the vocabulary's {tags} are no languages that MyXTTS knows: they keep their ids, and no text is spoken with them")
@@ -80,6 +88,13 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
     if not isinstance(state, dict) or not state or not all(isinstance(value, np.ndarray) for value in state.values()):
         raise ModelError(f"{path} holds no state dict: expected tensors by name, at the top or under 'model'")
     return {str(key): value for key, value in state.items()}
+
+
+def _check_tensors(state: Mapping[str, np.ndarray], model: ModelConfig, components: list[str]) -> None:
+    """Every tensor there, and none besides, each of the shape that `model` says."""
+    wanted = mapping.names(model)
+    shapes = mapping.tensor_shapes(model, components)
+    mapping.check(shapes, {name: wanted[name] for name in components}, {key: value.shape for key, value in state.items()})
 
 
 def _mel_norm(state: dict[str, np.ndarray], model: Path, mel_stats: Path | None) -> np.ndarray:

@@ -126,7 +126,7 @@ def test_xtts_v2_needs_no_section_of_ours(english):
     values, notes = from_params(config, english)
     assert OURS not in values and notes == []
     assert values["model_args"]["gpt_layers"] == 12 and values["model_args"]["gpt_code_stride_len"] == 1024
-    again, notes = to_params(json.loads(json.dumps(values)), 70, english, "x", "config.json")
+    again, notes = to_params(json.loads(json.dumps(values)), 70, "x", "config.json")
     assert again == config and notes == []
 
 

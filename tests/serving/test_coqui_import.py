@@ -142,6 +142,12 @@ def _argument(**changes):
     return lambda checkpoint: checkpoint.config["model_args"].update(changes)
 
 
+def _another_size(checkpoint):
+    """config.json and vocab.json of one model, model.pth of another."""
+    checkpoint.config["model_args"] |= {"gpt_layers": 2, "gpt_start_text_token": 255}
+    checkpoint.config[OURS]["gpt"]["num_layers"] = 2
+
+
 REFUSALS = {
     "missing": (_drop("gpt.gpt.ln_f.bias"), "1 missing: gpt.gpt.ln_f.bias"),
     "unknown": (_set("gpt.more.weight", np.ones(2, np.float32)), "1 unknown: gpt.more.weight"),
@@ -166,7 +172,12 @@ REFUSALS = {
     "stride": (_argument(gpt_code_stride_len=512), "gpt_code_stride_len is 512, expected 1024"),
     "hop": (_argument(output_hop_length=300), "output_hop_length is 300, expected 256"),
     "stop code": (_argument(gpt_stop_audio_token=99), "gpt_stop_audio_token is 99, expected 33"),
-    "text start": (_argument(gpt_start_text_token=255), "gpt_start_text_token is 255, expected"),
+    "text start": (
+        _argument(gpt_start_text_token=255),
+        r"config\.json and .*vocab\.json do not belong together: model_args\.gpt_start_text_token is 255, but \[START\] has the id 3",
+    ),
+    "of another size, whatever its vocabulary": (_another_size, "(?s)does not fit.*12 missing: gpt.gpt.h.1.attn"),
+    "a code for languages": (lambda c: c.config.update(languages="en"), 'languages is "en", expected a list of codes'),
     "speaker in each layer": (_argument(cond_d_vector_in_each_upsampling_layer=False), "cond_d_vector_in_each_upsampling_layer is False"),
     "rates": (lambda c: c.config["audio"].update(sample_rate=16000), "audio.sample_rate is 16000"),
     "another model": (lambda c: c.config.update(model="vits"), "describes a model 'vits'"),
@@ -188,6 +199,21 @@ def test_a_vocabulary_that_is_too_large(checkpoint):
     checkpoint.tokenizer = checkpoint.tokenizer.extend([("hallo welt wie geht es dir heute morgen", "de")] * 3, 140)
     with pytest.raises(ModelError, match=r"vocab\.json holds \d+ tokens, the checkpoint embeds"):
         checkpoint.run()
+
+
+def test_a_vocabulary_that_is_too_small_is_noted(checkpoint):
+    """It may be right, for an embedding may have rows to spare, and nothing else tells a wrong one."""
+    rows = checkpoint.tokenizer.size
+    checkpoint.tokenizer = Tokenizer.train([("hello world", "en")] * 3, 70)
+    assert checkpoint.tokenizer.size < rows
+    languages, size = checkpoint.run()["notes"]
+    assert "lists languages that the vocabulary lacks (fa)" in languages
+    assert f"vocab.json holds {checkpoint.tokenizer.size} tokens, the checkpoint embeds {rows}" in size
+
+
+def test_languages_under_their_other_names_are_not_missed(checkpoint):
+    checkpoint.config["languages"] = ["en-us", "fa"]
+    assert checkpoint.run()["notes"] == []
 
 
 def test_a_language_unknown_here_is_noted_and_is_no_hindrance(checkpoint, tmp_path):
