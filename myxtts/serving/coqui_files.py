@@ -1,6 +1,6 @@
 """The files of a checkpoint of the reference implementation (coqui-tts), read and checked before anything is written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,9 @@ from myxtts.serving.coqui_config import check_vocabulary, read_config, to_params
 from myxtts.text.tokenizer import Tokenizer
 
 TEXT_EMBEDDING, POSITIONS = "gpt.text_embedding.weight", "gpt.gpt.wpe.weight"
+# what the tensors of its files begin with
+NETWORKS = ("gpt.", "hifigan_decoder.")
+AUDIO_TOKENIZER, CODEBOOK = ("encoder.", "decoder.", "codebook.", "discrete_loss."), "codebook.embed"
 
 
 @dataclass(frozen=True)
@@ -45,23 +48,12 @@ def read_checkpoint(files: Mapping[str, str | Path | None], name: str) -> Checkp
     if tokenizer.size > rows:
         raise ModelError(f"{vocab} holds {tokenizer.size} tokens, the checkpoint embeds {rows}; give the vocab.json that belongs to it")
     notes += check_vocabulary(values, tokenizer, str(config), str(vocab))
-    if tokenizer.size < rows:
-        notes.append(
-            f"vocab.json holds {tokenizer.size} tokens, the checkpoint embeds {rows}: if it did not come with this vocab.json, its speech "
-            "will be babble"
-        )
     if len(mel_norm) != params.model.audio.num_mels:
         raise ModelError(
             f"the mel normalisation holds {len(mel_norm)} numbers, expected {params.model.audio.num_mels}, one for each mel band; "
             "give the mel_stats.pth that belongs to the checkpoint"
         )
-    if tokenizer.other_tags:
-        tags = ", ".join(f"[{tag}]" for tag in tokenizer.other_tags)
-        notes.append(f"the vocabulary's {tags} are no languages that MyXTTS knows: they keep their ids, and no text is spoken with them")
-    if np.all(mel_norm == 1):
-        notes.append("mel_stats are all 1, as in a checkpoint that was never given any; if it was trained with others, give --mel-stats")
-    if "dvae" not in components:
-        notes.append("there is no audio tokenizer: the bundle speaks; to train on it, import again with --dvae dvae.pth")
+    notes += _notes(tokenizer, rows, mel_norm, components)
     try:
         vocabulary, digests = vocab.read_bytes(), {released: md5(path) for released, path in paths.items()}
     except OSError as error:
@@ -69,15 +61,42 @@ def read_checkpoint(files: Mapping[str, str | Path | None], name: str) -> Checkp
     return Checkpoint(state, mel_norm, params, components, vocabulary, digests, notes)
 
 
+def _notes(tokenizer: Tokenizer, rows: int, mel_norm: np.ndarray, components: list[str]) -> Iterator[str]:
+    """What may be wrong and cannot be known, and what the bundle will lack."""
+    if tokenizer.size < rows:
+        yield (
+            f"vocab.json holds {tokenizer.size} tokens, the checkpoint embeds {rows}: if it did not come with this vocab.json, its speech "
+            "will be babble"
+        )
+    if tokenizer.other_tags:
+        tags = ", ".join(f"[{tag}]" for tag in tokenizer.other_tags)
+        yield f"the vocabulary's {tags} are no languages that MyXTTS knows: they keep their ids, and no text is spoken with them"
+    if np.all(mel_norm == 1):
+        yield "mel_stats are all 1, as in a checkpoint that was never given any; if it was trained with others, give --mel-stats"
+    if "dvae" not in components:
+        yield "there is no audio tokenizer: the bundle speaks; to train on it, import again with --dvae dvae.pth"
+
+
 def _read_state(model: Path, dvae: Path | None) -> dict[str, np.ndarray]:
     """Every tensor that a variable of ours may need, and mel_stats, under its key of a released checkpoint."""
     state = {key.removeprefix("xtts."): value for key, value in _tensors(model).items()}
+    if not any(key.startswith(NETWORKS) for key in state):
+        raise ModelError(
+            f"{model} is no XTTS checkpoint: expected tensors {' and '.join(f'{name}*' for name in NETWORKS)}, it holds {_some(state)}; "
+            "give the model.pth as --model" + (" and this file as --dvae" if CODEBOOK in state else "")
+        )
     if POSITIONS in state and np.any(state[POSITIONS]):
         raise ModelError(f"{model}: {POSITIONS} is not zero, but XTTS gives its GPT no such positions; this is another model")
     prefix = mapping.PREFIXES["dvae"]
     if dvae is not None:
         state = {key: value for key, value in state.items() if not key.startswith(prefix)}
-        state |= {prefix + key.removeprefix(prefix): value for key, value in _tensors(dvae).items()}
+        tokenizer = {key.removeprefix(prefix): value for key, value in _tensors(dvae).items()}
+        if others := [key for key in tokenizer if not key.startswith(AUDIO_TOKENIZER)]:
+            raise ModelError(
+                f"--dvae {dvae} is no audio tokenizer: expected tensors {', '.join(f'{name}*' for name in AUDIO_TOKENIZER)}, it holds "
+                f"{_some(others)}; give the dvae.pth that belongs to the checkpoint"
+            )
+        state |= {prefix + key: value for key, value in tokenizer.items()}
     return mapping.canonical(state)
 
 
@@ -88,6 +107,12 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
     if not isinstance(state, dict) or not state or not all(isinstance(value, np.ndarray) for value in state.values()):
         raise ModelError(f"{path} holds no state dict: expected tensors by name, at the top or under 'model'")
     return {str(key): value for key, value in state.items()}
+
+
+def _some(keys: Iterable[str]) -> str:
+    """The first few, for a message."""
+    keys = sorted(keys)
+    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
 
 
 def _check_tensors(state: Mapping[str, np.ndarray], model: ModelConfig, components: list[str]) -> None:
@@ -103,7 +128,11 @@ def _mel_norm(state: dict[str, np.ndarray], model: Path, mel_stats: Path | None)
     if mel_stats is not None:
         held = read_torch(mel_stats)
         if not isinstance(held, np.ndarray):
-            raise ModelError(f"{mel_stats} holds no tensor; expected the mel normalisation, one number for each mel band")
+            kind = f"{len(held)} things by name ({_some(map(str, held))})" if isinstance(held, dict) else f"a {type(held).__name__}"
+            raise ModelError(
+                f"--mel-stats {mel_stats} holds {kind}; expected one tensor, a number for each mel band: give the mel_stats.pth that "
+                "belongs to the checkpoint"
+            )
     if held is None:
         raise ModelError(f"{model} has no tensor {mapping.MEL_STATS}: give the file of the mel normalisation (--mel-stats mel_stats.pth)")
     if held.ndim != 1 or not np.isfinite(held).all() or not held.all():

@@ -249,11 +249,24 @@ def test_files_that_hold_something_else(checkpoint):
         import_coqui(**paths, out=checkpoint.out)
     paths = checkpoint.write()
     write_torch(paths["model"].with_name("stats.pth"), {"a": "x" * 100})
-    with pytest.raises(ModelError, match="holds no tensor"):
+    with pytest.raises(ModelError, match=r"--mel-stats .*stats\.pth holds 1 things by name \(a\); expected one tensor"):
         import_coqui(**paths | {"mel_stats": paths["model"].with_name("stats.pth")}, out=checkpoint.out)
     paths["config"].write_text("{")
     with pytest.raises(ConfigError, match="cannot be read as JSON"):
         import_coqui(**paths, out=checkpoint.out)
+
+
+def test_files_in_each_others_places(checkpoint):
+    """Said of the option that got the wrong one, not of what is missing in it."""
+    paths = checkpoint.write()
+    said = r"dvae\.pth is no XTTS checkpoint: expected tensors gpt\.\* and .*, it holds codebook.* more; .* and this file as --dvae"
+    with pytest.raises(ModelError, match=said):
+        import_coqui(**paths | {"model": paths["dvae"]}, out=checkpoint.out)
+    said = r"--dvae .*model\.pth is no audio tokenizer: expected tensors encoder\.\*.* and \d+ more; give the dvae\.pth"
+    with pytest.raises(ModelError, match=said):
+        import_coqui(**paths | {"dvae": paths["model"]}, out=checkpoint.out)
+    with pytest.raises(ModelError, match=r"--mel-stats .*dvae\.pth holds \d+ things by name \(codebook"):
+        import_coqui(**paths | {"mel_stats": paths["dvae"]}, out=checkpoint.out)
 
 
 def test_the_commands(checkpoint, tmp_path, monkeypatch, capsys):
