@@ -49,12 +49,14 @@ def load(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.nd
             promised, rate = file.frames, file.samplerate
             samples = file.read(dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
+        # its whole message names the BytesIO, not the file
+        detail = getattr(error, "error_string", "") or error or type(error).__name__
         raise AudioError(
-            f"{path} cannot be decoded ({error or type(error).__name__}): expected wav, flac, mp3, ogg or opus audio; "
-            "convert it (ffmpeg -i in out.wav) or drop its row"
+            f"{path} cannot be decoded ({detail}): expected wav, flac, mp3, ogg or opus audio; "
+            "convert it (ffmpeg -i in out.wav) or leave it out"
         ) from None
     if len(samples) == 0:
-        raise AudioError(f"{path} is empty: it holds no samples; record it again or drop its row", "empty_audio")
+        raise AudioError(f"{path} is empty: it holds no samples; record it again or leave it out", "empty_audio")
     if len(samples) < promised - _MP3_FRAME:
         detail = f"{promised} samples announced, {len(samples)} there"
         raise AudioError(f"{path} is truncated: {detail}; copy or record it again", "truncated_audio")
@@ -181,7 +183,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise AudioError(f"no audio file {path}: correct its row in the metadata, or put the file there", "missing_audio") from None
+        raise AudioError(f"no audio file {path}: correct its name, or put the file there", "missing_audio") from None
     except (OSError, ValueError) as error:
         raise AudioError(f"cannot read {path}: {error}; expected an audio file") from None
     if not raw:

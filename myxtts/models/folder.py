@@ -32,6 +32,20 @@ def listed_components(values: Mapping[str, Any], source: Path) -> tuple[str, ...
     return tuple(name for name in COMPONENTS if name in listed)
 
 
+def refuse_checkpoint(folder: Path) -> None:
+    """Raises ModelError where `folder` is a checkpoint of Coqui TTS, or its folder: neither is a bundle, but one can be made of it."""
+    place = folder.parent if folder.suffix == ".pth" else folder
+    weights = [folder] if folder.suffix == ".pth" else sorted(folder.glob("*.pth"))
+    if not weights or not (place / "config.json").is_file() or (place / BUNDLE_FILE).is_file():
+        return
+    model = place / "model.pth" if place / "model.pth" in weights else weights[0]
+    dvae = f" --dvae {place / 'dvae.pth'}" if (place / "dvae.pth").is_file() else ""
+    raise ModelError(
+        f"{folder} is a checkpoint of Coqui TTS; expected a MyXTTS bundle: make one of it (myxtts import-coqui --model {model} --config "
+        f"{place / 'config.json'} --vocab {place / 'vocab.json'}{dvae} --out data/NAME) and give that"
+    )
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """An object from a JSON file. Raises ModelError."""
     try:

@@ -20,6 +20,7 @@ from myxtts.models.folder import (
     bundle_files,
     listed_components,
     read_json,
+    refuse_checkpoint,
     weight_file,
 )
 from myxtts.text.tokenizer import Tokenizer
@@ -76,6 +77,7 @@ def check_bundle(folder: Path, contents: bool = False) -> dict[str, Any]:
     another content.
     """
     folder = Path(folder)
+    refuse_checkpoint(folder)
     if not folder.is_dir():
         raise ModelError(f"no bundle folder {folder}: make it (dvc repro bundle), fetch it (dvc pull), or name another")
     values = read_json(folder / BUNDLE_FILE) if (folder / BUNDLE_FILE).is_file() else {"files": {}, "format": FORMAT}

@@ -37,7 +37,10 @@ def read_checkpoint(files: Mapping[str, str | Path | None], name: str) -> Checkp
     """files: by the names they have in a release, None where one is not given. name: of the bundle. Raises ModelError, ConfigError."""
     paths = {released: Path(path) for released, path in files.items() if path}
     model, config, vocab = (paths[released] for released in ("model.pth", "config.json", "vocab.json"))
-    values, tokenizer = read_config(config), Tokenizer.load(vocab)
+    values = read_config(config)
+    if not vocab.is_file():
+        raise ModelError(f"no {vocab}: expected the vocab.json that belongs to the checkpoint")
+    tokenizer = Tokenizer.load(vocab)
     state = _read_state(model, paths.get("dvae.pth"))
     mel_norm = _mel_norm(state, model, paths.get("mel_stats.pth"))
     rows = len(state[TEXT_EMBEDDING]) if TEXT_EMBEDDING in state and state[TEXT_EMBEDDING].ndim else tokenizer.size

@@ -21,7 +21,7 @@ from myxtts.audio.mel import conditioning_mel, dvae_mel, fit_frames, log_mel_num
 from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.config.stages import SynthesisConfig
 from myxtts.data.encode import prompt_frames, speaker_frames
-from myxtts.models.folder import BUNDLE_FILE, COMPONENTS, PARAMS, TOKENIZER, bundle_files, listed_components, read_json
+from myxtts.models.folder import BUNDLE_FILE, COMPONENTS, PARAMS, TOKENIZER, bundle_files, listed_components, read_json, refuse_checkpoint
 from myxtts.models.xtts import XTTS
 from myxtts.synthesis.generate import Generated, Generation, generate_codes, longest_generation, sound_codes
 from myxtts.synthesis.stream import CHUNK_CODES, latent_chunks, vocode_chunks
@@ -136,6 +136,7 @@ class Synthesizer:
         A bundle that was imported without its audio tokenizer says so in its bundle.json; it speaks by its decoder alone.
         """
         folder = Path(folder)
+        refuse_checkpoint(folder)
         described = folder / BUNDLE_FILE
         # a folder of weights alone speaks too
         components = listed_components(read_json(described), described) if described.is_file() else COMPONENTS

@@ -87,7 +87,7 @@ def test_streamed_wav_without_length_loads(tmp_path):
 
 
 def test_other_damage_is_named(tmp_path):
-    with pytest.raises(DataError, match="no audio file"):
+    with pytest.raises(DataError, match=r"no audio file .*: correct its name"):
         wave.load(tmp_path / "missing.wav")
     with pytest.raises(DataError, match="cannot read"):
         wave.load(tmp_path)
@@ -98,7 +98,7 @@ def test_other_damage_is_named(tmp_path):
     with pytest.raises(DataError, match="no samples"):
         wave.load(tmp_path / "none.wav")
     (tmp_path / "text.wav").write_text("this is no audio" * 99)
-    with pytest.raises(DataError, match="cannot be decoded"):
+    with pytest.raises(DataError, match=r"cannot be decoded \(Format not recognised\.\): .*or leave it out$"):
         wave.load(tmp_path / "text.wav")
     soundfile.write(tmp_path / "nan.wav", np.array([0.1, np.nan, 0.2]), RATE, subtype="FLOAT")
     with pytest.raises(DataError, match="NaN"):

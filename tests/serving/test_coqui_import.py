@@ -269,6 +269,22 @@ def test_files_in_each_others_places(checkpoint):
         import_coqui(**paths | {"mel_stats": paths["dvae"]}, out=checkpoint.out)
 
 
+def test_a_checkpoint_given_as_a_bundle_is_said_to_be_one(checkpoint):
+    """The command that is needed, not the list of files that a bundle has."""
+    folder = checkpoint.write()["model"].parent
+    for given in (folder, folder / "model.pth"):
+        for read in (check_bundle, Synthesizer.load):
+            with pytest.raises(
+                ModelError, match=r"checkpoint of Coqui TTS; .*import-coqui --model \S+/model\.pth .* --dvae \S+/dvae\.pth --out"
+            ):
+                read(given)
+
+
+def test_a_missing_vocabulary_is_not_to_be_trained(checkpoint, tmp_path):
+    with pytest.raises(ModelError, match=r"no .*none\.json: expected the vocab\.json that belongs to the checkpoint$"):
+        import_coqui(**checkpoint.write() | {"vocab": tmp_path / "none.json"}, out=checkpoint.out)
+
+
 def test_the_commands(checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     given = [argument for name, path in checkpoint.write().items() if path for argument in (f"--{name.replace('_', '-')}", str(path))]
