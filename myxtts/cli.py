@@ -177,7 +177,7 @@ def _params(options: argparse.Namespace) -> None:
 
 
 def _use(options: argparse.Namespace) -> None:
-    from myxtts.pipeline.project import use_recipe
+    from myxtts.pipeline.recipes import use_recipe
 
     print(use_recipe(Path.cwd(), options.recipe, options.set))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from myxtts.config import MyXTTSError, XTTSConfig
 from myxtts.pipeline.paths import Paths
+from myxtts.pipeline.recipes import recipe_text
 from myxtts.pipeline.start import open_start
 
 
@@ -41,7 +42,7 @@ def run_pipeline(root: Path, overrides: list[str], target: str | None = None) ->
     else:
         # DVC experiments need git; without it the overrides go where an experiment would leave them too: into params.yaml
         params = root / "params.yaml"
-        params.write_text(_recipe_text(params, overrides), encoding="utf-8")
+        params.write_text(recipe_text(params, overrides), encoding="utf-8")
         dvc(root, "repro", *targets)
     _tag_project_run(root)
 
@@ -126,52 +127,3 @@ def _read(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MyXTTSError(f"no {path}: run the pipeline first (make demo, or dvc repro)") from None
-
-
-def use_recipe(root: Path, recipe: str, overrides: list[str]) -> str:
-    """Makes params.yaml the named recipe's copy, with overrides. A params.yaml of the user's own is kept as params.yaml.bak-<n>.
-
-    Raises MyXTTSError for an unknown recipe.
-    """
-    source = root / "recipes" / f"{recipe}.yaml"
-    known = sorted(path.stem for path in (root / "recipes").glob("*.yaml"))
-    if not source.is_file():
-        raise MyXTTSError(f"no recipe {recipe!r}: expected one of {', '.join(known)}, or edit params.yaml yourself")
-    text = _recipe_text(source, overrides)
-    config = XTTSConfig.load(source, overrides)
-    wanted = config.data.source
-    if not (root / wanted.path).exists():
-        raise MyXTTSError(f"no corpus at {wanted.path}: data.source.path must name its folder, relative to {root}")
-    open_start(config, root)
-    params = root / "params.yaml"
-    if params.is_file() and params.read_text(encoding="utf-8") == text:
-        return f"params.yaml is recipe {recipe} already"
-    message = f"params.yaml is now recipe {recipe}"
-    if params.is_file() and params.read_text(encoding="utf-8") not in {
-        (root / "recipes" / f"{name}.yaml").read_text(encoding="utf-8") for name in known
-    }:
-        number = 1 + max((int(path.name.rpartition("-")[2]) for path in root.glob("params.yaml.bak-*")), default=0)
-        kept = params.rename(root / f"params.yaml.bak-{number}")
-        message += f"; your own was kept as {kept.name}"
-    params.write_text(text, encoding="utf-8")
-    return message
-
-
-def _recipe_text(source: Path, overrides: list[str]) -> str:
-    """The recipe's text; with overrides, its values changed and its comments kept."""
-    if not overrides:
-        return source.read_text(encoding="utf-8")
-    import io
-
-    from ruamel.yaml import YAML
-
-    from myxtts.config.schema import apply_override
-
-    yaml = YAML()
-    yaml.width = 140
-    values = yaml.load(source.read_text(encoding="utf-8"))
-    for override in overrides:
-        apply_override(values, override)
-    out = io.StringIO()
-    yaml.dump(values, out)
-    return out.getvalue()

@@ -59,6 +59,26 @@ def open_start(config: XTTSConfig, root: Path) -> Start | None:
     """
     if config.start.from_scratch:
         return None
+    start = _open(config, root)
+    _check_sections(config, start)
+    _check_vocabulary(config, start)
+    return start
+
+
+def start_sizes(config: XTTSConfig, root: Path) -> dict[str, Any]:
+    """`{"model.gpt.num_layers": 30, …}`: preset, vocabulary and all that must be as in the start model; {} where there is none.
+
+    Raises as `open_start` does where the folder cannot be started from whatever the sizes.
+    """
+    if config.start.from_scratch:
+        return {}
+    values = _open(config, root).config.flat()
+    wanted = {"model.preset", "model.num_text_tokens"}
+    return {key: value for key, value in values.items() if key in wanted or (key.startswith("model.") and key not in FREE)}
+
+
+def _open(config: XTTSConfig, root: Path) -> Start:
+    """The start model, whole and with an audio tokenizer, before it is compared with the configuration."""
     folder = root / config.start.model
     _refuse_outputs(config.start.model, folder, Paths(root))
     try:
@@ -73,8 +93,6 @@ def open_start(config: XTTSConfig, root: Path) -> Start | None:
             f"start.model: {folder} has no audio tokenizer (dvae.weights.h5), so its codes for new recordings are unknown; "
             "import it again with --dvae dvae.pth"
         )
-    _check_sections(config, start)
-    _check_vocabulary(config, start)
     return start
 
 

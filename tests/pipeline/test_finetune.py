@@ -1,18 +1,20 @@
 """Fine-tuning: a Coqui checkpoint that knows English goes in, its GPT is trained on English and Persian, the rest stays as it is."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from checkouts import PARAMS, Project, checkout
+from checkouts import PARAMS, ROOT, Project, checkout
 from ruamel.yaml import YAML
 
 from myxtts import cli
 from myxtts.config import ConfigError, ModelError, XTTSConfig
 from myxtts.models.xtts import XTTS, read_weights
 from myxtts.pipeline.outside import train_outside
+from myxtts.pipeline.recipes import use_recipe
 from myxtts.pipeline.stages import STAGES
 from myxtts.pipeline.start import open_start
 from myxtts.serving.bundle import make_bundle
@@ -179,6 +181,55 @@ def test_scratch_is_no_start_and_freezes_nothing():
     assert open_start(XTTSConfig.from_dict(tree()), Path("nowhere")) is None
     with pytest.raises(ConfigError, match=r"frozen: gpt would stay random; set start\.model"):
         XTTSConfig.from_dict(tree(start={"model": "data/scratch", "frozen": ["gpt"]}))
+
+
+@pytest.fixture
+def recipe_root(start_root, tmp_path) -> Path:
+    """A project with the recipes, a corpus, and the start model under the name that the recipe has for it."""
+    shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
+    (tmp_path / "data/mine").mkdir(parents=True)
+    (tmp_path / "data/xtts_v2").symlink_to(start_root / START)
+    return tmp_path
+
+
+RECIPE = ("finetune_xtts_v2", ["data.source.path=data/mine"])
+
+
+def test_a_recipe_takes_over_the_sizes_that_it_leaves_open(recipe_root):
+    """Among them the vocabulary: nothing here says that it should grow."""
+    name, overrides = RECIPE
+    message = use_recipe(recipe_root, name, overrides)
+    config, model = (XTTSConfig.load(recipe_root / path) for path in ("params.yaml", "data/xtts_v2/params.yaml"))
+    assert config.model.gpt == model.model.gpt
+    assert config.model.num_text_tokens == 96
+    assert config.model.preset == "tiny"
+    assert open_start(config, recipe_root)
+    assert "taken over from data/xtts_v2: model.preset tiny, " in message
+    assert "model.num_text_tokens 96" in message and "model.gpt.num_layers 1," in message
+    text = (recipe_root / "params.yaml").read_text()
+    assert "num_text_tokens: 96" in text and "# stage raw" in text
+    assert "already (taken over" in use_recipe(recipe_root, name, overrides)
+
+
+def test_a_recipe_grows_the_vocabulary_where_it_is_told_to(recipe_root):
+    name, overrides = RECIPE
+    assert "num_text_tokens" not in use_recipe(recipe_root, name, [*overrides, "model.num_text_tokens=6681"])
+    assert XTTSConfig.load(recipe_root / "params.yaml").model.num_text_tokens == 6681
+    recipe = recipe_root / "recipes/mine.yaml"
+    recipe.write_text((recipe_root / f"recipes/{name}.yaml").read_text().replace("6681 #", "200 #"))
+    use_recipe(recipe_root, "mine", overrides)
+    assert XTTSConfig.load(recipe_root / "params.yaml").model.num_text_tokens == 200
+
+
+def test_what_is_set_to_something_else_is_refused_and_not_replaced(recipe_root):
+    name, overrides = RECIPE
+    with pytest.raises(ConfigError, match=r"model\.gpt\.num_layers: 2 in params\.yaml, 1 in the model"):
+        use_recipe(recipe_root, name, [*overrides, "model.gpt.num_layers=2"])
+    recipe = recipe_root / f"recipes/{name}.yaml"
+    recipe.write_text(recipe.read_text().replace("  gpt: {}", "  gpt: {num_layers: 3}"))
+    with pytest.raises(ConfigError, match=r"model\.gpt\.num_layers: 3 in params\.yaml"):
+        use_recipe(recipe_root, name, overrides)
+    assert not (recipe_root / "params.yaml").exists()
 
 
 def changed(section: str, key: str, value: object) -> dict:

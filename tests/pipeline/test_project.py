@@ -7,7 +7,7 @@ import pytest
 
 from myxtts.config import MyXTTSError, XTTSConfig
 from myxtts.pipeline.attempts import attempt_folder, fingerprint, is_recorded, mark_finished, md5
-from myxtts.pipeline.project import use_recipe
+from myxtts.pipeline.recipes import use_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
