@@ -23,12 +23,13 @@ from myxtts.models.folder import (
     refuse_checkpoint,
     weight_file,
 )
+from myxtts.serving.card import model_card
 from myxtts.text.tokenizer import Tokenizer
 
 FORMAT = 1
 CARD = "README.md"
 STAGES = ("dvae", "gpt", "decoder")
-SECTIONS = ("model", "encode", "prepare", "synthesis", "bundle")  # those that the bundle stage lists in dvc.yaml
+SECTIONS = ("model", "encode", "prepare", "synthesis", "bundle")  # what speaking needs; the bundle stage lists them in dvc.yaml
 
 
 def make_bundle(config: XTTSConfig, root: Path, metrics: Mapping[str, Any], out: Path) -> Path:
@@ -44,7 +45,7 @@ def make_bundle(config: XTTSConfig, root: Path, metrics: Mapping[str, Any], out:
     try:
         for name, source in sources.items():
             shutil.copyfile(source, part / name)
-        seal_bundle(part, config, _numbers(metrics), _runs(root))
+        seal_bundle(part, config, _numbers(metrics), _runs(root), _start(config, root))
         _replace(part, out)
     except OSError as error:
         raise ModelError(f"the bundle {out} could not be written ({error}); free the disk or correct the permissions") from error
@@ -55,15 +56,16 @@ def make_bundle(config: XTTSConfig, root: Path, metrics: Mapping[str, Any], out:
 
 
 def seal_bundle(
-    folder: Path, config: XTTSConfig, metrics: dict[str, float], runs: dict[str, str], imported: Mapping[str, Any] | None = None
+    folder: Path, config: XTTSConfig, metrics: dict[str, float], runs: dict[str, str], origin: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Adds params.yaml, bundle.json and a model card to a folder of weights, tokenizer and mel_norm.npy; returns bundle.json's values.
 
-    imported: which files of another program it was made from, instead of by training.
+    origin: `imported`, the files of another program that it was made from instead of by training, or `start`, the model that training
+    began with (`_start`); {} where neither was.
     """
     # what speaking needs and no more: where the corpus lay is nobody's business who gets the bundle
     XTTSConfig.from_dict({name: config.to_dict()[name] for name in SECTIONS}).dump(folder / PARAMS)
-    values = _describe(config, folder, metrics, runs) | ({"imported": dict(imported)} if imported else {})
+    values = _describe(config, folder, metrics, runs) | dict(origin)
     (folder / BUNDLE_FILE).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     (folder / CARD).write_text(model_card(values), encoding="utf-8")
     folder.chmod(0o755)
@@ -125,47 +127,6 @@ def feature_fingerprint(config: XTTSConfig, mel_norm: bytes) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode() + mel_norm).hexdigest()[:12]
 
 
-def model_card(values: Mapping[str, Any]) -> str:
-    """README.md of a bundle, from the values of its bundle.json."""
-    figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in sorted(values["metrics"].items()))
-    runs = "\n".join(f"- {stage}: `{run}`" for stage, run in sorted(values["runs"].items())) or "- none recorded"
-    size = sum(file["bytes"] for file in values["files"].values()) / 1e6
-    languages = "\n".join(f"- {language}" for language in values["languages"])
-    made, origin = f"trained by MyXTTS {values['myxtts']}", f"## MLflow runs it was made by\n\n{runs}"
-    if "imported" in values:
-        made = f"imported by MyXTTS {values['myxtts']} from a checkpoint of {values['imported']['from']}"
-        files = "\n".join(f"- {name}: md5 `{digest}`" for name, digest in sorted(values["imported"]["md5"].items()))
-        origin = f"## Files it was imported from\n\n{files}\n\nTheir licence holds for this bundle too; see where they came from."
-    return f"""---
-library_name: myxtts
-pipeline_tag: text-to-speech
-language:
-{languages}
----
-
-# {values["name"]}
-
-A voice-cloning text-to-speech model (XTTS, preset `{values["preset"]}`, {size:.0f} MB), {made}. It speaks
-{", ".join(values["languages"])} with the voice of a reference recording of {values["prompt_seconds"]:g} s, at {values["sample_rate"]} Hz.
-
-## Use
-
-```bash
-myxtts say "Your text." --speaker reference.wav --language {values["languages"][0]} --model this/folder --out out.wav
-```
-
-Speak only with voices whose owners agreed to it, and say that the speech is synthetic.
-
-## Figures
-
-| metric | value |
-|---|---|
-{figures or "| (not evaluated) | |"}
-
-{origin}
-"""
-
-
 def _sources(root: Path) -> dict[str, Path]:
     models = root / "models"
     folders = {name: models / ("decoder" if name == "speaker_encoder" else name) for name in COMPONENTS}
@@ -193,6 +154,20 @@ def _describe(config: XTTSConfig, folder: Path, metrics: dict[str, float], runs:
         "components": components,
         "files": {name: {"bytes": (folder / name).stat().st_size, "md5": md5(folder / name)} for name in bundle_files(components)},
     }
+
+
+def _start(config: XTTSConfig, root: Path) -> dict[str, Any]:
+    """{"start": …}: the start model's name, its files, which networks are still its own, and what its bundle says of where it came from.
+
+    Whose weights these were, and under which licence, must be known of whatever is trained from them. Its folder is not named: where
+    it lay here is nobody's business who gets the bundle.
+    """
+    if config.start.from_scratch:
+        return {}
+    described = check_bundle(root / config.start.model)
+    files = {name: file["md5"] for name, file in described["files"].items() if name != PARAMS}
+    origin = {name: described[name] for name in ("imported", "start") if name in described}
+    return {"start": {"name": described["name"], "frozen": list(config.start.frozen), "md5": files, **origin}}
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:

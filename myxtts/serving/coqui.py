@@ -47,7 +47,7 @@ def import_coqui(
         _write_components(read.state, read.params.model, read.components, part)
         np.save(part / MEL_NORM, read.mel_norm)
         (part / TOKENIZER).write_bytes(read.vocabulary)
-        described = seal_bundle(part, read.params, {}, {}, {"from": "Coqui TTS (XTTS)", "md5": read.digests})
+        described = seal_bundle(part, read.params, {}, {}, {"imported": {"from": "Coqui TTS (XTTS)", "md5": read.digests}})
     check_bundle(out)
     return {
         "bundle": str(out),

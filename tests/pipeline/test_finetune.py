@@ -157,6 +157,15 @@ def test_the_registered_model_speaks_the_new_language(tuned):
     assert np.abs(wave).max() > 0
 
 
+def test_the_bundle_says_whose_weights_it_began_with(tuned):
+    given = json.loads((tuned.root / START / "bundle.json").read_text())
+    start = json.loads((tuned.root / "models/bundle/bundle.json").read_text())["start"]
+    assert (start["name"], start["frozen"], start["imported"]) == ("tiny_xtts", ["dvae", "decoder"], given["imported"])
+    for stage in ("dvae", "gpt", "decoder"):
+        assert start["md5"].items() >= report(tuned, stage)["start"]["md5"].items()
+    assert "Their licence holds for this bundle too" in (tuned.root / "models/bundle/README.md").read_text()
+
+
 def test_training_outside_dvc_starts_there_too(tuned, tmp_path, monkeypatch):
     """Asked for the gpt alone: the frozen networks come along, so that the result is whole."""
     monkeypatch.chdir(tuned.root)
@@ -165,7 +174,7 @@ def test_training_outside_dvc_starts_there_too(tuned, tmp_path, monkeypatch):
     values["evaluate"] = {"num_sentences": 1, "num_logged": 1}
     processed = tuned.root / "data/processed"
     final = train_outside(XTTSConfig.from_dict(values), processed, processed, tmp_path / "out", ("gpt",), track=False)
-    assert (final / "bundle.json").is_file()
+    assert json.loads((final / "bundle.json").read_text())["start"]["name"] == "tiny_xtts"
     for component in FROZEN:
         assert (final / f"{component}.weights.h5").read_bytes() == (tuned.root / START / f"{component}.weights.h5").read_bytes()
 

@@ -36,6 +36,26 @@ def test_the_same_inputs_give_the_same_bytes_and_replace_the_old_bundle(trained,
     assert stat.S_IMODE(out.stat().st_mode) == 0o755
 
 
+def test_a_model_made_from_another_says_which_and_whose(trained, bundle, tmp_path):
+    """Through as many trainings as there were: the licence of what was imported holds to the end."""
+    values = json.loads((bundle / "bundle.json").read_text())
+    imported = {"from": "Coqui TTS (XTTS)", "md5": {"model.pth": "0123abc"}}
+    (bundle / "bundle.json").write_text(json.dumps(values | {"name": "released", "imported": imported}))
+    start = {"model": str(bundle), "frozen": ["dvae"]}
+    first = make_bundle(make_config(start=start, bundle={"name": "first"}), trained, {}, tmp_path / "first")
+    second = make_bundle(make_config(start={"model": str(first)}, bundle={"name": "second"}), trained, {}, tmp_path / "second")
+    known = check_bundle(first)["start"]
+    assert (known["name"], known["frozen"], known["imported"]) == ("released", ["dvae"], imported)
+    assert known["md5"]["gpt.weights.h5"] == values["files"]["gpt.weights.h5"]["md5"]
+    assert check_bundle(second)["start"]["start"] == known
+    assert str(tmp_path) not in (second / "bundle.json").read_text()
+    for folder, said in ((first, "from the weights of released"), (second, "from the weights of first")):
+        card = (folder / "README.md").read_text()
+        assert said in card and values["files"]["gpt.weights.h5"]["md5"] in card
+        assert "Files released was imported from (Coqui TTS (XTTS))" in card and "`0123abc`" in card
+        assert card.count("Their licence holds for this bundle too") == 1 and "`abc123`" in card
+
+
 def test_missing_parts_are_named_and_the_old_bundle_stays(trained, tmp_path):
     root = tmp_path / "project"
     shutil.copytree(trained / "models", root / "models")

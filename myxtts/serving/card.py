@@ -1,0 +1,66 @@
+"""The model card: README.md of a bundle."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def model_card(values: Mapping[str, Any]) -> str:
+    """README.md of a bundle, from the values of its bundle.json."""
+    figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in sorted(values["metrics"].items()))
+    size = sum(file["bytes"] for file in values["files"].values()) / 1e6
+    languages = "\n".join(f"- {language}" for language in values["languages"])
+    made = f"trained by MyXTTS {values['myxtts']}"
+    if "imported" in values:
+        made = f"imported by MyXTTS {values['myxtts']} from a checkpoint of {values['imported']['from']}"
+    elif "start" in values:
+        made += f" from the weights of {values['start']['name']}"
+    origin = "\n\n".join(_origin(values))
+    return f"""---
+library_name: myxtts
+pipeline_tag: text-to-speech
+language:
+{languages}
+---
+
+# {values["name"]}
+
+A voice-cloning text-to-speech model (XTTS, preset `{values["preset"]}`, {size:.0f} MB), {made}. It speaks
+{", ".join(values["languages"])} with the voice of a reference recording of {values["prompt_seconds"]:g} s, at {values["sample_rate"]} Hz.
+
+## Use
+
+```bash
+myxtts say "Your text." --speaker reference.wav --language {values["languages"][0]} --model this/folder --out out.wav
+```
+
+Speak only with voices whose owners agreed to it, and say that the speech is synthetic.
+
+## Figures
+
+| metric | value |
+|---|---|
+{figures or "| (not evaluated) | |"}
+
+{origin}
+"""
+
+
+def _origin(values: Mapping[str, Any]) -> Iterator[str]:
+    """Sections on what the bundle was made of: runs of training, then the model it began with, and so on back to files of others."""
+    if "imported" not in values:
+        runs = "\n".join(f"- {stage}: `{run}`" for stage, run in sorted(values["runs"].items())) or "- none recorded"
+        yield f"## MLflow runs it was made by\n\n{runs}"
+    whose, made = "it was", values
+    while "start" in made:
+        made = made["start"]
+        own = ", ".join(made["frozen"]) or "none"
+        yield f"## Model that training started from: {made['name']}\n\n{_files(made)}\n\nNetworks taken over unchanged: {own}."
+        whose = f"{made['name']} was"
+    if "imported" in made:
+        note = "Their licence holds for this bundle too; see where they came from."
+        source = "" if made is values else f" ({made['imported']['from']})"
+        yield f"## Files {whose} imported from{source}\n\n{_files(made['imported'])}\n\n{note}"
+
+
+def _files(values: Mapping[str, Any]) -> str:
+    return "\n".join(f"- {name}: md5 `{digest}`" for name, digest in sorted(values["md5"].items()))
