@@ -47,7 +47,8 @@ def import_coqui(
         _write_components(read.state, read.params.model, read.components, part)
         np.save(part / MEL_NORM, read.mel_norm)
         (part / TOKENIZER).write_bytes(read.vocabulary)
-        described = seal_bundle(part, read.params, {}, {}, {"imported": {"from": "Coqui TTS (XTTS)", "md5": read.digests}})
+        imported = {"from": "Coqui TTS (XTTS)", "md5": read.digests, "config": read.config}
+        described = seal_bundle(part, read.params, {}, {}, {"imported": imported})
     check_bundle(out)
     return {
         "bundle": str(out),
@@ -67,10 +68,11 @@ def export_coqui(bundle: str | Path, out: str | Path) -> dict[str, Any]:
     Raises ModelError where the bundle is not whole, or `out` exists.
     """
     bundle, out = Path(bundle), Path(out)
-    components = listed_components(check_bundle(bundle), bundle / BUNDLE_FILE)
+    described = check_bundle(bundle)
+    components = listed_components(described, bundle / BUNDLE_FILE)
     config, tokenizer = XTTSConfig.load(bundle / PARAMS), Tokenizer.load(bundle / TOKENIZER)
     mel_stats = load_mel_norm(bundle, config.model)
-    values, notes = from_params(config, tokenizer)
+    values, notes = from_params(config, tokenizer, _original_config(described))
     vocabulary = _vocabulary(bundle / TOKENIZER, tokenizer.size, config.model.num_text_tokens)
     _refuse_existing(out)
     with contextlib.ExitStack() as opened:
@@ -89,6 +91,13 @@ def export_coqui(bundle: str | Path, out: str | Path) -> dict[str, Any]:
         (part / "config.json").write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (part / "vocab.json").write_bytes(vocabulary)
     return {"folder": str(out), "tensors": len(state) + len(dvae), "components": list(components), "notes": notes}
+
+
+def _original_config(described: Mapping[str, Any]) -> dict[str, Any]:
+    """The config.json that the bundle was imported with, or the model that its training began with; {} where there is none."""
+    while "start" in described:
+        described = described["start"]
+    return described.get("imported", {}).get("config", {})
 
 
 def _refuse_existing(out: Path) -> None:

@@ -76,11 +76,11 @@ def to_params(values: Mapping[str, Any], text_rows: int, name: str, source: str)
     arguments = _typed(values["model_args"], ARGUMENT_DEFAULTS, f"{source}: model_args.")
     speech = _typed({key: value for key, value in values.items() if value is not None}, SPEECH_DEFAULTS, f"{source}: ")
     model = _section(values, OURS, source) or _model_section(arguments)
-    reference = float(speech["gpt_cond_len"]) if speech["gpt_cond_len"] > 0 else WHOLE_SECONDS
+    reference, prompt = _heard(speech)
     tree = {
         "model": {**model, "num_text_tokens": text_rows},
         "prepare": {"cleaners": "coqui", "trim_db": None, "loudness_lufs": None},
-        "encode": {"prompt_seconds": min(float(speech["gpt_cond_chunk_len"]), reference)},
+        "encode": {"prompt_seconds": prompt},
         "synthesis": {
             **{key: speech[key] for key in ("temperature", "top_k", "top_p", "repetition_penalty")},
             "vocoder": "decoder",
@@ -96,17 +96,7 @@ def to_params(values: Mapping[str, Any], text_rows: int, name: str, source: str)
     for key, ours in rates.items():
         if audio.get(key, arguments[ours]) != arguments[ours]:
             raise ConfigError(f"{source}: audio.{key} is {audio[key]}, but model_args.{ours} is {arguments[ours]}; they must be one")
-    notes = []
-    if speech["sound_norm_refs"]:
-        notes.append("sound_norm_refs is true there: recordings of a voice are scaled to a peak of 0.75; here they are heard as they are")
-    longest = speech["max_ref_len"]
-    if longest != LONGEST_REFERENCE_SECONDS:
-        notes.append(
-            f"max_ref_len is {longest}: its synthesize hears the first {longest} s of each recording, in the speaker embedding and in the "
-            f"latents; here it is the first {LONGEST_REFERENCE_SECONDS} s. For the same voice, give recordings of at most "
-            f"{min(longest, LONGEST_REFERENCE_SECONDS)} s"
-        )
-    return config, notes
+    return config, list(_notes_on_references(speech))
 
 
 def check_vocabulary(values: Mapping[str, Any], tokenizer: Tokenizer, config: str, vocab: str) -> list[str]:
@@ -150,31 +140,34 @@ def _code(language: str) -> str:
         return language
 
 
-def from_params(config: XTTSConfig, tokenizer: Tokenizer) -> tuple[dict[str, Any], list[str]]:
-    """config.json for a model of ours, and notes on what the reference will do otherwise."""
-    model, synthesis, encode = config.model, config.synthesis, config.encode
-    arguments = _arguments(model, tokenizer)
-    # it counts these in whole seconds
-    chunk = max(1, round(encode.prompt_seconds))
+def from_params(config: XTTSConfig, tokenizer: Tokenizer, original: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], list[str]]:
+    """config.json for a model of ours, and notes on what the reference will do otherwise.
+
+    original: the config.json that the model, or the one that its training started from, was imported with. What it says and MyXTTS
+    has no value for stays.
+    """
+    model, synthesis = config.model, config.synthesis
+    given = {key: value for key, value in (original or {}).items() if key != OURS}
     values = {
+        "length_penalty": 1.0,
+        "num_gpt_outputs": 1,
+        "max_ref_len": LONGEST_REFERENCE_SECONDS,
+        "sound_norm_refs": False,
+        **given,
         "model": "xtts",
-        "model_args": {**arguments, "gpt_number_text_tokens": model.num_text_tokens, "gpt_use_masking_gt_prompt_approach": True},
+        "model_args": _merged_arguments(model, tokenizer, given.get("model_args") or {}),
         "audio": {
+            **(given.get("audio") or {}),
             "sample_rate": model.audio.input_sample_rate,
             "output_sample_rate": model.audio.output_sample_rate,
             "dvae_sample_rate": model.audio.input_sample_rate,
         },
-        "languages": list(tokenizer.languages),
+        "languages": _merged_languages(_languages(given, "the config.json in bundle.json"), tokenizer),
         "temperature": synthesis.temperature,
         "top_k": synthesis.top_k,
         "top_p": synthesis.top_p,
         "repetition_penalty": synthesis.repetition_penalty,
-        "length_penalty": 1.0,
-        "num_gpt_outputs": 1,
-        "gpt_cond_len": max(chunk, round(synthesis.reference_seconds or 0)),
-        "gpt_cond_chunk_len": chunk,
-        "max_ref_len": LONGEST_REFERENCE_SECONDS,
-        "sound_norm_refs": False,
+        **_lengths_of_references(config, given),
     }
     notes = []
     foreign = unrepresented(model)
@@ -182,6 +175,49 @@ def from_params(config: XTTSConfig, tokenizer: Tokenizer) -> tuple[dict[str, Any
         values[OURS] = model.model_dump(mode="json")
         notes.append(f"the reference implementation cannot load this model, for these sizes are fixed there: {'; '.join(foreign)}")
     return values, [*notes, *_notes_on_text(config, tokenizer), *_notes_on_voices(config, values), *_notes_on_sampling(config)]
+
+
+def _heard(speech: Mapping[str, Any]) -> tuple[float, float]:
+    """Seconds of a voice's recordings that count, and of each chunk of them: our reference_seconds and prompt_seconds."""
+    reference = float(speech["gpt_cond_len"]) if speech["gpt_cond_len"] > 0 else WHOLE_SECONDS
+    return reference, min(float(speech["gpt_cond_chunk_len"]), reference)
+
+
+def _lengths_of_references(config: XTTSConfig, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Its gpt_cond_len and gpt_cond_chunk_len: those given where they mean what `config` says."""
+    keys = ("gpt_cond_len", "gpt_cond_chunk_len")
+    if given:
+        values = {key: SPEECH_DEFAULTS[key] if given.get(key) is None else given[key] for key in keys}
+        if _heard(values) == (config.synthesis.reference_seconds, config.encode.prompt_seconds):
+            return values
+    chunk = max(1, round(config.encode.prompt_seconds))  # it counts whole seconds
+    return dict(zip(keys, (max(chunk, round(config.synthesis.reference_seconds or 0)), chunk), strict=True))
+
+
+def _merged_arguments(model: ModelConfig, tokenizer: Tokenizer, given: Mapping[str, Any]) -> dict[str, Any]:
+    ours = {**_arguments(model, tokenizer), "gpt_number_text_tokens": model.num_text_tokens}
+    left_open = {key: None for key in TEXT_MARKS if key in given and given[key] is None}
+    return {"gpt_use_masking_gpt_prompt_approach": True, **given, **ours, **left_open}
+
+
+def _merged_languages(given: list[str], tokenizer: Tokenizer) -> list[str]:
+    """Those given, then those that the vocabulary was extended by: which tags of a vocabulary a model speaks, its maker knows."""
+    if not given:
+        return list(tokenizer.languages)
+    known = {*given, *map(_code, given)}
+    return [*given, *(language for language in tokenizer.added_languages if language not in known)]
+
+
+def _notes_on_references(speech: Mapping[str, Any]) -> Iterator[str]:
+    if speech["sound_norm_refs"]:
+        yield "sound_norm_refs is true there: recordings of a voice are scaled to a peak of 0.75; here they are heard as they are"
+    longest = speech["max_ref_len"]
+    if longest != LONGEST_REFERENCE_SECONDS:
+        yield (
+            f"max_ref_len is {longest}: its synthesize hears the first {longest} s of each recording, in the speaker embedding and in the "
+            f"latents; here it is the first {LONGEST_REFERENCE_SECONDS} s. For the same voice, give recordings of at most "
+            f"{min(longest, LONGEST_REFERENCE_SECONDS)} s"
+        )
 
 
 def _notes_on_text(config: XTTSConfig, tokenizer: Tokenizer) -> Iterator[str]:
@@ -197,9 +233,9 @@ def _notes_on_text(config: XTTSConfig, tokenizer: Tokenizer) -> Iterator[str]:
 
 
 def _notes_on_voices(config: XTTSConfig, values: Mapping[str, Any]) -> Iterator[str]:
-    seconds, chunk = config.encode.prompt_seconds, values["gpt_cond_chunk_len"]
+    seconds, chunk = config.encode.prompt_seconds, _heard(values)[1]
     if chunk != seconds:
-        yield f"encode.prompt_seconds {seconds:g} became {chunk}: the reference counts whole seconds"
+        yield f"encode.prompt_seconds {seconds:g} became {chunk:g}: the reference counts whole seconds"
     if config.synthesis.reference_seconds is None:
         yield (
             f"synthesis.reference_seconds is empty: here a voice is the first {seconds:g} s of each recording, repeated where it is "
@@ -207,6 +243,7 @@ def _notes_on_voices(config: XTTSConfig, values: Mapping[str, Any]) -> Iterator[
         )
     if config.prepare.trim_db is not None or config.prepare.loudness_lufs is not None:
         yield "the model was made from trimmed or levelled recordings (prepare): the reference takes those of a voice as they are"
+    yield from _notes_on_references(_typed({key: value for key, value in values.items() if value is not None}, SPEECH_DEFAULTS, ""))
 
 
 def _notes_on_sampling(config: XTTSConfig) -> Iterator[str]:

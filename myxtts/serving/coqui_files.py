@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class Checkpoint:
     mel_norm: np.ndarray
     params: XTTSConfig
     components: list[str]
+    config: dict[str, Any]
     vocabulary: bytes
     digests: dict[str, str]
     notes: list[str]
@@ -61,7 +63,7 @@ def read_checkpoint(files: Mapping[str, str | Path | None], name: str) -> Checkp
         vocabulary, digests = vocab.read_bytes(), {released: md5(path) for released, path in paths.items()}
     except OSError as error:
         raise ModelError(f"the files of the checkpoint cannot be read to their ends ({error}); copy or download them again") from None
-    return Checkpoint(state, mel_norm, params, components, vocabulary, digests, notes)
+    return Checkpoint(state, mel_norm, params, components, values, vocabulary, digests, notes)
 
 
 def _notes(tokenizer: Tokenizer, rows: int, mel_norm: np.ndarray, components: list[str]) -> Iterator[str]:

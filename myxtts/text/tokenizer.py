@@ -196,6 +196,11 @@ class Tokenizer:
         return [index for index in self._before[before].encode(self._tokens[token_id]).ids if index != self.unknown_id]
 
     @property
+    def added_languages(self) -> tuple[str, ...]:
+        """Those of `languages` that came by an extension."""
+        return tuple(language for language in self.languages if self._markers and self.tag_id(language) > min(self._markers))
+
+    @property
     def languages_of_two_readings(self) -> tuple[str, ...]:
         """Languages of before an extension, some of whose texts have other ids where its merges are applied to every language.
 

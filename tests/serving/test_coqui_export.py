@@ -84,6 +84,41 @@ def test_out_and_in_again_is_the_same(checkpoint, coqui_config, tmp_path):
         export_coqui(checkpoint.out, exported)
 
 
+def test_what_config_json_says_besides_goes_back(checkpoint, tmp_path):
+    """What MyXTTS has no value for, and what it reads otherwise but says the same: a list of languages, chunks longer than the whole."""
+    ours = checkpoint.config["model_args"]
+    ours |= {"gpt_start_text_token": None, "kv_cache": True}
+    checkpoint.config |= {"languages": ["fa", "en-us"], "gpt_cond_len": 3, "gpt_cond_chunk_len": 6, "max_ref_len": 10, "output_path": "/x"}
+    checkpoint.config |= {"length_penalty": 2.0, "sound_norm_refs": True, "phonemes": {"use": None}}
+    checkpoint.config["audio"]["num_mels"] = 80
+    checkpoint.run()
+    notes = export_coqui(checkpoint.out, tmp_path / "exported")["notes"]
+    assert json.loads((tmp_path / "exported/config.json").read_text()) == checkpoint.config
+    assert [note.split(" ")[0] for note in notes[2:]] == ["sound_norm_refs", "max_ref_len"], "said as the import says it"
+
+
+def test_what_was_changed_here_takes_the_place_of_what_config_json_said(checkpoint, coqui_config):
+    grown = checkpoint.tokenizer.extend([("hallo welt, hallo", "de")] * 3, 130)
+    tree = coqui_config.to_dict()
+    tree["synthesis"] |= {"temperature": 0.3, "reference_seconds": 20}
+    tree["model"]["num_text_tokens"] = 130
+    original = checkpoint.config | {"languages": ["en"], "kept": 1, "temperature": 0.9, "gpt_cond_len": 3}
+    values, _ = from_params(XTTSConfig.from_dict(tree), grown, original)
+    assert (values["temperature"], values["gpt_cond_len"], values["kept"]) == (0.3, 20, 1)
+    assert values["model_args"]["gpt_number_text_tokens"] == 130
+    assert values["languages"] == ["en", "de"], "as it said, although the vocabulary has fa; then what was added"
+
+
+def test_a_model_trained_from_an_import_goes_out_with_its_config_json(checkpoint, tmp_path):
+    checkpoint.config["kept"] = {"a": [1]}
+    checkpoint.run()
+    described = json.loads((checkpoint.out / "bundle.json").read_text())
+    start = {"name": "first", "start": {"name": "imported", "imported": described.pop("imported")}}
+    (checkpoint.out / "bundle.json").write_text(json.dumps(described | {"start": start}))
+    export_coqui(checkpoint.out, tmp_path / "exported")
+    assert json.loads((tmp_path / "exported/config.json").read_text())["kept"] == {"a": [1]}
+
+
 def test_rows_without_a_token_go_out_as_one_that_no_text_contains(checkpoint, tmp_path):
     rows = checkpoint.tokenizer.size + 5
     for key in ("gpt.text_embedding.weight", "gpt.text_head.weight", "gpt.text_head.bias"):
