@@ -90,7 +90,10 @@ def export_coqui(bundle: str | Path, out: str | Path) -> dict[str, Any]:
             write_torch(part / "dvae.pth", dvae | _discretization(config.model))
         (part / "config.json").write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         (part / "vocab.json").write_bytes(vocabulary)
-    return {"folder": str(out), "tensors": len(state) + len(dvae), "components": list(components), "notes": notes}
+    if not dvae:
+        notes.append("dvae.pth was not written, for the bundle has no audio tokenizer: the reference speaks without it, but cannot train")
+    # first, for what is at their head may be that nothing will load this
+    return {"notes": notes, "folder": str(out), "tensors": len(state) + len(dvae), "components": list(components)}
 
 
 def _original_config(described: Mapping[str, Any]) -> dict[str, Any]:

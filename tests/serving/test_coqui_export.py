@@ -66,6 +66,7 @@ def test_a_damaged_weight_file_is_said_as_such(checkpoint, tmp_path):
 def test_out_and_in_again_is_the_same(checkpoint, coqui_config, tmp_path):
     checkpoint.run()
     summary = export_coqui(checkpoint.out, tmp_path / "exported")
+    assert next(iter(summary)) == "notes", "before all else that is printed"
     assert "cannot load this model" in summary["notes"][0] and "decoder.channels is 32, there 512" in summary["notes"][0]
     assert len(summary["notes"]) == 2 and "refuses texts in fa" in summary["notes"][1]
     exported = tmp_path / "exported"
@@ -136,7 +137,9 @@ def test_rows_without_a_token_go_out_as_one_that_no_text_contains(checkpoint, tm
 def test_without_an_audio_tokenizer_none_goes_out(checkpoint, tmp_path):
     checkpoint.dvae = None
     checkpoint.run()
-    assert export_coqui(checkpoint.out, tmp_path / "exported")["components"] == ["gpt", "decoder", "speaker_encoder"]
+    summary = export_coqui(checkpoint.out, tmp_path / "exported")
+    assert summary["components"] == ["gpt", "decoder", "speaker_encoder"]
+    assert summary["notes"][-1].startswith("dvae.pth was not written")
     assert not (tmp_path / "exported" / "dvae.pth").exists()
 
 
