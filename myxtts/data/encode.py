@@ -73,16 +73,25 @@ def encode(config: XTTSConfig, processed: Path, mels: Path, tokenizer: Tokenizer
         (out / f"{split}_index.json").write_text(json.dumps([asdict(row) for row in kept], ensure_ascii=False, indent=0), encoding="utf-8")
         _write_references(config, kept, mel_norm, out, split)
         report |= _split_report(split, kept, records, config)
-    used, codes = report["train/codes_used"], config.model.dvae.num_codes
-    if used < COLLAPSED * codes:
-        print(
-            f"warning: only {used} of {codes} codes are used: the audio tokenizer has collapsed, and what is trained on its codes means "
-            "nothing; train the dvae longer, or on more varied speech"
-        )
+    _warn_of_few_codes(report["train/codes_used"], config)
     write_rejected(out / "rejected.csv", rejected)
     (out / "text.json").write_text(json.dumps({"start_id": tokenizer.start_id, "stop_id": tokenizer.stop_id}), encoding="utf-8")
     report["rejected"] = len(rejected)
     return report
+
+
+def _warn_of_few_codes(used: float, config: XTTSConfig) -> None:
+    codes = config.model.dvae.num_codes
+    if used >= COLLAPSED * codes:
+        return
+    fault, remedy = "has collapsed", "train the dvae longer, or on more varied speech"
+    if "dvae" in config.start.frozen:  # nothing here trains it
+        fault = f"of {config.start.model} has collapsed, or does not fit this speech"
+        remedy = "was it imported with the --dvae and --mel-stats that belong to it, and is the corpus more than a few clips?"
+    print(
+        f"warning: only {used} of {codes} codes are used: the audio tokenizer {fault}, and what is trained on its codes means nothing; "
+        f"{remedy}"
+    )
 
 
 def read_index(tokens: Path, split: str) -> list[IndexRow]:

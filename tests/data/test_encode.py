@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from myxtts.audio import wave as wave_io
-from myxtts.config import DataError
+from myxtts.config import DataError, XTTSConfig
 from myxtts.data.encode import encode, read_index
 from myxtts.data.features import write_mels
 from myxtts.data.manifest import Utterance, read_rejected, write_metadata
@@ -20,7 +20,7 @@ def run(config, tmp_path):
     """Encodes clips of noise with these texts, for training and for validation; returns the report."""
     tokenizer = Tokenizer.train([(KNOWN, "en"), ("hallo welt", "de")], 60)
 
-    def run(*texts: str) -> dict[str, float]:
+    def run(*texts: str, config: XTTSConfig = config) -> dict[str, float]:
         processed = tmp_path / "processed"
         for split in ("train", "eval"):
             rows = []
@@ -55,3 +55,15 @@ def test_no_clip_left_is_an_error_that_says_why(run):
     with pytest.raises(DataError, match=r"no training clip fits the model \(1 text_too_long, 1 unknown_token\): see .*rejected\.csv"):
         run("ж", "hallo " * 200)
     assert len(read_rejected(run.tokens / "rejected.csv")) == 2
+
+
+def test_few_codes_are_warned_of_with_what_can_be_done(run, config, capsys):
+    """A frozen audio tokenizer cannot be trained longer."""
+    tree = config.to_dict()
+    tree["model"]["dvae"]["num_codes"] = 1024
+    run("hallo", config=XTTSConfig.from_dict(tree))
+    said = capsys.readouterr().out
+    assert "of 1024 codes are used: the audio tokenizer has collapsed" in said and "train the dvae longer" in said
+    run("hallo", config=XTTSConfig.from_dict(tree | {"start": {"model": "data/theirs", "frozen": ["dvae"]}}))
+    said = capsys.readouterr().out
+    assert "the audio tokenizer of data/theirs has collapsed, or does not fit" in said and "--dvae" in said and "longer" not in said
