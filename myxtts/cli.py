@@ -60,7 +60,8 @@ def _add_project_commands(command: Command) -> None:
     _add_params_options(command("params", _params, "validate params.yaml and print the resolved configuration"))
 
     sub = command("use", _use, "make params.yaml a copy of recipes/NAME.yaml (your own is kept)")
-    sub.add_argument("recipe", metavar="NAME")
+    found = ", ".join(sorted(path.stem for path in Path("recipes").glob("*.yaml")))
+    sub.add_argument("recipe", metavar="NAME", help=f"here: {found or 'none, for there is no recipes/ folder; run in the project folder'}")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of it; may be repeated")
 
     sub = command("stage", _stage, "run one DVC stage here (dvc.yaml calls this; use `dvc repro STAGE` yourself)")

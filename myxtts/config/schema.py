@@ -57,9 +57,9 @@ class XTTSConfig(Section):
         try:
             values = yaml.load(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise ConfigError(
-                f"no {path}: run in the project folder, or start one from a recipe (cp recipes/demo.yaml params.yaml)"
-            ) from None
+            # a remedy that is there: outside a project there is no recipe to make it of
+            recipe = ", or make it of a recipe (myxtts use demo)" if (path.parent / "recipes").is_dir() else ""
+            raise ConfigError(f"no {path}: run in the project folder, which has params.yaml and recipes/{recipe}") from None
         except (YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not valid YAML in UTF-8: {error}") from None
         if not isinstance(values, dict):

@@ -21,6 +21,8 @@ def use_recipe(root: Path, recipe: str, overrides: list[str]) -> str:
     """
     source = root / "recipes" / f"{recipe}.yaml"
     known = recipe_names(root)
+    if not known:
+        raise MyXTTSError(f"no recipes/*.yaml in {root}: run in the project folder, which has dvc.yaml and recipes/ (a clone of MyXTTS)")
     if recipe not in known:
         raise MyXTTSError(f"no recipe {recipe!r}: expected one of {', '.join(known)}, or edit params.yaml yourself")
     config = XTTSConfig.load(source, overrides)

@@ -61,7 +61,7 @@ def test_bad_values_are_refused_with_path_value_and_what_is_allowed(tmp_path, te
 
 
 def test_missing_file_names_the_remedy(tmp_path):
-    with pytest.raises(ConfigError, match=r"cp recipes/demo\.yaml params\.yaml"):
+    with pytest.raises(ConfigError, match=r"run in the project folder, which has params\.yaml and recipes/$"):
         XTTSConfig.load(tmp_path / "params.yaml")
 
 

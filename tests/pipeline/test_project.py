@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from myxtts import cli
 from myxtts.config import MyXTTSError, XTTSConfig
 from myxtts.pipeline.attempts import attempt_folder, fingerprint, is_recorded, mark_finished, md5
 from myxtts.pipeline.recipes import use_recipe
@@ -50,6 +51,27 @@ def test_bad_requests_leave_params_alone(folder):
         with pytest.raises(MyXTTSError, match=said):
             use_recipe(folder, recipe, overrides)
     assert (folder / "params.yaml").read_text() == "seed: 5\n"
+
+
+def test_outside_a_project_the_remedy_is_to_go_there(tmp_path, monkeypatch, capsys):
+    """Not a recipe, for there is none."""
+    monkeypatch.chdir(tmp_path)
+    for command in (["use", "demo"], ["params"], ["registry", "list"]):
+        with pytest.raises(SystemExit, match=r"no (recipes/\*\.yaml in|params\.yaml).*: run in the project folder") as refusal:
+            cli.main(command)
+        assert "myxtts use" not in str(refusal.value).removeprefix("myxtts use:") and "cp " not in str(refusal.value)
+    with pytest.raises(SystemExit):
+        cli.main(["use", "--help"])
+    assert "no recipes/ folder" in " ".join(capsys.readouterr().out.split())
+
+
+def test_in_a_project_the_recipes_are_named(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit, match=r"no params\.yaml: .* make it of a recipe \(myxtts use demo\)"):
+        cli.main(["params"])
+    with pytest.raises(SystemExit):
+        cli.main(["use", "--help"])
+    assert "here: demo, finetune_xtts_v2, real_speech, smoke" in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_attempt_is_gone_on_with_until_its_result_is_recorded(tmp_path):
