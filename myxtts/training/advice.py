@@ -12,6 +12,7 @@ from myxtts.models.discriminators import Discriminators
 from myxtts.models.xtts import build_component
 from myxtts.training.hardware import Machine, Needs, Suggestion, suggest
 from myxtts.training.memory import decoder_clip_bytes, dvae_clip_bytes, gpt_clip_bytes, longest_clip
+from myxtts.training.tasks import TASKS
 
 
 def advise(config: XTTSConfig, stage: str, machine: Machine) -> Suggestion:
@@ -31,7 +32,7 @@ def needs_of(config: XTTSConfig, stage: str) -> Needs:
             built.append(Discriminators(model.decoder))
             built[-1].build_weights()
         frozen = _weights(build_component("gpt", model)) if stage == "decoder" else 0
-    variables = sum(len(network.trainable_variables) for network in built)
+    variables = TASKS[stage].passes * sum(len(network.trainable_variables) for network in built)
     return Needs(sum(map(_weights, built)), frozen, variables, *_activations(config, stage, built[0]))
 
 

@@ -103,11 +103,11 @@ class CheckpointFolder:
     def save(self, step: int, variables: dict[str, tf.Variable], state: dict[str, Any]) -> Saved:
         """Writes a checkpoint into a temporary folder, has it on the disk, then renames it: a reader sees all of it or nothing.
 
-        A checkpoint of this step that is there already is left as it is. Raises CheckpointError.
+        One of this step that is there already has the same weights: only its state is replaced. Raises CheckpointError.
         """
         target = self.folder / f"ckpt-{step:08d}"
         if (target / STATE).is_file():
-            return Saved(step, target)
+            return self._update(Saved(step, target), state)
         partial = self.folder / f".partial-{step:08d}"
         shutil.rmtree(partial, ignore_errors=True)
         try:
@@ -128,6 +128,19 @@ class CheckpointFolder:
         self._monitored[step] = state.get("monitored")
         self._prune()
         return Saved(step, target)
+
+    def _update(self, saved: Saved, state: dict[str, Any]) -> Saved:
+        """What is known of a checkpoint since it was written: it may have been validated."""
+        kept = {name: value for name, value in saved.state().items() if name in ("step", "variables", "files")}
+        part = saved.path / f".{STATE}"
+        try:
+            part.write_text(json.dumps({**state, **kept}), encoding="utf-8")
+            _to_disk(part)
+            part.replace(saved.path / STATE)
+        except OSError as error:
+            raise CheckpointError(f"{saved.path / STATE} could not be written ({error}): free disk space") from error
+        self._monitored[saved.step] = state.get("monitored")
+        return saved
 
     def _prune(self) -> None:
         best = self.best()

@@ -1,5 +1,6 @@
 """What the machine is, and how a stage's effective batch is split for it. Decides speed and memory, never the mathematics."""
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -119,6 +120,11 @@ def _gpu_memory_gb(number: int) -> float:
 def allow_memory_growth() -> None:
     """TensorFlow takes GPU memory as it needs it, unless the user said otherwise. Before the first TensorFlow operation."""
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+
+
+def quiet_tracing() -> None:
+    """TensorFlow takes a step that is compiled once for each bucket for a mistake, and says so at length; a test counts the traces."""
+    logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
 
 
 def split_batch(effective: int, most: int, replicas: int = 1) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from myxtts.models.precision import set_precision
 from myxtts.models.xtts import XTTS
 from myxtts.training import hardware, trial
 from myxtts.training.averages import averaged, put_averages
-from myxtts.training.checkpoint import CheckpointError, CheckpointFolder, Saved, named_variables
+from myxtts.training.checkpoint import CheckpointError, CheckpointFolder, DamagedCheckpoint, Saved, named_variables
 from myxtts.training.guard import Guard
 from myxtts.training.journal import Journal
 from myxtts.training.logger import RunLogger
@@ -80,13 +80,12 @@ class XTTSTrainer:
                 folder = self.checkpoints.folder.parent / "data"
                 made = corpus.make_records(self.config, self.task.stage, self.model, self._train_path, self._val_path, folder)
             self._train_path = self._val_path = made
-        machine = hardware.detect(self.config.hardware)
         with self.crew.chief_first():
             self.task.compute(self._train_path)
         with self.strategy.scope():
             self.task.open(self._train_path)
-        suggestion = hardware.suggest(self.settings, self.config.hardware, machine, self.task.needs, self.crew.replicas)
-        self._take(suggestion)
+        machine = hardware.detect(self.config.hardware)
+        self._take(hardware.suggest(self.settings, self.config.hardware, machine, self.task.needs, self.crew.replicas))
         return self.train_data, self.val_data
 
     def _take(self, suggestion: hardware.Suggestion) -> None:
@@ -156,11 +155,14 @@ class XTTSTrainer:
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One optimizer update on a batch. Returns named losses as device scalars; reading one waits for the step."""
-        if self.train_data is None:
-            raise DataError("prepare_datasets(train_path, val_path) must come before train_step: it sizes the batches")
+        self._need_data("train_step")
         logs = self._step(self.crew.distribute(batch))
         self.current_step += 1
         return logs
+
+    def _need_data(self, method: str) -> None:
+        if self.train_data is None:
+            raise DataError(f"prepare_datasets(train_path, val_path) must come before {method}: it sizes the batches")
 
     def should_log(self) -> bool:
         return self.current_step % self.config.loop.log_step == 0
@@ -185,7 +187,8 @@ class XTTSTrainer:
                     total = totals.setdefault(name, [0.0, 0.0])
                     total[0] += float(value)
                     total[1] += float(count)
-                if self._stop and self._stop.received:
+                # of several workers none may leave the others alone in the middle of it
+                if self._stop and self._stop.received and self.crew.workers == 1:
                     raise Interrupted(self._stop.received)
         if not totals:
             raise DataError("the validation set has no batch: give it at least one clip")
@@ -223,8 +226,7 @@ class XTTSTrainer:
         if self.logger:
             self.logger.flush()  # before the checkpoint: what is logged is then never behind what is resumed from
         self.journal.sync()
-        step, validated = self._validated
-        validated = validated if step == self.current_step else {}
+        validated = self._validated[1] if self._validated[0] == self.current_step else {}
         state = {
             "best": self.best,
             "plateaus": {name: plateau.state() for name, plateau in self.plateaus.items()},
@@ -300,8 +302,7 @@ class XTTSTrainer:
 
         Raises MyXTTSError if the folder holds checkpoints and `resume` is False: they are not overwritten.
         """
-        if self.train_data is None:
-            raise DataError("prepare_datasets(train_path, val_path) must come before train")
+        self._need_data("train")
         if not resume and self.checkpoints.latest():
             raise MyXTTSError(f"{self.checkpoints.folder} already holds checkpoints: resume (--resume), or choose another folder")
         with self.crew.lock(self.checkpoints), StopSignals() as self._stop:
@@ -371,8 +372,12 @@ class XTTSTrainer:
         """The weights that validated best are the ones to keep: later ones may have over-fitted."""
         self.crew.together()  # the chief may be writing the last one still
         best = self.checkpoints.best()
-        if best and best.step != self.current_step:
-            self.checkpoints.restore(best, self._variables())
+        try:
+            if best and best.step != self.current_step:
+                self.best = {**self.checkpoints.restore(best, self._variables())["validated"], "step": best.step}
+        except DamagedCheckpoint as error:
+            self.report.tag("best.damaged", f"{error}; the weights of the last step are kept in its place")
+            best, self.best = None, {**self._validated[1], "step": self._validated[0]}
         put_averages(self.groups)
         self._finished = True
         saved = best or self.checkpoints.latest()

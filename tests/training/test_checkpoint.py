@@ -133,3 +133,12 @@ def test_a_full_disk_keeps_the_checkpoints_before(tmp_path):
     assert "REFUSED checkpoint" in done.stdout
     assert "free disk space" in done.stdout
     assert "LEFT [1] None []" in done.stdout
+
+
+def test_a_checkpoint_learns_that_it_was_validated(tmp_path):
+    folder = CheckpointFolder(tmp_path, LoopConfig())
+    folder.save(1, variables(1.0), {"monitored": None, "epoch": 0})
+    folder.save(1, variables(1.0), {"monitored": 0.5, "epoch": 0})
+    assert folder.best().step == 1
+    assert CheckpointFolder(tmp_path, LoopConfig()).best().step == 1
+    assert folder.restore(folder.latest(), variables(0.0))["monitored"] == 0.5

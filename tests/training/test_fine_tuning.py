@@ -187,3 +187,21 @@ def test_a_loss_that_stays_nan_stops_the_run_with_its_batches(tmp_path, tokens):
     np.testing.assert_array_equal(kept["codes"], trainer.train_data.load(0)["codes"])
     rows = [json.loads(line) for line in Path(tmp_path / "history.jsonl").read_text().splitlines()]
     assert [row["values"]["train/skipped_steps"] for row in rows if row["kind"] == "train"] == [1, 2, 3, 4]
+
+
+def test_a_best_checkpoint_that_is_damaged_costs_no_training(tmp_path, tokens):
+    trainer = make(configured(max_steps=6, val_step=2), tmp_path, tokens)
+    save = trainer.checkpoints.save
+
+    def spoilt(step, variables, state):
+        saved = save(step, variables, state | ({"monitored": -1.0} if step == 2 else {}))
+        if step == 2:  # the best, then
+            next(saved.path.glob("weights.data*")).write_bytes(b"nonsense")
+        return saved
+
+    trainer.checkpoints.save = spoilt
+    tags = {}
+    trainer.report.logger = trainer.logger = Recorder()
+    trainer.logger.tags = tags.update
+    assert trainer.train()["best"]["step"] == 6
+    assert "ckpt-00000002 is damaged" in tags["best.damaged"]

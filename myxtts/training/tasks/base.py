@@ -85,13 +85,14 @@ class Task(abc.ABC):
         trained = sum(math.prod(variable.shape) for variables in self.objectives.values() for variable in variables)
         used = sum(math.prod(variable.shape) for network in (*self.networks, *self.frozen_networks) for variable in network.variables)
         tensors = sum(len(variables) for variables in self.objectives.values())
-        return Needs(trained, max(0, used - trained), tensors, self.clip_bytes, self.recomputation)
+        return Needs(trained, max(0, used - trained), self.passes * tensors, self.clip_bytes, self.recomputation)
 
     @property
     def frozen_networks(self) -> list[keras.Model]:
         """Networks that are in memory but not trained."""
         return []
 
+    passes = 1  # of a network in one step, which the compiled step holds each
     recomputation: tuple[str, ...] = ("none",)  # ways of `hardware.rematerialise` that the networks know
 
     @property

@@ -67,6 +67,7 @@ class DecoderTask(Task):
     stage = "decoder"
     components = ("decoder", "speaker_encoder")
     monitor = "val/mel_loss"
+    passes = 2
 
     def compute(self, path: Path) -> None:
         write_latents(self.config, self.model, path, self.cache)
