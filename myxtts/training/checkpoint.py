@@ -168,17 +168,17 @@ class CheckpointFolder:
         status.assert_consumed()
         return state
 
-    def restore_newest(self, variables: dict[str, tf.Variable], check: Any) -> tuple[Saved, dict[str, Any]] | None:
+    def restore_newest(self, variables: dict[str, tf.Variable], wanted: dict[str, Any]) -> tuple[Saved, dict[str, Any]] | None:
         """Restores the newest checkpoint that is whole; None where there is none at all.
 
-        `check(saved, state)` may refuse one that does not belong to this training. Damaged ones are named, and put aside as
+        wanted: `batch_rows` and `features` of this training, see `check_same`. Damaged ones are named, and put aside as
         `damaged-ckpt-…`. Raises DamagedCheckpoint if all are: to start anew must be the user's decision.
         """
         damaged = []
         for saved in reversed(self.all()):
             try:
                 saved.verify()
-                check(saved, saved.state())
+                check_same(saved, saved.state(), **wanted)
                 return saved, self.restore(saved, variables)
             except DamagedCheckpoint as error:
                 damaged.append(str(error))
@@ -187,6 +187,21 @@ class CheckpointFolder:
         if damaged:
             raise DamagedCheckpoint(f"no checkpoint in {self.folder} is whole: " + "; ".join(damaged) + ". Start again in another folder")
         return None
+
+
+def check_same(saved: Saved, state: dict[str, Any], batch_rows: int, features: dict[str, str]) -> None:
+    """Raises MyXTTSError where a checkpoint does not belong to this training: another effective batch, or other inputs by name."""
+    if state["batch_rows"] != batch_rows:
+        raise MyXTTSError(
+            f"{saved.path} was made with {state['batch_rows']} clips an update, now it is {batch_rows}: the place in the data would be "
+            "lost; set effective_batch_size back (it is --batch-size times --grad-accum)"
+        )
+    differing = [name for name in features if state["features"].get(name) != features[name]]
+    if differing:
+        raise MyXTTSError(
+            f"{saved.path} was trained on other features ({', '.join(differing)} differ): weights and data no longer belong together; "
+            "bring the old data back (dvc checkout), or train in another folder"
+        )
 
 
 def compare_shapes(stored: dict[str, list], wanted: dict[str, list], source: Path) -> None:

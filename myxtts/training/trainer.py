@@ -253,7 +253,8 @@ class XTTSTrainer:
         Raises MyXTTSError if it was made with other features or another effective batch, DamagedCheckpoint if none is whole.
         """
         with self.crew.chief_first():  # which puts damaged ones aside
-            found = self.checkpoints.restore_newest(self._variables(), self._check_same)
+            wanted = {"batch_rows": self.train_data.batch_size, "features": self.task.features(self._train_path)}
+            found = self.checkpoints.restore_newest(self._variables(), wanted)
         if found is None:
             return False
         saved, state = found
@@ -268,20 +269,6 @@ class XTTSTrainer:
             change = f"learning rate {state['learning_rate']:g} -> {self.settings.learning_rate:g}"
             self.report.tag(f"decision.learning_rate.{self.current_step}", change)
         return True
-
-    def _check_same(self, saved: Saved, state: dict[str, Any]) -> None:
-        if state["batch_rows"] != self.train_data.batch_size:
-            raise MyXTTSError(
-                f"{saved.path} was made with {state['batch_rows']} clips an update, now it is {self.train_data.batch_size}: "
-                "the place in the data would be lost; set effective_batch_size back (it is --batch-size times --grad-accum)"
-            )
-        now = self.task.features(self._train_path)
-        differing = [name for name in now if state["features"].get(name) != now[name]]
-        if differing:
-            raise MyXTTSError(
-                f"{saved.path} was trained on other features ({', '.join(differing)} differ): weights and data no longer belong together; "
-                "bring the old data back (dvc checkout), or train in another folder"
-            )
 
     def save_checkpoint(self, path: str | Path) -> Path:
         """Writes the trained networks' weights alone (`<component>.weights.h5`) to a folder, for synthesis or fine-tuning."""

@@ -10,6 +10,8 @@ from myxtts.config import ModelError, MyXTTSError
 from myxtts.config.stages import LoopConfig
 from myxtts.training.checkpoint import CheckpointFolder, DamagedCheckpoint, named_variables
 
+SAME = {"batch_rows": 4, "features": {}}
+
 
 def variables(fill: float, width: int = 3) -> dict:
     return named_variables("net", [keras.Variable(np.full((2, width), fill, "float32"), name="a"), keras.Variable(fill, name="b")])
@@ -72,11 +74,11 @@ def test_second_trainer_is_refused_with_the_first_ones_process(tmp_path):
 def test_a_damaged_newest_checkpoint_is_named_put_aside_and_the_one_before_it_used(tmp_path, capsys):
     folder = CheckpointFolder(tmp_path, LoopConfig(keep_checkpoints=3))
     for step in (1, 2, 3):
-        folder.save(step, variables(float(step)), {"monitored": None})
+        folder.save(step, variables(float(step)), {"monitored": None} | SAME)
     flip_a_byte(next((tmp_path / "ckpt-00000003").glob("weights.data*")))
     (tmp_path / "ckpt-00000002" / "weights.index").unlink()
     target = variables(0.0)
-    saved, state = folder.restore_newest(target, lambda saved, state: None)
+    saved, state = folder.restore_newest(target, SAME)
     assert (saved.step, state["step"]) == (1, 1)
     assert all(np.all(value.numpy() == 1) for value in target.values())
     said = capsys.readouterr().out
@@ -96,7 +98,7 @@ def test_all_damaged_is_no_reason_to_start_anew_silently(tmp_path):
     folder.save(1, variables(1), {})
     (tmp_path / "ckpt-00000001" / "state.json").write_text("{")
     with pytest.raises(DamagedCheckpoint, match=r"no checkpoint in .* is whole: .*state.json cannot be read.*another folder"):
-        folder.restore_newest(variables(0), lambda saved, state: None)
+        folder.restore_newest(variables(0), SAME)
 
 
 def test_every_kth_is_kept_for_good(tmp_path):
