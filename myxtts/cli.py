@@ -4,6 +4,7 @@ import argparse
 import errno
 import json
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable
@@ -28,8 +29,17 @@ def main(arguments: list[str] | None = None) -> None:
             f"myxtts {options.command}: the disk is full ({error}): free some space, then run the same command again"
         ) from None
     except KeyboardInterrupt as error:
-        print(f"myxtts {options.command}: {error or 'interrupted'}", file=sys.stderr)
+        print(f"myxtts {options.command}: {error or 'interrupted'}{_go_on(options)}", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _go_on(options: argparse.Namespace) -> str:
+    """The command that goes on with an interrupted training."""
+    if options.command == "stage":
+        return f"\ngo on with: dvc repro {options.name}"
+    if options.command == "train":
+        return "\ngo on with: " + shlex.join(["myxtts", *sys.argv[1:], *([] if options.resume else ["--resume"])])
+    return ""
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from myxtts.audio import wave as wave_io
 from myxtts.config import DataError, ModelConfig, XTTSConfig
 from myxtts.data.encode import IndexRow, read_index, rows_by_speaker
-from myxtts.data.order import Bucket, Order, batches_per_epoch, epoch_order, padding_share, plan_buckets
+from myxtts.data.order import Bucket, Order, batches_by_bucket, epoch_order, padding_share, plan_buckets
 from myxtts.data.records import RecordFile, latent_schema, mel_schema, token_schema
 
 Batch = dict[str, tf.Tensor]
@@ -64,8 +64,8 @@ class Batches:
             raise DataError(f"a batch of {batch_size} rows cannot be shared evenly by {flow.shard[1]} workers")
         self.examples, self.batch_size, self.flow = examples, batch_size, flow
         self.num_examples = len(examples.bucket_of)
-        self.per_epoch = batches_per_epoch(examples.bucket_of, batch_size)
-        self.traces = len(np.unique(examples.bucket_of))  # number of different batch shapes
+        made = batches_by_bucket(examples.bucket_of, batch_size)
+        self.per_epoch, self.traces = sum(made.values()), len(made)  # traces: number of different batch shapes
         self._seed, self._shuffle = seed, shuffle
         self._orders: dict[int, Order] = {}
         self._lock = threading.Lock()

@@ -38,44 +38,57 @@ class Order:
 
 
 def epoch_order(bucket_of: np.ndarray, batch_size: int, seed: int, epoch: int, shuffle: bool) -> Order:
-    """Every example once, in batches of one bucket each; what is left of a bucket makes a last batch, filled up.
+    """Every example once, in batches of one bucket's width each.
 
-    bucket_of: (examples,) int. Without `shuffle`, bucket by bucket in the order of the examples.
+    bucket_of: (examples,) int, wider buckets later. What is left of a bucket goes into the next one's batches, where there is room for it;
+    the last batch of all is filled up. Without `shuffle`, bucket by bucket in the order of the examples.
     """
     # RandomState, whose streams numpy has promised never to change: an upgrade must not change the order of a resumed training
     random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence([seed, epoch])))
     draws = random.random_sample((len(bucket_of), 2))
     numbers = random.permutation(len(bucket_of)) if shuffle else np.arange(len(bucket_of))
     examples, counts, buckets = [], [], []
-    for bucket in np.unique(bucket_of):
-        members = numbers[bucket_of[numbers] == bucket]
-        for start in range(0, len(members), batch_size):
-            part = members[start : start + batch_size]
+    left, present = np.array([], int), np.unique(bucket_of)
+    for bucket in present:
+        members = np.concatenate([left, numbers[bucket_of[numbers] == bucket]])
+        end = len(members) if bucket == present[-1] else len(members) // batch_size * batch_size
+        for start in range(0, end, batch_size):
+            part = members[start : min(end, start + batch_size)]
             examples.append(np.resize(part, batch_size))  # repeats from its start
             counts.append(len(part))
             buckets.append(bucket)
+        left = members[end:]
     turn = random.permutation(len(examples)) if shuffle else np.arange(len(examples))
     return Order(np.array(examples)[turn], np.array(counts)[turn], np.array(buckets)[turn], draws)
 
 
-def batches_per_epoch(bucket_of: np.ndarray, batch_size: int) -> int:
-    """How many batches `epoch_order` makes."""
-    return sum(math.ceil(count / batch_size) for count in np.unique(bucket_of, return_counts=True)[1])
+def batches_by_bucket(bucket_of: np.ndarray, batch_size: int) -> dict[int, int]:
+    """How many batches of each bucket `epoch_order` makes; buckets without one are left out."""
+    made, left = {}, 0
+    present, counts = np.unique(bucket_of, return_counts=True)
+    for bucket, count in zip(present, counts, strict=True):
+        whole, left = divmod(int(count) + left, batch_size)
+        if whole:
+            made[int(bucket)] = whole
+    if left:
+        made[int(present[-1])] = made.get(int(present[-1]), 0) + 1
+    return made
 
 
 def plan_buckets(code_lengths: np.ndarray, text_lengths: np.ndarray, count: int, most: Bucket) -> list[Bucket]:
     """The `count` buckets that leave the least padding, over codes and text together. Fewer come back where lengths coincide.
 
-    Widths are rounded up to ROUND but never above `most`. Dynamic programming over the distinct widths, at most a few hundred.
+    Widths are rounded up to ROUND but never above `most`; a wider bucket has room for every clip of a narrower one, text included.
+    Dynamic programming over the distinct widths, at most a few hundred.
     """
     rounded = np.minimum(np.ceil(np.maximum(code_lengths, 1) / ROUND).astype(int) * ROUND, most.codes)
     widths, width_of = np.unique(rounded, return_inverse=True)
     clips = np.bincount(width_of)
-    texts = np.array([text_lengths[width_of == number].max() for number in range(len(widths))])
+    texts = np.maximum.accumulate([text_lengths[width_of == number].max() for number in range(len(widths))])
 
     def cost(first: int, last: int) -> float:
         """Cells of the clips of widths first..last in one bucket."""
-        return clips[first : last + 1].sum() * (widths[last] + _text_width(texts[first : last + 1].max(), most))
+        return clips[first : last + 1].sum() * (widths[last] + _text_width(texts[last], most))
 
     # best[k][j]: (cells, first width of the last bucket) of widths 0..j in k + 1 buckets
     best = [[(cost(0, j), 0) for j in range(len(widths))]]
@@ -85,7 +98,7 @@ def plan_buckets(code_lengths: np.ndarray, text_lengths: np.ndarray, count: int,
     buckets, last = [], len(widths) - 1
     for k in reversed(range(len(best))):
         first = best[k][last][1] if k else 0
-        buckets.append(Bucket(int(widths[last]), _text_width(texts[first : last + 1].max(), most)))
+        buckets.append(Bucket(int(widths[last]), _text_width(texts[last], most)))
         last = first - 1
     return buckets[::-1]
 
@@ -97,6 +110,5 @@ def _text_width(longest: int, most: Bucket) -> int:
 def padding_share(code_lengths: np.ndarray, text_lengths: np.ndarray, bucket_of: np.ndarray, buckets: list[Bucket], rows: int) -> float:
     """Share of an epoch's cells (codes and text) that hold nothing: short clips in wide batches, and rows that fill up the last ones."""
     used = float(code_lengths.sum() + text_lengths.sum())
-    counts = np.bincount(bucket_of, minlength=len(buckets))
-    cells = sum(math.ceil(count / rows) * rows * bucket.cells for count, bucket in zip(counts, buckets, strict=True))
+    cells = sum(count * rows * buckets[bucket].cells for bucket, count in batches_by_bucket(bucket_of, rows).items())
     return 1 - used / cells

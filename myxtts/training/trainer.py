@@ -348,7 +348,7 @@ class XTTSTrainer:
         if ask and self.crew.any(self._stop.received is not None):
             self._save_unless_saved()
             signal = self._stop.received or "another worker"
-            raise Interrupted(f"{signal}: saved step {self.current_step}; run the same command again to go on from there")
+            raise Interrupted(f"{signal}: saved step {self.current_step}; training goes on from there")
 
     def _save_unless_saved(self) -> None:
         latest = self.checkpoints.latest()

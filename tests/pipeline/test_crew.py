@@ -66,6 +66,7 @@ def test_a_signal_stops_the_whole_job_after_a_checkpoint(place):
     rest = job.stdout.read()
     assert job.wait(120) == 130, rest[-2000:]
     assert "saved step" in rest
+    assert "--stage dvae" in rest and "go on with: myxtts train" in rest and rest.rstrip().endswith("--resume")
     assert list((place / "stopped/checkpoints/dvae").glob("ckpt-*"))
 
 
