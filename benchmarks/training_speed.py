@@ -1,12 +1,13 @@
 """Audio trained per second, from audio files: ours beside the reference implementation's, same clips, same sizes, same threads.
 
-    python benchmarks/training_speed.py --peer PEER/bin/python --corpus FOLDER [--clips 160] [--steps 40] [--batch 4] [--prompt 6] [--rounds 2]
+    python benchmarks/training_speed.py --peer PEER/bin/python --corpus FOLDER --vocab VOCAB.json
+        [--clips 160] [--epochs 1] [--steps 40] [--batch 4] [--prompt 6] [--rounds 2]
 
 FOLDER holds metadata.csv (audio_file|text|speaker|language|seconds); its English clips are taken, as 22.05 kHz wav files for both. GPT of
-8 layers x 512, our prompts as long as --prompt says (theirs: 3 to 6 s, filled up to 6), the reference's vocabulary file (--vocab). The reference reads and pads its clips, computes prompt mels and
-codes (its full-size DVAE) at every step. Ours prepares the corpus once (trimmed, levelled, resampled, written), computes mels, codes and
-prompts once, and trains from the records; all of that is in its time. Both include the optimizer. Neither includes imports and the first
-step of each shape. The two take turns, a fresh process each.
+8 layers x 512, our prompts as long as --prompt says (theirs: 3 to 6 s, filled up to 6), the reference's vocabulary file. The reference
+reads and pads its clips, computes prompt mels and codes (its full-size DVAE) at every step. Ours prepares the corpus once (trimmed,
+levelled, resampled, written), computes mels, codes and prompts once, and trains from the records; all of that is in its time. Both
+include the optimizer. Neither includes imports and the first step of each shape. The two take turns, a fresh process each.
 """
 
 import argparse

@@ -230,7 +230,7 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, t
     own_codes = math.ceil(config.encode.prompt_seconds * config.model.codes_per_second)
 
     def wrong_text(number: int, bucket: int) -> Values:
-        members = np.flatnonzero(bucket_of == bucket)
+        members = np.flatnonzero(bucket_of == bucket_of[number])  # its own, whichever it was batched with
         other = int(members[(np.searchsorted(members, number) + 1) % len(members)])
         ids = records[other]["text_ids"] if other != number else np.zeros(0, np.int32)
         return {"wrong_text_ids": _pad(ids, buckets[bucket].text), "wrong_text_lengths": np.int32(len(ids))}
