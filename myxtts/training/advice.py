@@ -33,7 +33,8 @@ def needs_of(config: XTTSConfig, stage: str) -> Needs:
             built[-1].build_weights()
         frozen = _weights(build_component("gpt", model)) if stage == "decoder" else 0
     variables = TASKS[stage].passes * sum(len(network.trainable_variables) for network in built)
-    return Needs(sum(map(_weights, built)), frozen, variables, *_activations(config, stage, built[0]))
+    clip_bytes, modes = _activations(config, stage, built[0])
+    return Needs(sum(map(_weights, built)), frozen, variables, clip_bytes, modes=modes)
 
 
 def _weights(network: keras.Model) -> int:

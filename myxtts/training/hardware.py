@@ -36,13 +36,15 @@ class Machine:
 class Needs:
     """What a stage asks of the memory.
 
-    trained, frozen: numbers of weights; variables: of trained tensors; per_clip: (bytes of an activation, recomputation) -> bytes.
+    trained, frozen: numbers of weights; variables: of trained tensors; per_clip: (bytes of an activation, recomputation) -> bytes;
+    process: bytes that this process holds besides its weights, where it is known.
     """
 
     trained: int
     frozen: int
     variables: int
     per_clip: Callable[[int, str], int]
+    process: int = 0
     modes: tuple[str, ...] = ("none",)  # of recomputation that the stage knows, least work first
 
 
@@ -206,7 +208,9 @@ class _Split:
 def _split(stage: StageTraining, machine: Machine, needs: Needs, precision: str, mode: str, replicas: int) -> _Split:
     half = precision != "float32"
     per_clip = needs.per_clip(2 if half else 4, mode)
-    needed = footprint(needs.trained, needs.frozen, needs.variables, per_clip, machine.gpus > 0, half, stage.ema_decay is not None)
+    needed = footprint(
+        needs.trained, needs.frozen, needs.variables, needs.process, per_clip, machine.gpus > 0, half, stage.ema_decay is not None
+    )
     free = MARGIN * machine.memory_gb * GB - needed.fixed
     most = max(1, int(free // max(1, per_clip)))
     if most < stage.effective_batch_size // replicas:

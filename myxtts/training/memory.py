@@ -54,15 +54,15 @@ class Footprint:
         return asdict(self)
 
 
-def footprint(trained: int, frozen: int, variables: int, per_clip: int, gpu: bool, half: bool, ema: bool) -> Footprint:
-    """trained, frozen: numbers of weights; variables: of trained tensors.
+def footprint(trained: int, frozen: int, variables: int, process: int, per_clip: int, gpu: bool, half: bool, ema: bool) -> Footprint:
+    """trained, frozen: numbers of weights; variables: of trained tensors; process: bytes that the process is known to hold besides.
 
     half: computing in two bytes keeps a cast copy of every weight for the pass.
     """
     weights = 4 * (trained + frozen) + (2 * (trained + frozen) if half else 0)
     moments = 3 if ema else 2
-    process, graph = (PROCESS_GPU, 0) if gpu else (PROCESS_CPU, variables * GRAPH_PER_VARIABLE)
-    return Footprint(weights, 4 * trained, 4 * moments * trained, process, per_clip, graph)
+    buffers, graph = (PROCESS_GPU, 0) if gpu else (max(PROCESS_CPU, process), variables * GRAPH_PER_VARIABLE)
+    return Footprint(weights, 4 * trained, 4 * moments * trained, buffers, per_clip, graph)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def test_devices_must_share_evenly():
 def needs(per_clip: int = 300_000_000, trained: int = GB // 4) -> Needs:
     """A stage whose activations halve, and halve again, with recomputation."""
     share = {"none": 1, "selective": 2, "blocks": 4}
-    return Needs(trained, 0, 0, lambda each, mode: per_clip * each // 4 // share[mode], ("none", "selective", "blocks"))
+    return Needs(trained, 0, 0, lambda each, mode: per_clip * each // 4 // share[mode], modes=("none", "selective", "blocks"))
 
 
 def test_less_memory_means_smaller_micro_batches_and_says_why():
@@ -84,6 +84,13 @@ def test_backing_off_keeps_the_effective_batch_and_ends_with_a_remedy():
             found = found.smaller("it was full")
     assert sizes == [(6, 1), (3, 2), (2, 3), (1, 6)]
     assert "backed off to 1 x 6: it was full" in found.reasons
+
+
+def test_what_the_process_holds_already_counts_on_a_cpu():
+    known = Needs(1, 0, 0, lambda each, mode: 1, process=3 * GB)
+    stage = StageTraining()
+    assert suggest(stage, HardwareConfig(), Machine(0, 8, 2, 16), known).predicted_gb == pytest.approx(3, abs=0.01)
+    assert suggest(stage, HardwareConfig(), Machine(1, 8, 2, 16), known).predicted_gb < 1
 
 
 def test_accumulated_gradients_count():

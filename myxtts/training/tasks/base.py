@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import psutil
 import tensorflow as tf
 
 from myxtts.config import ConfigError, XTTSConfig
@@ -85,7 +86,9 @@ class Task(abc.ABC):
         trained = sum(math.prod(variable.shape) for variables in self.objectives.values() for variable in variables)
         used = sum(math.prod(variable.shape) for network in (*self.networks, *self.frozen_networks) for variable in network.variables)
         tensors = sum(len(variables) for variables in self.objectives.values())
-        return Needs(trained, max(0, used - trained), self.passes * tensors, self.clip_bytes, self.recomputation)
+        # what is in memory now, its libraries and data path, but for the weights, which are counted on their own
+        process = psutil.Process().memory_info().rss - 4 * used
+        return Needs(trained, max(0, used - trained), self.passes * tensors, self.clip_bytes, process, self.recomputation)
 
     @property
     def frozen_networks(self) -> list[keras.Model]:
