@@ -27,7 +27,10 @@ def griffin_lim(log_mel: np.ndarray, config: MelConfig, iterations: int, seed: i
         raise DataError(f"griffin_lim expects a mel of shape (2 or more frames, {config.num_mels} bands); it got {mel.shape}")
     if not np.isfinite(mel).all():
         raise DataError("griffin_lim got a mel with values that are not finite: the model behind it has diverged; load another")
-    power = mel_to_power(mel, config)
+    with np.errstate(over="ignore"):
+        power = mel_to_power(mel, config)
+    if not np.isfinite(power).all():
+        raise DataError(f"griffin_lim got a mel of up to {mel.max():.0f}, louder than any sound: the model behind it has diverged")
     wave = librosa.griffinlim(
         np.sqrt(power).T,
         n_iter=iterations,

@@ -4,7 +4,7 @@ Activations are counted per clip, in what the compiled step keeps for its backwa
 peaks (benchmarks/memory.py), for every framework keeps somewhat more than the equations need.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from myxtts.config import ModelConfig, XTTSConfig
 from myxtts.data.encode import prompt_frames
@@ -49,9 +49,6 @@ class Footprint:
     @property
     def accumulation(self) -> int:
         return self.gradients + self.graph
-
-    def to_dict(self) -> dict[str, int]:
-        return asdict(self)
 
 
 def footprint(trained: int, frozen: int, variables: int, process: int, per_clip: int, gpu: bool, half: bool, ema: bool) -> Footprint:

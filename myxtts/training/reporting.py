@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from myxtts.config import DataError
 from myxtts.data.batches import Batches
 from myxtts.training.guard import Guard
 from myxtts.training.hardware import Suggestion
@@ -95,6 +96,9 @@ class Reporter:
     def close_window(self, step: int) -> None:
         """`flush`, and the rates since the last time, at every `log_step`."""
         values = self.flush()
+        if self.journal.trouble:
+            self.tag("journal.trouble", self.journal.trouble)
+            self.journal.trouble = None
         rates = self.meter.close(step)
         self.log("perf", step, rates)
         self.console.logged(step, values, rates, self.data.examples.padding)
@@ -105,10 +109,13 @@ class Reporter:
         self.log("val", step, values | bests)
 
     def previews(self, step: int, path: Any) -> None:
-        """Pictures and audio of fixed validation clips."""
+        """Pictures and audio of fixed validation clips. A network that cannot be heard yet may still learn to be."""
         if self.once("preview", step):
-            for preview in self.task.previews(path):
-                log_preview(self.logger, preview, step)
+            try:
+                for preview in self.task.previews(path):
+                    log_preview(self.logger, preview, step)
+            except DataError as error:
+                self.tag(f"preview.failed.{step}", str(error))
 
     def tag(self, name: str, text: str) -> None:
         """A decision or a mishap: on the terminal and as a tag of the run."""

@@ -61,3 +61,8 @@ def test_errors(mel):
         griffin_lim(mel.T, CONFIG, 2)
     with pytest.raises(DataError, match="not finite"):
         griffin_lim(np.where(mel > 0, np.nan, mel), CONFIG, 2)
+
+
+def test_a_mel_louder_than_any_sound_is_refused():
+    with pytest.raises(DataError, match="up to 500, louder than any sound"):
+        griffin_lim(np.full((20, CONFIG.num_mels), 500.0, np.float32), CONFIG, 2)

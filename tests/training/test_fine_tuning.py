@@ -9,7 +9,7 @@ import tensorflow as tf
 from small import small_config
 from test_trainer import Recorder, make, settings
 
-from myxtts.config import ConfigError, MyXTTSError, XTTSConfig
+from myxtts.config import ConfigError, DataError, MyXTTSError, XTTSConfig
 from myxtts.models.xtts import XTTS, read_weights
 from myxtts.training import trial
 from myxtts.training.averages import averaged
@@ -205,3 +205,17 @@ def test_a_best_checkpoint_that_is_damaged_costs_no_training(tmp_path, tokens):
     trainer.logger.tags = tags.update
     assert trainer.train()["best"]["step"] == 6
     assert "ckpt-00000002 is damaged" in tags["best.damaged"]
+
+
+def test_a_network_that_cannot_be_heard_stops_no_training(tmp_path, tokens):
+    trainer = make(configured(max_steps=2, val_step=2), tmp_path, tokens)
+    tags = {}
+    trainer.report.logger = trainer.logger = Recorder()
+    trainer.logger.tags = tags.update
+
+    def previews(path):
+        raise DataError("louder than any sound")
+
+    trainer.task.previews = previews
+    assert trainer.train()["steps"] == 2
+    assert tags["preview.failed.2"] == "louder than any sound"
