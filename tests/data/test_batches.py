@@ -134,3 +134,9 @@ def test_the_widest_batch(config, tokens):
     batches = gpt_batches(config, tokens, "train", 4, training=True)
     shapes = [batches.load(number)["codes"].shape[1] for number in range(len(batches))]
     assert batches.load(batches.widest())["codes"].shape[1] == max(shapes)
+
+
+def test_no_stream_leaves_a_tuner_behind_that_its_end_waits_for(config, tokens):
+    batches = gpt_batches(config, tokens, "train", 2, training=True)
+    for dataset in (batches.epoch(0), batches.stream(0, 1)):
+        assert dataset.options().autotune.enabled is False
