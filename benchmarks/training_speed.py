@@ -1,13 +1,14 @@
 """Audio trained per second, from audio files: ours beside the reference implementation's, same clips, same sizes, same threads.
 
     python benchmarks/training_speed.py --peer PEER/bin/python --corpus FOLDER --vocab VOCAB.json
-        [--clips 160] [--epochs 1] [--steps 40] [--batch 4] [--prompt 6] [--rounds 2]
+        [--clips 160] [--epochs 3] [--steps 40] [--batch 4] [--prompt 3] [--precision auto] [--rounds 2]
 
 FOLDER holds metadata.csv (audio_file|text|speaker|language|seconds); its English clips are taken, as 22.05 kHz wav files for both. GPT of
-8 layers x 512, our prompts as long as --prompt says (theirs: 3 to 6 s, filled up to 6), the reference's vocabulary file. The reference
-reads and pads its clips, computes prompt mels and codes (its full-size DVAE) at every step. Ours prepares the corpus once (trimmed,
-levelled, resampled, written), computes mels, codes and prompts once, and trains from the records; all of that is in its time. Both
-include the optimizer. Neither includes imports and the first step of each shape. The two take turns, a fresh process each.
+8 layers x 512, the reference's vocabulary file. The reference reads and pads its clips, computes prompt mels and codes (its full-size
+DVAE) at every step, in float32; its prompts are 3 to 6 s, or the clip where that is shorter, filled up to 6 s with silence. Ours are as
+long as --prompt says. Ours prepares the corpus once (trimmed, levelled, resampled, written), computes mels, codes and prompts once, and
+trains from the records in --precision; all of that is in its time. Both include the optimizer. Neither includes imports and the first
+step of each shape. The two take turns, a fresh process each.
 """
 
 import argparse
@@ -51,7 +52,9 @@ def ours(job: dict) -> dict[str, float]:
             },
             "prepare": {"cleaners": "coqui"},
             "encode": {"prompt_seconds": job["prompt"]},
-            "training": {"gpt": {"effective_batch_size": job["batch"], "learning_rate": 5e-6}},
+            "training": {
+                "gpt": {"effective_batch_size": job["batch"], "learning_rate": 5e-6, "num_buckets": 8, "precision": job["precision"]}
+            },
             "hardware": {"num_workers": job["threads"]},
         }
     )
@@ -130,10 +133,11 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path)
     parser.add_argument("--vocab", help="vocab.json of the reference")
     parser.add_argument("--clips", type=int, default=160)
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=40, help="of the reference")
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--prompt", type=float, default=6.0, metavar="SECONDS")
+    parser.add_argument("--prompt", type=float, default=3.0, metavar="SECONDS")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -143,7 +147,7 @@ def main() -> None:
     results: dict[str, list[dict]] = {"ours": [], "reference": []}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        job = {name: getattr(arguments, name) for name in ("vocab", "epochs", "steps", "batch", "threads", "prompt")}
+        job = {name: getattr(arguments, name) for name in ("vocab", "epochs", "steps", "batch", "threads", "prompt", "precision")}
         job |= {"layers": LAYERS, "dim": DIM, "heads": HEADS, "clips": read_clips(arguments.corpus, arguments.clips, folder)}
         for number in range(arguments.rounds):
             for name in results:

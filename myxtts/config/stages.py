@@ -142,7 +142,7 @@ class StageTraining(Section):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
         description="what the network computes in; weights, norms and losses stay float32, float16 scales its loss. "
-        "auto: bfloat16 on a GPU that has it, float32 elsewhere",
+        "auto: bfloat16 on a GPU or CPU that has instructions for it, float32 elsewhere",
     )
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="keep a moving average of the weights with this decay, validate with it and export it"

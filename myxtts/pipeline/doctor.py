@@ -33,7 +33,8 @@ def suggestions(
 ) -> dict[str, Any]:
     """The suggestion of each stage, for this machine with whatever is given put in its place.
 
-    memory_gb: of each GPU, with `gpus` of them (default 1 as soon as memory_gb is given, a recent one with bfloat16).
+    memory_gb: of each GPU, with `gpus` of them (default 1 as soon as memory_gb is given, a recent one with bfloat16; a CPU is taken for
+    one without).
     """
     from myxtts.training.advice import advise
     from myxtts.training.hardware import Machine, detect, usable_cpus
@@ -108,7 +109,7 @@ def _precision(root: Path) -> Finding:
     except ConfigError as error:
         return Finding("precision", "unknown", str(error))
     if not machine.gpus:
-        return Finding("precision", "float32 (half precision is for GPUs)")
+        return Finding("precision", "bfloat16 and float32" if machine.bfloat16 else "float32: this CPU has no instructions for bfloat16")
     if machine.bfloat16:
         return Finding("precision", "bfloat16, float16 and float32")
     return Finding("precision", "float16 and float32: this GPU has no bfloat16 (compute capability below 8.0)")

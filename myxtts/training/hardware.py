@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -18,11 +19,17 @@ MARGIN = 0.85  # of the memory: the rest is for fragments, and for what no predi
 # is as fast with few clips.
 WORTH_RECOMPUTING_GPU, WORTH_RECOMPUTING_CPU = 32, 2
 BFLOAT16_CAPABILITY = (8, 0)  # CUDA compute capability
+# x86 instructions that multiply bfloat16 matrices; oneDNN, TensorFlow's library for them, uses either
+BFLOAT16_INSTRUCTIONS = {"avx512_bf16", "amx_bf16"}
+CPUINFO = Path("/proc/cpuinfo")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """`memory_gb` is what training may use: the smallest GPU's free memory, or the free RAM without one."""
+    """`memory_gb` is what training may use: the smallest GPU's free memory, or the free RAM without one.
+
+    bfloat16: whether what trains, GPU or CPU, computes in it faster than in float32.
+    """
 
     gpus: int
     memory_gb: float
@@ -93,7 +100,7 @@ def detect(config: HardwareConfig) -> Machine:
     if gpus and not config.memory_gb:
         memory = min(_gpu_memory_gb(number) for number in range(len(gpus)))
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-    bfloat16 = bool(gpus) and all(detail.get("compute_capability", (0, 0)) >= BFLOAT16_CAPABILITY for detail in details)
+    bfloat16 = all(detail.get("compute_capability", (0, 0)) >= BFLOAT16_CAPABILITY for detail in details) if gpus else cpu_bfloat16()
     names = tuple(f"{gpu.name} {detail.get('device_name', '')}".strip() for gpu, detail in zip(gpus, details, strict=True))
     devices = names or tuple(device.name for device in tf.config.list_physical_devices())
     return Machine(len(gpus), memory, usable_cpus(), psutil.virtual_memory().total / GB, bfloat16, devices)
@@ -102,6 +109,17 @@ def detect(config: HardwareConfig) -> Machine:
 def usable_cpus() -> int:
     """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_bfloat16() -> bool:
+    """True if this CPU has instructions for bfloat16 and TensorFlow uses them; without them it is many times slower than float32.
+
+    Read, not timed: a run must go on in the format that it began with, however busy the machine is. False where Linux does not tell.
+    """
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0" or not CPUINFO.exists():
+        return False
+    lines = (line for line in CPUINFO.read_text().splitlines() if line.startswith("flags"))
+    return bool(BFLOAT16_INSTRUCTIONS & set(next(lines, "").split()))
 
 
 def _gpu_memory_gb(number: int) -> float:
@@ -190,9 +208,10 @@ def suggest(stage: StageTraining, hardware: HardwareConfig, machine: Machine, ne
 def _precision(stage: StageTraining, machine: Machine) -> tuple[str, str]:
     if stage.precision != "auto":
         return stage.precision, f"precision {stage.precision}, as given"
-    if machine.gpus and machine.bfloat16:
-        return "bfloat16", "precision bfloat16: this GPU computes in it, with the range of float32"
-    return "float32", "precision float32: " + ("this GPU has no bfloat16" if machine.gpus else "on a CPU half precision is slower")
+    device = "GPU" if machine.gpus else "CPU"
+    if machine.bfloat16:
+        return "bfloat16", f"precision bfloat16: this {device} computes in it, with the range of float32"
+    return "float32", f"precision float32: this {device} has no instructions for bfloat16"
 
 
 @dataclass(frozen=True)

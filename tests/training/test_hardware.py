@@ -2,6 +2,7 @@ import pytest
 
 from myxtts.config import ConfigError, XTTSConfig
 from myxtts.config.stages import GPTTraining, HardwareConfig, StageTraining
+from myxtts.training import hardware
 from myxtts.training.hardware import GB, Machine, Needs, detect, split_batch, suggest
 from myxtts.training.memory import Footprint, gpt_clip_bytes, longest_clip
 
@@ -50,13 +51,27 @@ def test_recomputes_as_little_as_a_busy_gpu_needs():
     assert suggest(stage, HardwareConfig(), Machine(0, 10, 2, 16), needs()).rematerialise == "none"
 
 
-@pytest.mark.parametrize(("gpus", "bfloat16", "expected"), [(1, True, "bfloat16"), (1, False, "float32"), (0, False, "float32")])
+@pytest.mark.parametrize(
+    ("gpus", "bfloat16", "expected"), [(1, True, "bfloat16"), (1, False, "float32"), (0, True, "bfloat16"), (0, False, "float32")]
+)
 def test_precision_is_what_the_machine_has(gpus, bfloat16, expected):
     machine = Machine(gpus, 24, 12, 64, bfloat16)
     found = suggest(StageTraining(), HardwareConfig(), machine, needs())
     assert found.precision == expected
     assert any(f"precision {expected}" in reason for reason in found.reasons)
     assert suggest(StageTraining(precision="float16"), HardwareConfig(), machine, needs()).precision == "float16"
+
+
+@pytest.mark.parametrize(
+    ("flags", "onednn", "expected"),
+    [("fpu avx512_bf16 amx", "1", True), ("fpu amx_bf16", "1", True), ("fpu avx512f avx2", "1", False), ("fpu avx512_bf16", "0", False)],
+)
+def test_bfloat16_of_a_cpu_is_read_from_its_instructions(tmp_path, monkeypatch, flags, onednn, expected):
+    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
+    assert not hardware.cpu_bfloat16()  # no such file, as on a Mac
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: one\nflags\t\t: {flags}\nprocessor\t: 1\nflags\t\t: {flags}\n")
+    assert hardware.cpu_bfloat16() == expected
 
 
 def test_half_precision_fits_more_clips():
