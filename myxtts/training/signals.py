@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask the loop to stop after the step in hand, so that it can save first."""
+"""Ctrl-C, SIGTERM and a closed terminal (SIGHUP) ask the loop to stop after the step in hand, so that it can save first."""
 
 import signal
 import threading
@@ -18,7 +18,11 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            numbers = [signal.SIGINT, signal.SIGTERM]
+            # Windows has no SIGHUP; under `nohup` it is ignored, so that the training outlives its terminal
+            if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+                numbers.append(signal.SIGHUP)
+            for number in numbers:
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 

@@ -13,7 +13,7 @@ from small import small_config
 from myxtts.config import MyXTTSError, XTTSConfig
 from myxtts.data.batches import gpt_batches
 from myxtts.models.xtts import XTTS
-from myxtts.training.signals import Interrupted
+from myxtts.training.signals import Interrupted, StopSignals
 from myxtts.training.trainer import XTTSTrainer
 
 
@@ -151,6 +151,21 @@ def stop_and_go_on(config: XTTSConfig, folder: Path, data: Path, stage: str, sto
     second = make(config, folder, data, stage)
     assert second.train()["steps"] == 6
     return second
+
+
+def test_a_closed_terminal_asks_to_stop_unless_nohup_says_otherwise():
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        with StopSignals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.received == "SIGHUP"
+        assert signal.getsignal(signal.SIGHUP) == before
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with StopSignals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.received is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_finished_folder_is_not_overwritten_without_resume(tmp_path, tokens):
