@@ -1,7 +1,8 @@
 """Predicted and measured peak memory of a training step, by the trainer's own trial step: python benchmarks/memory.py
 
-A process for each line: the GPT of a preset on clips of 100 text tokens and 200 codes (158 where there is no room for more), float32,
-this machine's CPU, with the given micro-batch, accumulation and recomputation; the audio tokenizer and the decoder at their own sizes.
+A process for each line: the GPT of a preset on clips of 100 text tokens and 200 codes (158 where there is no room for more), on this
+machine's CPU, with the given micro-batch, accumulation, recomputation and precision; the audio tokenizer and the decoder at their own
+sizes. bfloat16 only means something on a CPU that has instructions for it.
 """
 
 import argparse
@@ -13,19 +14,23 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-# stage, preset, clips in an update, micro-batch, recomputation
+# stage, preset, clips in an update, micro-batch, recomputation, precision
 CASES = [
-    ("gpt", "tiny", 32, 32, "none"),
-    ("gpt", "tiny", 32, 16, "blocks"),
-    ("gpt", "small", 8, 8, "none"),
-    ("gpt", "small", 16, 8, "selective"),
-    ("gpt", "base", 4, 4, "none"),
-    ("gpt", "base", 8, 4, "selective"),
-    ("gpt", "base", 8, 4, "blocks"),
-    ("dvae", "small", 32, 32, "none"),
-    ("decoder", "tiny", 8, 8, "none"),
-    ("decoder", "small", 8, 8, "none"),
-    ("decoder", "small", 16, 4, "none"),
+    ("gpt", "tiny", 32, 32, "none", "float32"),
+    ("gpt", "tiny", 32, 16, "blocks", "float32"),
+    ("gpt", "small", 8, 8, "none", "float32"),
+    ("gpt", "small", 16, 8, "selective", "float32"),
+    ("gpt", "base", 4, 4, "none", "float32"),
+    ("gpt", "base", 8, 4, "selective", "float32"),
+    ("gpt", "base", 8, 4, "blocks", "float32"),
+    ("dvae", "small", 32, 32, "none", "float32"),
+    ("decoder", "tiny", 8, 8, "none", "float32"),
+    ("decoder", "small", 8, 8, "none", "float32"),
+    ("decoder", "small", 16, 4, "none", "float32"),
+    ("gpt", "tiny", 32, 32, "none", "bfloat16"),
+    ("gpt", "small", 8, 8, "none", "bfloat16"),
+    ("gpt", "base", 4, 4, "none", "bfloat16"),
+    ("decoder", "small", 8, 8, "none", "bfloat16"),
 ]
 TEXT, CODES, CLIPS = 100, 200, 8
 
@@ -57,7 +62,7 @@ def write_records(config, folder: Path) -> None:
     (folder / "text.json").write_text('{"start_id": 1, "stop_id": 0}')
 
 
-def measure(stage: str, preset: str, effective: int, batch: int, rematerialise: str) -> dict:
+def measure(stage: str, preset: str, effective: int, batch: int, rematerialise: str, precision: str) -> dict:
     """One line of the table."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from myxtts.config import XTTSConfig
@@ -67,7 +72,7 @@ def measure(stage: str, preset: str, effective: int, batch: int, rematerialise: 
     config = XTTSConfig.from_dict(
         {
             "model": {"preset": preset},
-            "training": {stage: {"effective_batch_size": effective, "batch_size": batch}},
+            "training": {stage: {"effective_batch_size": effective, "batch_size": batch, "precision": precision}},
             "hardware": {"rematerialise": rematerialise},
         }
     )
@@ -90,8 +95,8 @@ def main() -> None:
     if arguments.case:
         print(json.dumps(measure(*json.loads(arguments.case))))
         return
-    print("| stage | preset | micro-batch | recomputed | predicted, GB | measured, GB | predicted / measured |")
-    print("|---|---|---|---|---:|---:|---:|")
+    print("| stage | preset | micro-batch | recomputed | precision | predicted, GB | measured, GB | predicted / measured |")
+    print("|---|---|---|---|---|---:|---:|---:|")
     for case in CASES:
         command = [sys.executable, __file__, "--case", json.dumps(case)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -99,9 +104,9 @@ def main() -> None:
             raise SystemExit(done.stderr[-3000:])
         found = json.loads(done.stdout.splitlines()[-1])
         ratio = found["predicted"] / found["measured"]
-        print(
-            f"| {case[0]} | {case[1]} | {found['batch']} | {case[4]} | {found['predicted']:.2f} | {found['measured']:.2f} | {ratio:.2f} |"
-        )
+        stage, preset, _, _, rematerialise, precision = case
+        sizes = f"{found['predicted']:.2f} | {found['measured']:.2f} | {ratio:.2f}"
+        print(f"| {stage} | {preset} | {found['batch']} | {rematerialise} | {precision} | {sizes} |")
 
 
 if __name__ == "__main__":
