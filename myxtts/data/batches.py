@@ -7,7 +7,8 @@ length 0: their masks are False, and what takes statistics over a batch (batch n
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,6 +140,19 @@ class Batches:
             return self._orders[epoch], place
 
 
+def one_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The same batches, each taken while the caller works on the one before it.
+
+    Handing a batch over costs the caller up to a millisecond, for the loading threads hold Python's lock just then: much, for a step of 25.
+    """
+    stream = iter(batches)
+    with ThreadPoolExecutor(1, "one-ahead") as pool:
+        pending = pool.submit(next, stream, None)
+        while (batch := pending.result()) is not None:
+            pending = pool.submit(next, stream, None)
+            yield batch
+
+
 def crop_frames(config: XTTSConfig) -> int:
     """Frames of a DVAE training crop: a multiple of the frames per code."""
     audio = config.model.audio
@@ -165,8 +179,10 @@ def dvae_batches(config: XTTSConfig, mels: Path, split: str, batch_size: int, tr
         room = max(len(mel) - frames, 0)
         start = int(draws[0] * (room + 1)) if training else room // 2
         piece = mel[start : start + frames].astype(np.float32) / mel_norm
-        # a short clip is held at its last frame, as the encode stage does: 0 would be a loud frame
-        return {"mel": np.pad(piece, ((0, frames - len(piece)), (0, 0)), mode="edge"), "lengths": np.int32(len(piece))}
+        length = len(piece)
+        if length < frames:  # held at its last frame, as the encode stage does: 0 would be a loud frame
+            piece = np.pad(piece, ((0, frames - length), (0, 0)), mode="edge")
+        return {"mel": piece, "lengths": np.int32(length)}
 
     examples = Examples(
         crop,

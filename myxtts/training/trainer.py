@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from myxtts.config import DataError, MyXTTSError, XTTSConfig
-from myxtts.data.batches import Batch, Batches, Flow
+from myxtts.data.batches import Batch, Batches, Flow, one_ahead
 from myxtts.models.precision import set_precision
 from myxtts.models.xtts import XTTS
 from myxtts.training import hardware, trial
@@ -313,7 +313,7 @@ class XTTSTrainer:
         begun_on_a_model = self.current_step == 0 and not self.config.start.from_scratch
         if self._validated[0] != self.current_step and (begun_on_a_model or (self.current_step and self.should_validate())):
             self._guarded(self._validate_and_save)
-        stream = iter(self.train_data.stream(self.current_step, max(self.current_step, self.total_steps)))
+        stream = one_ahead(self.train_data.stream(self.current_step, max(self.current_step, self.total_steps)))
         self.report.meter.restart(self.current_step)
         while self.current_step < self.total_steps:
             with self.report.meter.spent("waiting"):

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from myxtts.config import DataError
-from myxtts.data.batches import Flow, crop_frames, dvae_batches, gpt_batches
+from myxtts.data.batches import Flow, crop_frames, dvae_batches, gpt_batches, one_ahead
 from myxtts.data.encode import read_index
 from myxtts.data.records import mel_schema, read_records
 
@@ -140,3 +140,22 @@ def test_no_stream_leaves_a_tuner_behind_that_its_end_waits_for(config, tokens):
     batches = gpt_batches(config, tokens, "train", 2, training=True)
     for dataset in (batches.epoch(0), batches.stream(0, 1)):
         assert dataset.options().autotune.enabled is False
+
+
+def test_one_ahead_gives_every_batch_once_in_order_and_passes_errors_on():
+    taken = []
+
+    def batches():
+        for number in range(4):
+            taken.append(number)
+            yield {"number": number}
+        raise DataError("a damaged record")
+
+    given = []
+    with pytest.raises(DataError, match="damaged"):
+        for batch in one_ahead(batches()):
+            given.append(batch["number"])
+    assert given == taken == [0, 1, 2, 3]
+    assert next(one_ahead(batches())) == {"number": 0}
+    assert list(one_ahead([])) == []
+    assert list(one_ahead([{"a": 1}, {"a": 2}])) == [{"a": 1}, {"a": 2}]
