@@ -42,13 +42,12 @@ class Reporter:
 
     def announce(self, suggestion: Suggestion, effective: int) -> None:
         """The hardware decision, in words, and to the run."""
-        decision = suggestion.to_dict()
-        self.console.say(
-            f"{self.task.stage}: {self.console.total} steps of {effective} clips ({suggestion.batch_size} x {suggestion.grad_accum}"
-            + (f" on each of {suggestion.replicas} devices" if suggestion.replicas > 1 else "")
-            + f"), {self.data.num_examples} training clips in {self.data.traces} buckets, padding {self.data.examples.padding:.1%}; "
-            + "; ".join(suggestion.reasons)
-        )
+        decision, buckets = suggestion.to_dict(), self.data.traces
+        split = f"{suggestion.batch_size} x {suggestion.grad_accum}"
+        split += f" on each of {suggestion.replicas} devices" if suggestion.replicas > 1 else ""
+        data = f"{self.data.num_examples} training clips in {buckets} {'bucket' if buckets == 1 else 'buckets'}"
+        what = f"{self.console.total} steps of {effective} clips ({split}), {data}, padding {self.data.examples.padding:.1%}"
+        self.console.say("\n  - ".join([f"{self.task.stage}: {what}", *suggestion.reasons]))
         if self.logger:
             names = ("batch_size", "grad_accum", "num_workers", "prefetch", "precision", "rematerialise", "replicas", "predicted_gb")
             self.logger.params({f"suggested.{name}": decision[name] for name in names})
