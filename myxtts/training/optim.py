@@ -125,6 +125,23 @@ class SummedAdamW(keras.optimizers.AdamW):
     def _all_reduce_sum_gradients(self, grads_and_vars):
         return grads_and_vars
 
+    def update_step(self, gradient, variable, learning_rate):
+        """Keras' formula by TensorFlow's one kernel for it: as many passes over the memory as there are tensors, not as operations."""
+        number = self._get_variable_index(variable)
+        steps = tf.cast(self.iterations.value + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[number].value.handle,
+            v=self._velocities[number].value.handle,
+            beta1_power=tf.pow(self.beta_1, steps),
+            beta2_power=tf.pow(self.beta_2, steps),
+            lr=tf.cast(learning_rate, tf.float32),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
+
 
 def make_optimizer(
     config: StageTraining, total_steps: int, variables: list[keras.Variable], factor: float = 1.0

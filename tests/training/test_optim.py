@@ -138,3 +138,22 @@ def test_groups_have_their_own_learning_rates_and_cover_every_variable_once():
 def test_a_pattern_that_fits_nothing_is_refused_with_names_that_exist():
     with pytest.raises(ConfigError, match=r"training.gpt.frozen: no weight is called 'lwo/\*'; names are high/bias"):
         check_patterns("training.gpt.frozen", ["low/*", "lwo/*"], network().trainable_variables)
+
+
+def test_adamw_is_keras_own_over_many_steps():
+    random = np.random.default_rng(0)
+    begin = [random.normal(size=shape).astype(np.float32) for shape in ((5, 3), (3,))]
+    config = StageTraining(learning_rate=0.01, betas=(0.8, 0.95), weight_decay=0.1)
+    ours, theirs = ([keras.Variable(value, name=name) for value, name in zip(begin, "ab", strict=True)] for _ in range(2))
+    mine = make_optimizer(config, 100, ours)
+    keras_own = keras.optimizers.AdamW(0.01, weight_decay=0.1, beta_1=0.8, beta_2=0.95, epsilon=1e-8)
+    keras_own.exclude_from_weight_decay(var_list=[theirs[1]])
+    keras_own.build(theirs)
+    for _ in range(30):
+        gradients = [tf.constant(random.normal(size=variable.shape).astype(np.float32)) for variable in ours]
+        mine.apply(gradients, ours)
+        keras_own.apply(gradients, theirs)
+    moments = [[*optimizer._momentums, *optimizer._velocities] for optimizer in (mine, keras_own)]
+    for a, b in zip(ours + moments[0], theirs + moments[1], strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-5, atol=1e-7, err_msg=a.path)
+    assert all(np.abs(variable.numpy() - start).max() > 0.05 for variable, start in zip(ours, begin, strict=True))
