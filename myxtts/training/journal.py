@@ -23,6 +23,7 @@ class Journal:
         self.path = path
         self.trouble: str | None = None  # the first thing that kept it from writing
         self._last: dict[str, int] = {}
+        self._torn = False  # may end in half a line
 
     def open(self, run_id: str) -> None:
         """To be called before `add`. Points of another run do not count as logged in this one."""
@@ -94,9 +95,13 @@ class Journal:
 
     def _write(self, row: dict[str, Any]) -> None:
         try:
+            if self._torn:
+                self._cut_half_line()
             with self.path.open("a", encoding="utf-8") as file:
+                self._torn = True  # until the line is whole
                 file.write(json.dumps(row) + "\n")
-        except OSError as error:  # training is worth more than its curve; a half line is cut off by the next start
+            self._torn = False
+        except OSError as error:  # training is worth more than its curve
             self.trouble = self.trouble or f"{self.path} cannot be written ({error}): after a kill, points may be logged twice"
 
     def _cut_half_line(self) -> None:

@@ -1,5 +1,6 @@
 import csv
 import json
+import resource
 
 import pytest
 
@@ -80,3 +81,18 @@ def test_a_journal_that_cannot_be_written_stops_nothing(journal, tmp_path):
     journal.path = tmp_path / "nowhere" / "history.jsonl"
     assert journal.add("train", 1, {"train/loss": 2.0}) is not None
     assert "cannot be written" in journal.trouble
+
+
+def test_half_a_line_of_a_full_disk_spoils_no_later_one(journal):
+    journal.add("train", 1, {"train/loss": 2.0})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (journal.path.stat().st_size + 9, hard))
+    try:
+        journal.add("train", 2, {"train/loss": 2.0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "cannot be written" in journal.trouble
+    assert not journal.path.read_bytes().endswith(b"\n")
+    journal.add("train", 3, {"train/loss": 2.0})
+    assert [row["step"] for row in journal.after(0)] == [1, 3]
+    assert [row["step"] for row in reopened(journal).after(0)] == [1, 3]
