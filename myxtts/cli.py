@@ -220,7 +220,7 @@ def _train(options: argparse.Namespace) -> None:
     _import_tensorflow()
     from myxtts.pipeline.outside import ORDER, train_outside
 
-    stages = tuple(stage for stage in ORDER if stage in (options.stage or ORDER))
+    stages = tuple(stage for stage in ORDER if stage in options.stage) if options.stage else None
     names = ("epochs", "batch_size", "lr", "grad_accum", "num_workers", "workers", "cluster")
     changes = {name: getattr(options, name) for name in names}
     final = train_outside(

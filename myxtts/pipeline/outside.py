@@ -60,7 +60,7 @@ def train_outside(
     train_data: Path,
     val_data: Path,
     folder: Path,
-    stages: tuple[str, ...] = ORDER,
+    stages: tuple[str, ...] | None = None,
     options: dict[str, Any] | None = None,
     resume: bool = False,
     track: bool = True,
@@ -68,13 +68,16 @@ def train_outside(
     """Prepares, encodes and trains `stages` in order, everything under `folder`. Returns `folder/final_model`.
 
     `train_data` holds metadata_train.csv + wavs/, `val_data` metadata_eval.csv + wavs/ (they may be one folder); `options` are those of
-    `with_overrides`. With `resume` the configuration is the one that the folder was started with, changed by `options` alone: a network
-    whose options changed goes on from its last checkpoint, what is finished and unchanged is not done again.
+    `with_overrides`; `stages`: all three by default. With `resume` configuration, options and stages are those of the command before, but
+    for what is given anew: a network whose options changed goes on from its last checkpoint, what is finished and unchanged is not done
+    again.
     A start model (`config.start`) is meant relative to the current folder; what it has frozen is taken over even if `stages` leaves it out.
     Raises DataError if `folder` holds a training and `resume` is False, or holds another corpus' training.
     """
     work = _Work.open(_with_absolute_start(config), train_data, val_data, folder, resume)
+    stages = stages or tuple(work.values.get("stages", ORDER))
     config = with_overrides(work.config, stages, **(options or {}))
+    work.remember(config, stages)
     paths = Paths(folder)
     stages = tuple(stage for stage in ORDER if stage in (*stages, *config.start.frozen))
     open_start(config, folder)
@@ -100,7 +103,7 @@ def _with_absolute_start(config: XTTSConfig) -> XTTSConfig:
 
 
 class _Work:
-    """`work.json`: what a folder was started with, and which of its steps are finished."""
+    """`work.json`: what a folder is trained with, options of the command line included, and which of its steps are finished."""
 
     def __init__(self, path: Path, values: dict[str, Any]):
         self.path, self.values = path, values
@@ -123,6 +126,11 @@ class _Work:
                 f"{folder} was started on {values['train_data']} and {values['val_data']}: give the same, or another --checkpoint-dir"
             )
         return cls(path, values)
+
+    def remember(self, config: XTTSConfig, stages: tuple[str, ...]) -> None:
+        """What `--resume` goes on with: a command line is typed once."""
+        self.values |= {"config": config.to_dict(), "stages": stages}
+        write_report(self.path, self.values)
 
     def once(self, step: str, settings: dict[str, Any], run: Any) -> None:
         """Runs a step unless it is finished with these settings. A new audio tokenizer makes the tokens stale."""

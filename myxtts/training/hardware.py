@@ -185,7 +185,7 @@ def suggest(stage: StageTraining, hardware: HardwareConfig, machine: Machine, ne
     elif needs.modes != ("none",):
         reasons.append(f"recomputing {chosen.mode}, as given")
     if stage.batch_size:
-        reasons.append(f"batch_size {chosen.size} was given in params.yaml, accumulated {chosen.accum} times")
+        reasons.append(f"batch_size {chosen.size} was given, accumulated {chosen.accum} times")
     else:
         shared = f" on each of {replicas} devices" if replicas > 1 else ""
         whole = f"{stage.effective_batch_size}{shared}"

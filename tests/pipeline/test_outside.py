@@ -1,5 +1,6 @@
 """`myxtts train` as the tutorial promises it: folders in, final_model out, its options in place of params.yaml's."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from small import small_config
 
 from myxtts.config import ConfigError, DataError
+from myxtts.pipeline import outside
 from myxtts.pipeline.outside import train_outside, with_overrides
 
 
@@ -32,13 +34,13 @@ def test_a_folder_that_holds_a_training_needs_resume(tmp_path):
 
 
 def test_train_from_two_folders_to_a_final_model_that_speaks(tmp_path, project):
-    """On the project's processed clips; a second call with --resume has nothing left to do."""
+    """On the project's processed clips; a second call with --resume, its options not typed again, has nothing left to do."""
     processed = project.root / "data/processed"
-    command = [
+    folders = [
         sys.executable, "-m", "myxtts", "train", "--train-data", str(processed), "--val-data", str(processed),
-        "--checkpoint-dir", str(tmp_path / "out"), "--epochs", "1", "--batch-size", "4", "--grad-accum", "2", "--lr", "1e-3",
-        "--num-workers", "1", "--no-tracking", "--params", str(project.root / "params.yaml"),
+        "--checkpoint-dir", str(tmp_path / "out"), "--no-tracking", "--params", str(project.root / "params.yaml"),
     ]  # fmt: skip
+    command = [*folders, "--epochs", "1", "--batch-size", "4", "--grad-accum", "2", "--lr", "1e-3", "--num-workers", "1"]
     first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert first.returncode == 0, first.stdout[-2000:] + first.stderr[-3000:]
     assert "8 clips (4 x 2)" in first.stdout
@@ -46,11 +48,33 @@ def test_train_from_two_folders_to_a_final_model_that_speaks(tmp_path, project):
     refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert "--resume" in refused.stderr
-    again = subprocess.run([*command, "--resume"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    again = subprocess.run([*folders, "--resume"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr[-3000:]
     assert "step" not in again.stdout
+    kept = json.loads((tmp_path / "out/work.json").read_text())["config"]
+    assert (kept["training"]["gpt"]["learning_rate"], kept["hardware"]["num_workers"]) == (1e-3, 1)
     reference = next((Path(processed) / "wavs").glob("*.wav"))
     say = [sys.executable, "-m", "myxtts", "say", "hello", "--speaker", str(reference), "--model", str(tmp_path / "out/final_model")]
     spoken = subprocess.run(say, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert spoken.returncode == 0, spoken.stderr[-2000:]
     assert (tmp_path / "out.wav").is_file()
+
+
+def test_a_folder_goes_on_with_the_stages_and_options_of_the_command_before(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    trained = []
+    for name in ("_prepare", "run_tokenizer", "_final_model"):
+        monkeypatch.setattr(outside, name, lambda *_: None)
+    monkeypatch.setattr(outside, "_train", lambda stage, config, *_: trained.append((stage, config.training.dvae.learning_rate)))
+
+    def go_on(*stages, **options):
+        data = tmp_path / "data"
+        train_outside(small_config(), data, data, tmp_path / "out", stages or None, options, resume=bool(trained), track=False)
+        return trained[-1]
+
+    assert go_on("dvae", lr=2e-5, epochs=7) == ("dvae", 2e-5)
+    assert go_on(lr=1e-5) == ("dvae", 1e-5)
+    assert len(trained) == 2
+    go_on()
+    assert len(trained) == 2, "finished, and nothing was changed"
+    assert json.loads((tmp_path / "out/work.json").read_text())["config"]["training"]["dvae"]["epochs"] == 7
