@@ -95,7 +95,10 @@ def _add_train_command(command: Command) -> None:
     results = Path("checkpoints_main")
     sub.add_argument("--checkpoint-dir", type=Path, default=results, metavar="DIR", help=f"all results (default: {results})")
     sub.add_argument(
-        "--stage", action="append", choices=["dvae", "gpt", "decoder"], help="only this network; may be repeated (default: all)"
+        "--stage",
+        action="append",
+        choices=["dvae", "gpt", "decoder"],
+        help="only this network; may be repeated (default: all; with --resume those of before)",
     )
     sub.add_argument("--epochs", type=int, metavar="N")
     sub.add_argument("--batch-size", type=int, metavar="N", help="clips per micro-batch")
@@ -218,9 +221,8 @@ def _made(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     config = _config(options)
     _import_tensorflow()
-    from myxtts.pipeline.outside import ORDER, train_outside
+    from myxtts.pipeline.outside import train_outside
 
-    stages = tuple(stage for stage in ORDER if stage in options.stage) if options.stage else None
     names = ("epochs", "batch_size", "lr", "grad_accum", "num_workers", "workers", "cluster")
     changes = {name: getattr(options, name) for name in names}
     final = train_outside(
@@ -228,7 +230,7 @@ def _train(options: argparse.Namespace) -> None:
         options.train_data,
         options.val_data,
         options.checkpoint_dir,
-        stages,
+        options.stage,
         changes,
         options.resume,
         not options.no_tracking,

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def train_outside(
     train_data: Path,
     val_data: Path,
     folder: Path,
-    stages: tuple[str, ...] | None = None,
+    stages: Sequence[str] | None = None,
     options: dict[str, Any] | None = None,
     resume: bool = False,
     track: bool = True,
@@ -75,7 +76,7 @@ def train_outside(
     Raises DataError if `folder` holds a training and `resume` is False, or holds another corpus' training.
     """
     work = _Work.open(_with_absolute_start(config), train_data, val_data, folder, resume)
-    stages = stages or tuple(work.values.get("stages", ORDER))
+    stages = tuple(stages or work.values.get("stages", ORDER))
     config = with_overrides(work.config, stages, **(options or {}))
     work.remember(config, stages)
     paths = Paths(folder)
