@@ -10,13 +10,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from myxtts.config import ConfigError, MyXTTSError
+from myxtts.config.stages import HardwareConfig
+from myxtts.training.signals import stop_signals
 
-GRACE = 60.0  # seconds that a stopped crew has for its last checkpoint
+INTERRUPTED = 130  # exit code of a command that was stopped by a signal
+# seconds that the others have to end after one worker has: on a signal, with a checkpoint still to write; after a failure
+GRACE, SOON = 600.0, 10.0
 
 
 def in_crew() -> bool:
@@ -36,27 +39,34 @@ def is_chief() -> bool:
         raise ConfigError(f"TF_CONFIG must name this process' task and its cluster in JSON ({error!r})") from None
 
 
-def run_crew(arguments: list[str], workers: int, cluster: str, logs: Path) -> None:
-    """Runs `python -m myxtts ARGUMENTS` in `workers` processes and waits for them.
+def run_crew(arguments: list[str], hardware: HardwareConfig, logs: Path) -> None:
+    """Runs `python -m myxtts ARGUMENTS` in `hardware.workers` processes and waits for them.
 
-    cluster: `local` (this machine; the chief's output is shown, the others' goes to logs/worker-<n>.log) or `ray` (wherever Ray has
-    room; the folders must be shared). Raises MyXTTSError where a worker fails, after the others were stopped.
+    hardware.cluster: `local` (this machine; the chief's output is shown, the others' goes to logs/worker-<n>.log) or `ray` (wherever
+    Ray has room; the folders must be shared). Raises KeyboardInterrupt when they were stopped by a signal, MyXTTSError where a worker
+    fails, after the others were stopped.
     """
-    {"local": _run_local, "ray": _run_on_ray}[cluster](arguments, workers, logs)
+    {"local": _run_local, "ray": _run_on_ray}[hardware.cluster](arguments, hardware, logs)
 
 
-def _run_local(arguments: list[str], workers: int, logs: Path) -> None:
-    addresses = [f"127.0.0.1:{port}" for port in _free_ports(workers)]
+def _run_local(arguments: list[str], hardware: HardwareConfig, logs: Path) -> None:
+    from myxtts.training.scale import share_gpus
+
+    gpus = share_gpus(hardware)
+    addresses = [f"127.0.0.1:{port}" for port in _free_ports(hardware.workers)]
     logs.mkdir(parents=True, exist_ok=True)
+    files = [None, *((logs / f"worker-{index}.log").open("w") for index in range(1, hardware.workers))]
     processes: list[subprocess.Popen] = []
-    files = [None, *((logs / f"worker-{index}.log").open("w") for index in range(1, workers))]
     try:
-        with _forwarded(lambda number: [process.send_signal(number) for process in processes if process.poll() is None]):
+        with _forwarded(processes):
             for index, file in enumerate(files):
                 task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-                environment = os.environ | {"TF_CONFIG": json.dumps(task)}
+                environment = os.environ | {"TF_CONFIG": json.dumps(task)} | gpus[index]
                 command = [sys.executable, "-m", "myxtts", *arguments]
-                processes.append(subprocess.Popen(command, env=environment, stdout=file, stderr=file and subprocess.STDOUT))
+                # a session of its own: the terminal sends Ctrl-C to this process alone, which hands it on once
+                processes.append(
+                    subprocess.Popen(command, env=environment, stdout=file, stderr=file and subprocess.STDOUT, start_new_session=True)
+                )
             _wait(processes, logs)
     finally:
         _stop(processes)
@@ -76,29 +86,43 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _wait(processes: list[subprocess.Popen], logs: Path) -> None:
-    """Until all have ended well. The first that did not ends the crew: without it the others would wait for it for ever."""
+    """Until all have ended. The first that failed ends the crew: without it the others would wait for it for ever."""
+    leaving: float | None = None  # until when the others may take once the first left on a signal
     while True:
         codes = [process.poll() for process in processes]
-        for index, code in enumerate(codes):
-            if code:
-                how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-                where = "its reason stands above" if index == 0 else f"see {logs / f'worker-{index}.log'}"
-                if code == 130:
-                    raise KeyboardInterrupt("the workers were stopped; run the same command again to go on")
-                raise MyXTTSError(
-                    f"worker {index} of {len(processes)} {how} ({where}); the others were stopped. What was saved is whole: run the "
-                    "same command again to go on from there"
-                )
-        if all(code == 0 for code in codes):
-            return
+        if (failed := _failed(codes)) is not None:
+            raise _failure(codes, failed, logs)
+        if leaving is None and any(codes):
+            leaving = time.monotonic() + GRACE
+        if None not in codes or (leaving is not None and time.monotonic() > leaving):
+            break
         time.sleep(0.2)
+    if any(code != 0 for code in codes):
+        raise KeyboardInterrupt("the workers were stopped; run the same command again to go on")
+
+
+def _failed(codes: list[int | None]) -> int | None:
+    """The first worker that ended otherwise than well, or on a signal to stop (which kills it if it comes before it is listened to)."""
+    stopped = (None, 0, INTERRUPTED, *(-number for number in stop_signals()))
+    return next((index for index, code in enumerate(codes) if code not in stopped), None)
+
+
+def _failure(codes: list[int | None], index: int, logs: Path) -> MyXTTSError:
+    code = codes[index]
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    where = "its reason stands above" if index == 0 else f"see {logs / f'worker-{index}.log'}"
+    return MyXTTSError(
+        f"worker {index} of {len(codes)} {how} ({where}); the others were stopped. What was saved is whole: run the same command "
+        "again to go on from there"
+    )
 
 
 def _stop(processes: list[subprocess.Popen]) -> None:
+    """Ends whatever still runs: nothing, unless a worker failed, or would not leave."""
     running = [process for process in processes if process.poll() is None]
     for process in running:
         process.terminate()
-    ends = time.monotonic() + (GRACE if all(process.poll() is None for process in processes) else 10.0)
+    ends = time.monotonic() + SOON
     for process in running:
         try:
             process.wait(max(0.1, ends - time.monotonic()))
@@ -108,23 +132,25 @@ def _stop(processes: list[subprocess.Popen]) -> None:
 
 
 class _forwarded:
-    """Ctrl-C and SIGTERM go to the workers, which save and leave; this process waits for them."""
+    """Ctrl-C, SIGTERM and a closed terminal go to the workers, which save and leave; this process waits for them."""
 
-    def __init__(self, send: Callable[[int], Any]):
-        self._send = send
+    def __init__(self, processes: list[subprocess.Popen]):
+        self._processes = processes
 
     def __enter__(self) -> None:
-        self._before = {kind: signal.signal(kind, self._handle) for kind in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {kind: signal.signal(kind, self._handle) for kind in stop_signals()}
 
     def __exit__(self, *_: object) -> None:
         for kind, handler in self._before.items():
             signal.signal(kind, handler)
 
     def _handle(self, number: int, frame: Any) -> None:
-        self._send(signal.SIGTERM)
+        for process in self._processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
 
 
-def _run_on_ray(arguments: list[str], workers: int, logs: Path) -> None:
+def _run_on_ray(arguments: list[str], hardware: HardwareConfig, logs: Path) -> None:
     try:
         import ray
         from ray.train import ScalingConfig
@@ -140,9 +166,9 @@ def _run_on_ray(arguments: list[str], workers: int, logs: Path) -> None:
             raise RuntimeError(f"exit code {done.returncode}: {done.stderr[-2000:]}")
 
     ray.init(ignore_reinit_error=True)
-    gpus = ray.cluster_resources().get("GPU", 0) >= workers
+    gpus = ray.cluster_resources().get("GPU", 0) >= hardware.workers
     try:
-        TensorflowTrainer(work, scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpus)).fit()
+        TensorflowTrainer(work, scaling_config=ScalingConfig(num_workers=hardware.workers, use_gpu=gpus)).fit()
     except Exception as error:  # whatever Ray wraps a worker's end in
         raise MyXTTSError(
             f"a worker of Ray's failed: {error}. What was saved is whole: run the same command again to go on from there"

@@ -161,7 +161,7 @@ def _train(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, trac
     if config.hardware.workers > 1 and not in_crew():
         job = checkpoints / "job.json"
         write_report(job, {"stage": stage, "config": config.to_dict(), "root": str(paths.root.resolve()), "track": track})
-        run_crew(["worker", str(job)], config.hardware.workers, config.hardware.cluster, checkpoints / "workers")
+        run_crew(["worker", str(job)], config.hardware, checkpoints / "workers")
         return json.loads(paths.report(stage).read_text(encoding="utf-8"))
     allow_memory_growth()
     if not is_chief():

@@ -128,7 +128,7 @@ def run_train_stage(stage: str, config: XTTSConfig, paths: Paths) -> dict[str, A
     from myxtts.training.hardware import allow_memory_growth
 
     if config.hardware.workers > 1 and not in_crew():
-        run_crew(sys.argv[1:], config.hardware.workers, config.hardware.cluster, paths.root / "checkpoints" / stage / "workers")
+        run_crew(sys.argv[1:], config.hardware, paths.root / "checkpoints" / stage / "workers")
         return json.loads(paths.report(stage).read_text(encoding="utf-8"))
     allow_memory_growth()
     mark = stage_fingerprint(stage, config, paths)

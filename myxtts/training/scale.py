@@ -45,6 +45,24 @@ def set_determinism(hardware: HardwareConfig) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
+def share_gpus(hardware: HardwareConfig) -> list[dict[str, str]]:
+    """Environment of each of `hardware.workers` processes on this machine, in which it sees GPUs of its own, as many as every other.
+
+    Raises ConfigError where there are fewer GPUs than workers.
+    """
+    found = len(tf.config.list_physical_devices("GPU"))
+    if not found:
+        return [{}] * hardware.workers
+    if found < hardware.workers:
+        raise ConfigError(
+            f"hardware.workers {hardware.workers} on a machine with {found} GPU(s): give each worker one (--workers {found}), or leave "
+            "--workers out: one process trains over all GPUs"
+        )
+    names = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()] or [str(n) for n in range(found)]
+    each = found // hardware.workers if hardware.all_devices else 1
+    return [{"CUDA_VISIBLE_DEVICES": ",".join(names[index * each : (index + 1) * each])} for index in range(hardware.workers)]
+
+
 class Crew:
     """The workers of one training, seen from one of them."""
 

@@ -9,6 +9,14 @@ class Interrupted(KeyboardInterrupt):
     """Training stopped on a signal, after its checkpoint was written."""
 
 
+def stop_signals() -> list[signal.Signals]:
+    """Those that ask a training to stop. Windows has no SIGHUP; under `nohup` it is ignored, so that the training outlives its terminal."""
+    kinds = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        kinds.append(signal.SIGHUP)
+    return kinds
+
+
 class StopSignals:
     """Context manager. `received` names the signal that came, or is None. A second signal acts at once."""
 
@@ -18,11 +26,7 @@ class StopSignals:
 
     def __enter__(self) -> "StopSignals":
         if threading.current_thread() is threading.main_thread():
-            numbers = [signal.SIGINT, signal.SIGTERM]
-            # Windows has no SIGHUP; under `nohup` it is ignored, so that the training outlives its terminal
-            if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-                numbers.append(signal.SIGHUP)
-            for number in numbers:
+            for number in stop_signals():
                 self._previous[number] = signal.signal(number, self._handle)
         return self
 

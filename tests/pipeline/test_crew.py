@@ -1,9 +1,11 @@
 """`myxtts train --workers 2`: one training by two processes, on small chirps."""
 
 import importlib.util
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from chirps import write_corpus
 from small import small_config
 
 from myxtts.config import ConfigError, XTTSConfig
+from myxtts.config.stages import HardwareConfig
 from myxtts.pipeline import crew
+from myxtts.training import scale
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +86,7 @@ def test_ray_places_the_workers(place):
 def test_without_ray_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'myxtts\[cluster\]'"):
-        crew.run_crew([], 2, "ray", Path())
+        crew.run_crew([], HardwareConfig(workers=2, cluster="ray"), Path())
 
 
 @pytest.mark.parametrize(
@@ -102,13 +106,81 @@ def test_one_process_is_the_chief(monkeypatch, text, chief):
         crew.is_chief()
 
 
+def run_scripts(script: str, folder: Path, monkeypatch) -> None:
+    """A crew of two whose workers run `script`, which knows its number as `index`."""
+    start = subprocess.Popen
+    head = "import sys, time, os, json, signal, pathlib; index = json.loads(os.environ['TF_CONFIG'])['task']['index']\n"
+    monkeypatch.setattr(crew.subprocess, "Popen", lambda command, **options: start([sys.executable, "-c", head + script], **options))
+    crew.run_crew(["train"], HardwareConfig(workers=2), folder)
+
+
 def test_a_job_whose_worker_fails_is_stopped_soon(tmp_path, monkeypatch):
     """The others wait for it in vain: they are not given the time that a checkpoint takes."""
-    script = "import sys, time, os, json; sys.exit(3) if json.loads(os.environ['TF_CONFIG'])['task']['index'] else time.sleep(100)"
-    monkeypatch.setattr(crew.sys, "executable", sys.executable)
-    start = subprocess.Popen
-    monkeypatch.setattr(crew.subprocess, "Popen", lambda command, **options: start([sys.executable, "-c", script], **options))
     began = time.monotonic()
     with pytest.raises(crew.MyXTTSError, match=r"worker 1 of 2 ended with exit code 3 \(see .*worker-1.log\)"):
-        crew.run_crew(["train"], 2, "local", tmp_path)
+        run_scripts("sys.exit(3) if index else time.sleep(100)", tmp_path, monkeypatch)
     assert time.monotonic() - began < 30
+
+
+# leaves on the first signal, the chief after a checkpoint that takes a while; a second signal acts at once
+STOPPED = """
+def leave(number, frame):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    time.sleep(0 if index else 3)
+    pathlib.Path({folder!r}, f"saved-{{index}}").touch()
+    sys.exit(130)
+signal.signal(signal.SIGTERM, leave)
+pathlib.Path({folder!r}, f"ready-{{index}}").touch()
+time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_reaches_each_worker_once_and_the_chief_may_finish_its_checkpoint(tmp_path, monkeypatch, kind):
+    def stop() -> None:
+        while len(list(tmp_path.glob("ready-*"))) < 2:
+            time.sleep(0.05)
+        os.kill(os.getpid(), kind)
+
+    threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt, match="the workers were stopped"):
+        run_scripts(STOPPED.format(folder=str(tmp_path)), tmp_path, monkeypatch)
+    assert sorted(path.name for path in tmp_path.glob("saved-*")) == ["saved-0", "saved-1"]
+
+
+def test_workers_have_a_session_of_their_own(tmp_path, monkeypatch):
+    """Ctrl-C in a terminal goes to every process of its session; the workers are to hear of it once, from the command."""
+    run_scripts(f"pathlib.Path({str(tmp_path)!r}, f'session-{{index}}').write_text(str(os.getsid(0)))", tmp_path, monkeypatch)
+    sessions = {path.read_text() for path in tmp_path.glob("session-*")}
+    assert len(sessions) == 2
+    assert str(os.getsid(0)) not in sessions
+
+
+def test_a_worker_that_stays_after_a_signal_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(crew, "GRACE", 1.0)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_scripts("sys.exit(130) if index else time.sleep(100)", tmp_path, monkeypatch)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("visible", "every", "shares"),
+    [
+        (None, True, ["0,1", "2,3"]),
+        ("4,5,6,7,9", True, ["4,5", "6,7"]),
+        ("GPU-a,GPU-b", True, ["GPU-a", "GPU-b"]),
+        (None, False, ["0", "1"]),
+    ],
+)
+def test_local_workers_share_the_gpus(monkeypatch, visible, every, shares):
+    monkeypatch.setattr(scale.tf.config, "list_physical_devices", lambda kind: ["gpu"] * (len(visible.split(",")) if visible else 4))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible) if visible else monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    found = scale.share_gpus(HardwareConfig(workers=2, all_devices=every))
+    assert [environment["CUDA_VISIBLE_DEVICES"] for environment in found] == shares
+
+
+def test_more_workers_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(scale.tf.config, "list_physical_devices", lambda kind: ["gpu"])
+    with pytest.raises(ConfigError, match=r"workers 2 on a machine with 1 GPU.*leave --workers out"):
+        scale.share_gpus(HardwareConfig(workers=2))
