@@ -3,8 +3,12 @@
 `from myxtts import XTTSConfig, XTTS, XTTSTrainer, Synthesizer`. Each is imported when it is first used: TensorFlow takes seconds.
 """
 
+import os
 from importlib import import_module
 from typing import Any
+
+# TensorFlow takes GPU memory as it needs it, unless the user said otherwise: it reads this before its first operation
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 _HOMES = {
     "XTTSConfig": "myxtts.config",

@@ -103,10 +103,10 @@ class Batches:
         batches = numbers.map(load, num_parallel_calls=self.flow.workers, deterministic=True).prefetch(self.flow.prefetch)
         return batches.with_options(options)
 
-    def load(self, number: int) -> Values:
-        """Batch `number` of the training; of a sharded stream, this worker's rows."""
+    def load(self, number: int, whole: bool = False) -> Values:
+        """Batch `number` of the training; of a sharded stream this worker's rows, or the `whole` batch."""
         order, place = self._find(number)
-        index, count = self.flow.shard
+        index, count = (0, 1) if whole else self.flow.shard
         rows = np.arange(self.batch_size).reshape(count, -1)[index]
         bucket = int(order.buckets[place])
         clips = [self.examples.example(int(n), order.draws[n], bucket) for n in order.examples[place, rows]]

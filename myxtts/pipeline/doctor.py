@@ -37,7 +37,7 @@ def suggestions(
     one without).
     """
     from myxtts.training.advice import advise
-    from myxtts.training.hardware import Machine, detect, usable_cpus
+    from myxtts.training.machine import Machine, detect, usable_cpus
 
     if cpus is not None and cpus < 1:
         raise ConfigError(f"--cpus must be at least 1, it is {cpus}")
@@ -84,8 +84,7 @@ def _gpu(root: Path) -> Finding:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
-        growth = os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH", "true (set when training starts)")
-        return Finding("GPU", f"{len(gpus)}: {', '.join(names)}; memory growth {growth}")
+        return Finding("GPU", f"{len(gpus)}: {', '.join(names)}; memory growth {os.environ['TF_FORCE_GPU_ALLOW_GROWTH']}")
     if os.environ.get("CUDA_VISIBLE_DEVICES", None) in ("", "-1"):
         return Finding("GPU", "none: CUDA_VISIBLE_DEVICES hides all", "unset CUDA_VISIBLE_DEVICES, or name a GPU in it (0)")
     if not Path("/proc/driver/nvidia/version").exists() and shutil.which("nvidia-smi") is None:
@@ -102,7 +101,7 @@ def _gpu(root: Path) -> Finding:
 
 def _precision(root: Path) -> Finding:
     from myxtts.config.stages import HardwareConfig
-    from myxtts.training.hardware import detect
+    from myxtts.training.machine import detect
 
     try:
         machine = detect(HardwareConfig())
@@ -183,6 +182,6 @@ def _data_path(root: Path) -> Finding:
 
 
 def _cpus() -> int:
-    from myxtts.training.hardware import usable_cpus
+    from myxtts.training.machine import usable_cpus
 
     return usable_cpus()

@@ -154,7 +154,6 @@ def _prepare(config: XTTSConfig, train_data: Path, val_data: Path, paths: Paths)
 def _train(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, track: bool) -> dict[str, Any]:
     from myxtts.tracking.record import NullRun
     from myxtts.tracking.run import stage_run
-    from myxtts.training.hardware import allow_memory_growth
 
     if stage in config.start.frozen:
         return take_over(stage, open_start(config, paths.root), paths)
@@ -163,7 +162,6 @@ def _train(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, trac
         write_report(job, {"stage": stage, "config": config.to_dict(), "root": str(paths.root.resolve()), "track": track})
         run_crew(["worker", str(job)], config.hardware, checkpoints / "workers")
         return json.loads(paths.report(stage).read_text(encoding="utf-8"))
-    allow_memory_growth()
     if not is_chief():
         return run_training(stage, config, paths, checkpoints, None)
     # the project's dvc.lock says nothing of data that lies outside it

@@ -61,7 +61,7 @@ def build_model(stage: str, config: XTTSConfig, paths: Paths):
 
 def run_training(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, run: Any, resume: bool = True) -> dict[str, Any]:
     """Trains one network in `checkpoints` and puts model, report and curves into their places."""
-    from myxtts.training.hardware import quiet_tracing
+    from myxtts.training.machine import quiet_tracing
     from myxtts.training.scale import make_strategy, set_determinism
     from myxtts.training.trainer import XTTSTrainer
 
@@ -125,12 +125,10 @@ def run_train_stage(stage: str, config: XTTSConfig, paths: Paths) -> dict[str, A
         return take_over(stage, open_start(config, paths.root), paths)
     from myxtts.tracking.run import stage_run
     from myxtts.tracking.store import main_checkout
-    from myxtts.training.hardware import allow_memory_growth
 
     if config.hardware.workers > 1 and not in_crew():
         run_crew(sys.argv[1:], config.hardware, paths.root / "checkpoints" / stage / "workers")
         return json.loads(paths.report(stage).read_text(encoding="utf-8"))
-    allow_memory_growth()
     mark = stage_fingerprint(stage, config, paths)
     main = main_checkout(paths.root)
     attempt = attempt_folder(main / "checkpoints" / stage / mark, lambda md5: is_recorded(md5, f"models/{stage}", paths.root, main))

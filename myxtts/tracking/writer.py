@@ -30,7 +30,6 @@ class MetricWriter:
         self._queued = self._done = 0
         self._retry_at, self._pause = 0.0, _FIRST_PAUSE
         self._keys: dict[str, str] = {}
-        self.nonfinite = 0
         self.cpu_seconds = 0.0
         self._thread = threading.Thread(target=self._run, name="myxtts-metrics", daemon=True)
         self._thread.start()
@@ -41,7 +40,7 @@ class MetricWriter:
         return self._retry_at > 0 or self._stuck
 
     def log(self, values: Mapping[str, float], step: int, timestamp: int | None = None) -> dict[str, tuple[float, int]]:
-        """Queues values at a step. NaN and infinity would spoil MLflow's charts: they are dropped, their count so far is logged.
+        """Queues values at a step. NaN and infinity would spoil MLflow's charts: they are dropped, and how many were is logged.
 
         Returns `{key: (value, timestamp in ms)}` of what was queued.
         """
@@ -58,8 +57,7 @@ class MetricWriter:
             else:
                 dropped += 1
         if dropped:
-            self.nonfinite += dropped
-            points["train/nonfinite"] = (float(self.nonfinite), now)
+            points["train/nonfinite"] = (float(dropped), now)
         with self._state:
             self._pending.extend((key, number, now, int(step)) for key, (number, now) in points.items())
             self._queued += len(points)

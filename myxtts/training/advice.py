@@ -10,7 +10,8 @@ from myxtts.config.stages import REMATERIALISE
 from myxtts.data.batches import crop_frames
 from myxtts.models.discriminators import Discriminators
 from myxtts.models.xtts import build_component
-from myxtts.training.hardware import Machine, Needs, Suggestion, suggest
+from myxtts.training.hardware import Needs, Suggestion, suggest
+from myxtts.training.machine import Machine
 from myxtts.training.memory import decoder_clip_bytes, dvae_clip_bytes, gpt_clip_bytes, longest_clip
 from myxtts.training.tasks import TASKS
 

@@ -1,6 +1,7 @@
 """Checkpoints of a training: written atomically, verified and restored strictly; the newest, the best and every K-th are kept."""
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from myxtts.config import ModelError, MyXTTSError
 from myxtts.config.stages import LoopConfig
+from myxtts.training.hardware import describe_split
 
 STATE = "state.json"
 
@@ -86,6 +88,14 @@ class CheckpointFolder:
         saved = self.all()
         return saved[-1] if saved else None
 
+    def split(self) -> dict[str, Any]:
+        """How the newest checkpoint's training split its batch (`Suggestion.split`); empty where there is none."""
+        try:
+            saved = self.latest()
+            return saved.state().get("split", {}) if saved else {}
+        except DamagedCheckpoint:  # `restore_newest` will name it
+            return {}
+
     def best(self) -> Saved | None:
         """The checkpoint with the lowest monitored value, or None if none was validated."""
         scored = [(self._score(saved), saved) for saved in self.all()]
@@ -118,6 +128,8 @@ class CheckpointFolder:
             (partial / STATE).write_text(json.dumps(state), encoding="utf-8")
             for path in (*partial.iterdir(), partial):
                 _to_disk(path)
+            if target.exists():  # without its state, for what has one was dealt with above
+                self._put_aside(target)
             partial.rename(target)
             _to_disk(self.folder)
         except (OSError, tf.errors.OpError) as error:
@@ -153,8 +165,16 @@ class CheckpointFolder:
         """Renamed first: a checkpoint that is killed half deleted must not look like one."""
         gone = self.folder / f".gone-{path.name}"
         shutil.rmtree(gone, ignore_errors=True)
-        path.rename(gone)
+        try:
+            path.rename(gone)
+        except OSError as error:
+            print(f"warning: {path} is not needed any more but cannot be removed ({error})", flush=True)
         shutil.rmtree(gone, ignore_errors=True)
+
+    def _put_aside(self, path: Path) -> Path:
+        """Renames a checkpoint that is none any more to the first free `damaged-ckpt-…`."""
+        names = itertools.chain([f"damaged-{path.name}"], (f"damaged-{path.name}-{number}" for number in itertools.count(2)))
+        return path.rename(next(self.folder / name for name in names if not (self.folder / name).exists()))
 
     def restore(self, saved: Saved, variables: dict[str, tf.Variable]) -> dict[str, Any]:
         """Loads a checkpoint into `variables` and returns its state.
@@ -182,8 +202,8 @@ class CheckpointFolder:
                 return saved, self.restore(saved, variables)
             except DamagedCheckpoint as error:
                 damaged.append(str(error))
-                saved.path.rename(self.folder / f"damaged-{saved.path.name}")
-                print(f"warning: {error}; it was put aside and the one before it is used", flush=True)
+                print(f"warning: {error}; it is put aside and the one before it is used", flush=True)
+                self._put_aside(saved.path)
         if damaged:
             raise DamagedCheckpoint(f"no checkpoint in {self.folder} is whole: " + "; ".join(damaged) + ". Start again in another folder")
         return None
@@ -202,6 +222,19 @@ def check_same(saved: Saved, state: dict[str, Any], batch_rows: int, features: d
             f"{saved.path} was trained on other features ({', '.join(differing)} differ): weights and data no longer belong together; "
             "bring the old data back (dvc checkout), or train in another folder"
         )
+
+
+def changes(state: dict[str, Any], settings: dict[str, Any], split: dict[str, Any]) -> dict[str, str]:
+    """{name: "old -> new"}: with what a training goes on otherwise than a checkpoint's state says; steps after it will differ.
+
+    settings: its section of the configuration. split: `Suggestion.split`.
+    """
+    sizes = ("batch_size", "effective_batch_size", "precision", "max_nonfinite")  # what of them counts is in the split
+    before, now = state.get("settings", {}), {name: value for name, value in settings.items() if name not in sizes}
+    found = {name: f"{before[name]} -> {value}" for name, value in now.items() if name in before and before[name] != value}
+    if state.get("split", split) != split:
+        found["split"] = f"{describe_split(state['split'])} -> {describe_split(split)}"
+    return found
 
 
 def compare_shapes(stored: dict[str, list], wanted: dict[str, list], source: Path) -> None:

@@ -18,10 +18,11 @@ class NonFiniteTraining(MyXTTSError):
 class Guard:
     """Looks at the results of steps in their order. The steps themselves have left no trace in the weights.
 
-    load: batch number -> its arrays. A batch is a function of its number, so none has to be kept in memory for this.
+    folder: where batches are kept, None on workers that do not write. load: batch number -> its arrays; a batch is a function of its
+    number, so none has to be kept in memory for this.
     """
 
-    def __init__(self, folder: Path, most_in_a_row: int, load: Callable[[int], dict[str, np.ndarray]]):
+    def __init__(self, folder: Path | None, most_in_a_row: int, load: Callable[[int], dict[str, np.ndarray]]):
         self.folder, self.most_in_a_row, self._load = folder, most_in_a_row, load
         self.skipped, self.in_a_row = 0, 0
 
@@ -55,12 +56,17 @@ class Guard:
         return losses_fine and logs.get(f"loss_scale/{objective}", 1.0) > 1.0
 
     def _keep(self, step: int) -> Path | None:
+        if self.folder is None:
+            return None
         path = self.folder / f"step-{step:08d}.npz"
         if not path.is_file() and len(list(self.folder.glob("*.npz"))) >= KEPT:
             return None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            np.savez_compressed(path, **self._load(step - 1))  # step n takes batch n - 1
+            part = path.with_suffix(".unfinished")
+            with part.open("wb") as file:
+                np.savez_compressed(file, **self._load(step - 1))  # step n takes batch n - 1
+            part.replace(path)
         except OSError as error:
             print(f"warning: the batch of step {step} cannot be written to {path} ({error})", flush=True)
             return None
@@ -68,7 +74,7 @@ class Guard:
 
     def _findings(self, step: int, objectives: list[str], logs: dict[str, float], path: Path | None) -> str:
         found = ", ".join(f"{name} {value:.4g}" for name, value in logs.items() if not name.startswith("skipped/"))
-        where = path or self.folder
+        where = path or self.folder or "the first worker's checkpoint folder"
         return (
             f"{self.in_a_row} steps in a row were not finite, up to step {step} ({', '.join(objectives)}): {found}. None of them changed "
             f"the weights. Look at the batch in {where} (a clip of silence or of NaN shows there); if its values are sound, go on from the "

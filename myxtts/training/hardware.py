@@ -1,16 +1,12 @@
-"""What the machine is, and how a stage's effective batch is split for it. Decides speed and memory, never the mathematics."""
+"""How a stage's effective batch is split for a machine. Decides speed and memory, never what is minimised."""
 
-import logging
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
-
-import psutil
 
 from myxtts.config import ConfigError
 from myxtts.config.stages import REMATERIALISE, HardwareConfig, StageTraining
+from myxtts.training.machine import Machine
 from myxtts.training.memory import GB, Footprint, footprint
 
 MAX_WORKERS = 10  # more readers than this did not help any machine of ours
@@ -18,25 +14,6 @@ MARGIN = 0.85  # of the memory: the rest is for fragments, and for what no predi
 # clips of a micro-batch that are worth computing activations twice for: below, a GPU waits for its memory and kernels' starts. A CPU
 # is as fast with few clips.
 WORTH_RECOMPUTING_GPU, WORTH_RECOMPUTING_CPU = 32, 2
-BFLOAT16_CAPABILITY = (8, 0)  # CUDA compute capability
-# x86 instructions that multiply bfloat16 matrices; oneDNN, TensorFlow's library for them, uses either
-BFLOAT16_INSTRUCTIONS = {"avx512_bf16", "amx_bf16"}
-CPUINFO = Path("/proc/cpuinfo")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """`memory_gb` is what training may use: the smallest GPU's free memory, or the free RAM without one.
-
-    bfloat16: whether what trains, GPU or CPU, computes in it faster than in float32.
-    """
-
-    gpus: int
-    memory_gb: float
-    cpus: int
-    ram_gb: float
-    bfloat16: bool = False
-    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +52,11 @@ class Suggestion:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    @property
+    def split(self) -> dict[str, Any]:
+        """What of the decision a training goes on with: dropout draws a mask for each micro-batch, and formats round differently."""
+        return {name: getattr(self, name) for name in ("batch_size", "grad_accum", "precision", "rematerialise")}
+
     def with_reason(self, reason: str, **changes: Any) -> "Suggestion":
         return replace(self, reasons=(*self.reasons, reason), **changes)
 
@@ -89,62 +71,6 @@ class Suggestion:
         size, accum = split_batch(each, self.batch_size - 1)
         predicted = self.footprint.total(size, accum) / GB
         return self.with_reason(f"backed off to {size} x {accum}: {why}", batch_size=size, grad_accum=accum, predicted_gb=predicted)
-
-
-def detect(config: HardwareConfig) -> Machine:
-    """Reads the machine; `config.memory_gb` overrides its memory."""
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    memory = config.memory_gb or psutil.virtual_memory().available / GB
-    if gpus and not config.memory_gb:
-        memory = min(_gpu_memory_gb(number) for number in range(len(gpus)))
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-    bfloat16 = all(detail.get("compute_capability", (0, 0)) >= BFLOAT16_CAPABILITY for detail in details) if gpus else cpu_bfloat16()
-    names = tuple(f"{gpu.name} {detail.get('device_name', '')}".strip() for gpu, detail in zip(gpus, details, strict=True))
-    devices = names or tuple(device.name for device in tf.config.list_physical_devices())
-    return Machine(len(gpus), memory, usable_cpus(), psutil.virtual_memory().total / GB, bfloat16, devices)
-
-
-def usable_cpus() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def cpu_bfloat16() -> bool:
-    """True if this CPU has instructions for bfloat16 and TensorFlow uses them; without them it is many times slower than float32.
-
-    Read, not timed: a run must go on in the format that it began with, however busy the machine is. False where Linux does not tell.
-    """
-    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0" or not CPUINFO.exists():
-        return False
-    lines = (line for line in CPUINFO.read_text().splitlines() if line.startswith("flags"))
-    return bool(BFLOAT16_INSTRUCTIONS & set(next(lines, "").split()))
-
-
-def _gpu_memory_gb(number: int) -> float:
-    """Free memory of the n-th visible GPU. Raises ConfigError where NVML cannot tell."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip().isdigit()]
-        index = int(visible[number]) if number < len(visible) else number
-        return pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(index)).free / GB
-    except Exception as error:  # NVML's own errors derive from Exception alone, and the package may be missing
-        raise ConfigError(
-            f"the memory of GPU {number} cannot be read ({error}): install the extra `gpu` (nvidia-ml-py), or set hardware.memory_gb"
-        ) from error
-
-
-def allow_memory_growth() -> None:
-    """TensorFlow takes GPU memory as it needs it, unless the user said otherwise. Before the first TensorFlow operation."""
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-
-
-def quiet_tracing() -> None:
-    """TensorFlow takes a step that is compiled once for each bucket for a mistake, and says so at length; a test counts the traces."""
-    logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
 
 
 def split_batch(effective: int, most: int, replicas: int = 1) -> tuple[int, int]:
@@ -191,7 +117,8 @@ def suggest(stage: StageTraining, hardware: HardwareConfig, machine: Machine, ne
         whole = f"{stage.effective_batch_size}{shared}"
         reasons.append(f"largest micro-batch that fits and divides {whole}: {chosen.size}, accumulated {chosen.accum} times")
     if machine.gpus > replicas:
-        reasons.append(f"{replicas} of {machine.gpus} GPUs is used: hardware.all_devices is false")
+        why = "the model was not built in a strategy's scope" if hardware.all_devices else "hardware.all_devices is false"
+        reasons.append(f"{replicas} of {machine.gpus} GPUs is used: {why}")
     workers = hardware.num_workers or max(1, min(MAX_WORKERS, machine.cpus))
     reasons.append(
         f"{workers} data workers " + ("as given" if hardware.num_workers else f"for {machine.cpus} cores (at most {MAX_WORKERS})")
@@ -203,6 +130,29 @@ def suggest(stage: StageTraining, hardware: HardwareConfig, machine: Machine, ne
     return Suggestion(
         chosen.size, chosen.accum, workers, prefetch, precision, chosen.mode, predicted, fixed, machine, tuple(reasons), replicas
     )
+
+
+def go_on(suggestion: Suggestion, before: dict[str, Any], stage: StageTraining, hardware: HardwareConfig, needs: Needs) -> Suggestion:
+    """The suggestion with the `split` that a training had `before`, unless the configuration or the machine will not have it any more."""
+    machine = suggestion.machine
+    given = {"batch_size": stage.batch_size, "precision": stage.precision, "rematerialise": hardware.rematerialise}
+    if not before or before == suggestion.split or any(value not in (None, "auto", before[name]) for name, value in given.items()):
+        return suggestion
+    if before["batch_size"] * before["grad_accum"] != suggestion.batch_size * suggestion.grad_accum:
+        return suggestion
+    if before["rematerialise"] not in needs.modes or (before["precision"] == "bfloat16" and not machine.bfloat16):
+        return suggestion
+    stage = stage.model_copy(update={"batch_size": before["batch_size"], "precision": before["precision"]})
+    hardware = hardware.model_copy(update={"rematerialise": before["rematerialise"]})
+    same = suggest(stage, hardware, machine, needs, suggestion.replicas)
+    if same.predicted_gb > machine.memory_gb:
+        return suggestion.with_reason(f"the split of the last checkpoint needs {same.predicted_gb:.1f} GB: it is not gone on with")
+    return replace(same, reasons=(*suggestion.reasons, f"going on with the last checkpoint's split: {describe_split(before)}"))
+
+
+def describe_split(split: dict[str, Any]) -> str:
+    """`Suggestion.split` in words."""
+    return f"{split['batch_size']} x {split['grad_accum']} in {split['precision']}, recomputing {split['rematerialise']}"
 
 
 def _precision(stage: StageTraining, machine: Machine) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 RUN = "run"  # kind of the line that says which run the lines after it belong to
+REWIND = "rewind"  # kind of the line after which the steps behind its own are taken anew, with other settings
 
 
 class Journal:
@@ -35,6 +36,8 @@ class Journal:
                 if row["run_id"] != current:
                     self._last.clear()
                 current = row["run_id"]
+            elif row["kind"] == REWIND:
+                self._forget(row["step"])
             else:
                 self._last[row["kind"]] = max(row["step"], self._last.get(row["kind"], -1))
         if current != run_id:
@@ -50,6 +53,15 @@ class Journal:
         self._write({"kind": kind, "step": step, "time": now, "values": values})
         return now
 
+    def rewind(self, step: int) -> None:
+        """The points behind `step` are those of a training that was given up: they will be logged anew, and the later ones count."""
+        if any(last > step for last in self._last.values()):
+            self._forget(step)
+            self._write({"kind": REWIND, "step": step})
+
+    def _forget(self, step: int) -> None:
+        self._last = {kind: min(last, step) for kind, last in self._last.items()}
+
     def time(self, kind: str, step: int) -> int | None:
         """Timestamp in ms of a point, or None where there is none."""
         times = [row["time"] for row in self.rows() if row["kind"] == kind and row["step"] == step]
@@ -61,6 +73,8 @@ class Journal:
         for row in self.rows():
             if row["kind"] == RUN:
                 rows.clear()
+            elif row["kind"] == REWIND:
+                rows = [other for other in rows if other["step"] <= row["step"]]
             elif row["step"] > step:
                 rows.append(row)
         return iter(rows)
@@ -75,16 +89,22 @@ class Journal:
 
     def sync(self) -> None:
         """Has what was added on the disk: a checkpoint must not be newer than the journal."""
-        if self.path.is_file():
+        try:
             with self.path.open("rb") as file:
                 os.fsync(file.fileno())
+        except FileNotFoundError:  # nothing was added
+            return
+        except OSError as error:
+            self._troubled(error)
 
     def write_curves(self, folder: Path, stage: str, every: int) -> None:
         """`<stage>_train.csv` (each `every`-th step) and `<stage>_val.csv`, a column per value, for `dvc plots`."""
         folder.mkdir(parents=True, exist_ok=True)
         points: dict[str, dict[int, dict[str, float]]] = {"train": {}, "val": {}}
         for row in self.rows():
-            if row["kind"] == "val" or (row["kind"] == "train" and row["step"] % every == 0):
+            if row["kind"] == REWIND:
+                points = {kind: {step: values for step, values in steps.items() if step <= row["step"]} for kind, steps in points.items()}
+            elif row["kind"] == "val" or (row["kind"] == "train" and row["step"] % every == 0):
                 points[row["kind"]][row["step"]] = {name.removeprefix(f"{row['kind']}/"): value for name, value in row["values"].items()}
         for kind, steps in points.items():
             columns = sorted({name for values in steps.values() for name in values})
@@ -101,8 +121,12 @@ class Journal:
                 self._torn = True  # until the line is whole
                 file.write(json.dumps(row) + "\n")
             self._torn = False
-        except OSError as error:  # training is worth more than its curve
-            self.trouble = self.trouble or f"{self.path} cannot be written ({error}): after a kill, points may be logged twice"
+        except OSError as error:
+            self._troubled(error)
+
+    def _troubled(self, error: OSError) -> None:
+        """Told once, and training goes on: it is worth more than its curve."""
+        self.trouble = self.trouble or f"{self.path} cannot be written ({error}): after a kill, points may be logged twice"
 
     def _cut_half_line(self) -> None:
         if not self.path.is_file():

@@ -23,6 +23,7 @@ class Reporter:
         self.task, self.journal, self.logger, self.is_chief = task, journal, logger, is_chief
         self.meter = Meter()
         self.console = Console(task.stage, 0, quiet=not is_chief)
+        self.rewind_to: int | None = None  # set where the steps behind it are taken anew, otherwise than before
         self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []
 
     def follow(self, data: Batches, guard: Guard, plateaus: dict[str, Plateau], total_steps: int) -> None:
@@ -34,9 +35,11 @@ class Reporter:
         """Opens the journal, and sends again what a killed process logged behind its last checkpoint."""
         if self.is_chief:
             self.journal.open(getattr(self.logger, "run_id", ""))
+            if self.rewind_to is not None:
+                self.journal.rewind(self.rewind_to)
             if self.logger:
                 for row in self.journal.after(step):
-                    if row["values"] and row["kind"] in ("train", "val", "perf"):
+                    if row["values"] and row["kind"] in ("train", "val", "perf", "start"):
                         self.logger.metrics(row["values"], row["step"], row["time"])
         self.console.start(step)
 

@@ -3,15 +3,20 @@
 import contextlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from myxtts.config import ConfigError
 from myxtts.config.stages import HardwareConfig
 from myxtts.data.batches import Batch
 from myxtts.training.checkpoint import CheckpointFolder
+from myxtts.training.hardware import Needs
+from myxtts.training.machine import Machine
 
 
 def make_strategy(hardware: HardwareConfig) -> tf.distribute.Strategy:
@@ -74,6 +79,8 @@ class Crew:
         self.workers = max(1, len(order))
         self.index = order.index((resolver.task_type, resolver.task_id)) if len(order) > 1 else 0
         self.replicas: int = strategy.num_replicas_in_sync
+        hosts = [address.rpartition(":")[0] for kind, index in order for address in [tasks[kind][index]]]
+        self.neighbours = Counter(hosts)[hosts[self.index]] if hosts else 1  # workers on this machine, itself included
 
     @property
     def is_chief(self) -> bool:
@@ -102,12 +109,30 @@ class Crew:
 
         return self.strategy.experimental_distribute_values_from_function(share)
 
-    def any(self, flag: bool) -> bool:
-        """True everywhere if `flag` is True anywhere. All workers must call it; it waits for the last of them."""
+    def gather(self, values: list[float]) -> np.ndarray:
+        """(workers, values): what each worker gave. All must call it; it waits for the last of them."""
         if self.workers == 1:
-            return flag
-        value = self.strategy.experimental_distribute_values_from_function(lambda context: tf.constant(float(flag)))
-        return float(self.strategy.reduce(tf.distribute.ReduceOp.SUM, value, axis=None)) > 0
+            return np.array([values], np.float64)
+        mine = np.zeros((self.workers, len(values)))
+        mine[self.index] = values
+        local = self.replicas // self.workers
+
+        def part(context: tf.distribute.ReplicaContext) -> tf.Tensor:
+            first = context.replica_id_in_sync_group % local == 0  # the other devices of this worker have nothing to add
+            return tf.constant(mine if first else np.zeros_like(mine))
+
+        shares = self.strategy.experimental_distribute_values_from_function(part)
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, shares, axis=None).numpy()
+
+    def any(self, flag: bool) -> bool:
+        """True everywhere if `flag` is True anywhere. All workers must call it."""
+        return bool(self.gather([float(flag)]).any())
+
+    def agree(self, machine: Machine, needs: Needs) -> tuple[Machine, Needs]:
+        """The least of all workers' machines and the most of their needs: all must split the batch alike."""
+        rows = self.gather([machine.memory_gb, float(machine.bfloat16), float(needs.process)])
+        least, most = rows.min(axis=0), rows.max(axis=0)
+        return replace(machine, memory_gb=float(least[0]), bfloat16=bool(least[1])), replace(needs, process=int(most[2]))
 
     def together(self) -> None:
         """Waits for all workers."""

@@ -81,12 +81,16 @@ class TrainStep:
     def _gradients(self, objective: str, batch: Batch):
         """(gradients, statistics, terms, global norm, all finite?, number of updates so far), summed over the replicas."""
         context = tf.distribute.get_replica_context()
+        running = self.task.running_statistics
+        before = [tf.identity(variable.value) for variable in running]
         counts = _all_sum(context, self.task.targets(batch))
         gradients, terms, statistics = self._accumulate(objective, self.task.objectives[objective], batch, counts)
         gradients, terms, statistics = (_all_sum(context, value) for value in (gradients, terms, statistics))
         norm = tf.linalg.global_norm(gradients)
         # a loss that is no number spoils what is kept of it, even where its gradient happens to be one
         finite = tf.math.is_finite(norm) & tf.reduce_all([tf.math.is_finite(value) for value in terms.values()])
+        for variable, value in zip(running, before, strict=True):
+            variable.assign(tf.where(finite, variable.value, value))
         return gradients, statistics, terms, norm, finite, tf.identity(self.groups[objective][0].optimizer.iterations.value)
 
     def _apply_if(self, condition: tf.Tensor, objective: str, gradients, statistics, norm: tf.Tensor, number: tf.Tensor) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from myxtts.models.precision import set_precision
 from myxtts.models.xtts import XTTS
 from myxtts.training import hardware, trial
 from myxtts.training.averages import averaged, put_averages
-from myxtts.training.checkpoint import CheckpointError, CheckpointFolder, DamagedCheckpoint, Saved, named_variables
+from myxtts.training.checkpoint import CheckpointError, CheckpointFolder, DamagedCheckpoint, Saved, changes, named_variables
 from myxtts.training.guard import Guard
 from myxtts.training.journal import Journal
 from myxtts.training.logger import RunLogger
+from myxtts.training.machine import detect
 from myxtts.training.optim import Plateau, make_groups
 from myxtts.training.reporting import Reporter
 from myxtts.training.scale import Crew
@@ -84,9 +86,15 @@ class XTTSTrainer:
             self.task.compute(self._train_path)
         with self.strategy.scope():
             self.task.open(self._train_path)
-        machine = hardware.detect(self.config.hardware)
-        self._take(hardware.suggest(self.settings, self.config.hardware, machine, self.task.needs, self.crew.replicas))
+        self._take(self._suggest())
         return self.train_data, self.val_data
+
+    def _suggest(self) -> hardware.Suggestion:
+        given = self.settings, self.config.hardware
+        machine = detect(self.config.hardware, self.crew.replicas // self.crew.workers, self.crew.neighbours)
+        machine, needs = self.crew.agree(machine, self.task.needs)
+        suggestion = hardware.suggest(*given, machine, needs, self.crew.replicas)
+        return hardware.go_on(suggestion, self.checkpoints.split(), *given, needs)
 
     def _take(self, suggestion: hardware.Suggestion) -> None:
         """Makes batches, optimizers and compiled steps for a suggestion: everything that a restore must find in place."""
@@ -108,7 +116,8 @@ class XTTSTrainer:
             self._validation = ValidationStep(self.task, self.strategy)
         self.optimizers = {group.name: group.optimizer for groups in self.groups.values() for group in groups}
         self.plateaus = {name: Plateau(optimizer._learning_rate) for name, optimizer in self.optimizers.items()}
-        self.guard = Guard(self.checkpoints.folder / "nonfinite", self.settings.max_nonfinite, self.train_data.load)
+        kept = self.checkpoints.folder / "nonfinite" if self.crew.is_chief else None
+        self.guard = Guard(kept, self.settings.max_nonfinite, partial(self.train_data.load, whole=True))
         self.report.follow(self.train_data, self.guard, self.plateaus, self.total_steps)
 
     def _prepare_networks(self, precision: str, rematerialise: str) -> None:
@@ -124,15 +133,9 @@ class XTTSTrainer:
 
     def _rehearse(self) -> float:
         """Peak memory of a step on the longest bucket, in GB. Nothing is changed by it. Raises OutOfMemory."""
-        machine, data = self.suggestion.machine, self.train_data
+        data = self.train_data
         batch = self.crew.distribute({name: tf.constant(value) for name, value in data.load(data.widest()).items()})
-        moved = [variable.value for variable in self.task.moving_variables]
-        before = [tf.identity(variable) for variable in moved]
-        try:
-            return trial.measure(lambda: [value.numpy() for value in self._step.rehearse(batch).values()], machine.gpus, machine.memory_gb)
-        finally:
-            for variable, value in zip(moved, before, strict=True):
-                variable.assign(value)
+        return trial.rehearse(self._step, batch, self.task.moving_variables, self.suggestion.machine)
 
     def _variables(self) -> dict[str, tf.Variable]:
         """Every variable that training changes, by name."""
@@ -233,7 +236,8 @@ class XTTSTrainer:
             "guard": self.guard.state(),
             "batch_rows": self.train_data.batch_size,
             "features": self.task.features(self._train_path),
-            "learning_rate": self.settings.learning_rate,
+            "settings": self.settings.model_dump(mode="json"),
+            "split": self.suggestion.split,
             "validated": validated,
             "monitored": validated.get(self.task.monitor),
         }
@@ -265,9 +269,9 @@ class XTTSTrainer:
         if state["validated"]:
             self._validated = self.current_step, state["validated"]
         self.report.console.say(f"resumed {self.task.stage} from {saved.path} (step {self.current_step}, epoch {self.epoch})")
-        if state["learning_rate"] != self.settings.learning_rate:
-            change = f"learning rate {state['learning_rate']:g} -> {self.settings.learning_rate:g}"
-            self.report.tag(f"decision.learning_rate.{self.current_step}", change)
+        for name, change in changes(state, self.settings.model_dump(mode="json"), self.suggestion.split).items():
+            self.report.tag(f"decision.{name}.{self.current_step}", change)
+            self.report.rewind_to = self.current_step
         return True
 
     def save_checkpoint(self, path: str | Path) -> Path:
@@ -360,8 +364,9 @@ class XTTSTrainer:
         self.crew.together()  # the chief may be writing the last one still
         best = self.checkpoints.best()
         try:
-            if best and best.step != self.current_step:
-                self.best = {**self.checkpoints.restore(best, self._variables())["validated"], "step": best.step}
+            if best:
+                state = best.state() if best.step == self.current_step else self.checkpoints.restore(best, self._variables())
+                self.best = {**state["validated"], "step": best.step}
         except DamagedCheckpoint as error:
             self.report.tag("best.damaged", f"{error}; the weights of the last step are kept in its place")
             best, self.best = None, {**self._validated[1], "step": self._validated[0]}

@@ -2,14 +2,17 @@
 
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from myxtts.training.hardware import Suggestion
+from myxtts.training.machine import Machine
 from myxtts.training.memory import GB
+from myxtts.training.step import TrainStep
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 TOO_FULL = 0.97  # of the machine's memory: beyond, the next allocation may be the one that kills the process
@@ -40,6 +43,20 @@ def prove(
             )
         suggestion = suggestion.smaller(trouble or "another worker ran out of memory")
         take(suggestion)
+
+
+def rehearse(step: TrainStep, batch: Any, moving: Sequence[keras.Variable], machine: Machine) -> float:
+    """Peak memory in GB of a step on `batch` that changes nothing. moving: what a step changes beside its update, and is put back.
+
+    Raises OutOfMemory.
+    """
+    variables = [variable.value for variable in moving]
+    before = [tf.identity(variable) for variable in variables]
+    try:
+        return measure(lambda: [value.numpy() for value in step.rehearse(batch).values()], machine.gpus, machine.memory_gb)
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
 
 
 def measure(step: Callable[[], Any], gpus: int, memory_gb: float) -> float:

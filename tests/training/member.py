@@ -1,7 +1,7 @@
-"""One process of a training over several devices or workers: python member.py FOLDER RECORDS STAGE DEVICES [STEPS]
+"""One process of a training over several devices or workers: python member.py FOLDER RECORDS STAGE DEVICES [STEPS [MEMORY]]
 
-DEVICES logical CPUs in this process; TF_CONFIG makes it a worker among others. Prints the losses of every step as JSON lines, and writes
-the trained weights to FOLDER/final where it is the chief.
+DEVICES logical CPUs in this process, which may use MEMORY GB; TF_CONFIG makes it a worker among others. Prints the losses of every step
+as JSON lines, and writes the trained weights to FOLDER/final where it is the chief.
 """
 
 import json
@@ -19,7 +19,7 @@ from small import small_config
 from myxtts.config import XTTSConfig
 
 
-def configured(stage: str, steps: int) -> XTTSConfig:
+def configured(stage: str, steps: int, memory: float | None) -> XTTSConfig:
     """No dropout: replicas draw their own."""
     values = small_config().to_dict()
     values["model"]["gpt"]["dropout"] = 0.0
@@ -32,6 +32,8 @@ def configured(stage: str, steps: int) -> XTTSConfig:
         "val_step": 5,
         "precision": "float32",
     }
+    if memory:
+        values["hardware"] |= {"memory_gb": memory, "trial_step": False}
     return XTTSConfig.from_dict(values)
 
 
@@ -56,7 +58,7 @@ def main() -> None:
     from myxtts.training.scale import make_strategy
     from myxtts.training.trainer import XTTSTrainer
 
-    config = configured(stage, steps)
+    config = configured(stage, steps, float(sys.argv[6]) if len(sys.argv) > 6 else None)
     strategy = tf.distribute.MirroredStrategy(tf.config.list_logical_devices("CPU")) if devices > 1 else make_strategy(config.hardware)
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
@@ -68,6 +70,7 @@ def main() -> None:
     if trainer.crew.is_chief:
         trainer.save_checkpoint(folder / "final")
     print(f"END {trainer.crew.index} of {trainer.crew.workers}, {trainer.crew.replicas} replicas", flush=True)
+    print(f"SPLIT {trainer.suggestion.batch_size} x {trainer.suggestion.grad_accum}, {trainer.crew.neighbours} neighbours", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 
 from myxtts.config import XTTSConfig
 from myxtts.training.advice import advise
-from myxtts.training.hardware import Machine
+from myxtts.training.machine import Machine
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
 MEMORIES = (6, 8, 12, 16, 24, 40, 80)

@@ -8,7 +8,7 @@ import pytest
 
 from myxtts.config import ModelError, MyXTTSError
 from myxtts.config.stages import LoopConfig
-from myxtts.training.checkpoint import CheckpointFolder, DamagedCheckpoint, named_variables
+from myxtts.training.checkpoint import CheckpointFolder, DamagedCheckpoint, changes, named_variables
 
 SAME = {"batch_rows": 4, "features": {}}
 
@@ -144,3 +144,41 @@ def test_a_checkpoint_learns_that_it_was_validated(tmp_path):
     assert folder.best().step == 1
     assert CheckpointFolder(tmp_path, LoopConfig()).best().step == 1
     assert folder.restore(folder.latest(), variables(0.0))["monitored"] == 0.5
+
+
+def test_a_checkpoint_without_its_state_is_put_aside_not_in_the_way(tmp_path):
+    folder = CheckpointFolder(tmp_path, LoopConfig())
+    for _ in range(2):
+        folder.save(1, variables(1.0), {"monitored": None})
+        (tmp_path / "ckpt-00000001" / "state.json").unlink()
+    folder.save(1, variables(2.0), {"monitored": None})
+    target = variables(0.0)
+    folder.restore(folder.latest(), target)
+    assert all(np.all(value.numpy() == 2) for value in target.values())
+    assert {path.name for path in tmp_path.glob("damaged-*")} == {"damaged-ckpt-00000001", "damaged-ckpt-00000001-2"}
+
+
+def test_a_checkpoint_that_cannot_be_removed_ends_no_training(tmp_path, monkeypatch, capsys):
+    folder = CheckpointFolder(tmp_path, LoopConfig(keep_checkpoints=1))
+    folder.save(1, variables(1.0), {"monitored": None})
+    rename = Path.rename
+
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name == "ckpt-00000001":
+            raise PermissionError("read-only")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    assert folder.save(2, variables(2.0), {"monitored": None}).step == 2
+    assert "ckpt-00000001 is not needed any more but cannot be removed (read-only)" in capsys.readouterr().out
+
+
+def test_what_changed_since_a_checkpoint_is_named(tmp_path):
+    split = {"batch_size": 4, "grad_accum": 1, "precision": "float32", "rematerialise": "none"}
+    state = {"settings": {"learning_rate": 0.1, "epochs": 3, "batch_size": None}, "split": split}
+    assert changes(state, {"learning_rate": 0.1, "epochs": 3, "batch_size": 4}, split) == {}
+    found = changes(state, {"learning_rate": 0.01, "epochs": 3, "batch_size": None}, split | {"batch_size": 2, "grad_accum": 2})
+    assert found == {
+        "learning_rate": "0.1 -> 0.01",
+        "split": "4 x 1 in float32, recomputing none -> 2 x 2 in float32, recomputing none",
+    }

@@ -1,6 +1,8 @@
 """What keeps a training small or steady: frozen weights, adapters, moving averages; and what the trainer does when a machine fails it."""
 
+import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +122,7 @@ def test_lowering_the_rate_and_going_on_is_a_logged_decision(tmp_path, tokens):
     logger.tags = tags.update
     second = make(configured(max_steps=4, learning_rate=1e-3), tmp_path, tokens, logger=logger)
     second.train()
-    assert tags["decision.learning_rate.2"] == "learning rate 0.01 -> 0.001"
+    assert tags["decision.learning_rate.2"] == "0.01 -> 0.001"
     assert logger.steps[3]["train/lr/gpt"] == pytest.approx(1e-3)
 
 
@@ -219,3 +221,35 @@ def test_a_network_that_cannot_be_heard_stops_no_training(tmp_path, tokens):
     trainer.task.previews = previews
     assert trainer.train()["steps"] == 2
     assert tags["preview.failed.2"] == "louder than any sound"
+
+
+def test_steps_taken_again_with_a_lower_rate_are_in_the_run_and_the_curve(tmp_path, tokens):
+    """The steps behind a checkpoint were killed, or given up as not finite: those of the lower rate are what counts."""
+    first = make(configured(max_steps=4), tmp_path, tokens, logger=Recorder())
+    first.train()
+    shutil.rmtree(first.checkpoints.latest().path)
+    start = first.checkpoints.latest().step
+    assert start < 4
+    logger = Recorder()
+    make(configured(max_steps=4, learning_rate=1e-3), tmp_path, tokens, logger=logger).train()
+    again = [key for key, step, *_ in logger.points if step == 4 and key == "train/lr/gpt"]
+    assert len(again) == 1
+    assert logger.steps[4]["train/lr/gpt"] == pytest.approx(1e-3)
+    first.journal.write_curves(tmp_path, "gpt", 1)
+    rates = {int(row["step"]): float(row["lr/gpt"]) for row in csv.DictReader((tmp_path / "gpt_train.csv").open())}
+    assert rates == {step: pytest.approx(1e-2 if step <= start else 1e-3) for step in range(1, 5)}
+
+
+def test_a_training_goes_on_with_its_split_and_says_so_where_it_cannot(tmp_path, tokens):
+    make(configured(max_steps=2, batch_size=2, precision="bfloat16"), tmp_path, tokens).train()
+    tags = {}
+    logger = Recorder()
+    logger.tags = tags.update
+    second = make(configured(max_steps=4), tmp_path, tokens, logger=logger)
+    second.suggestion.machine.bfloat16 or pytest.skip("this CPU has no bfloat16")
+    assert (second.suggestion.split["batch_size"], second.suggestion.precision) == (2, "bfloat16")
+    second.train()
+    assert [name for name in tags if name.startswith("decision")] == ["decision.max_steps.2"]
+    third = make(configured(max_steps=6, batch_size=4), tmp_path, tokens, logger=logger)
+    third.train()
+    assert tags["decision.split.4"].startswith("2 x 2 in bfloat16, recomputing none -> 4 x 1 in ")

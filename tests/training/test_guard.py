@@ -52,3 +52,11 @@ def test_state_survives(tmp_path):
     second.restore(first.state())
     with pytest.raises(NonFiniteTraining):
         second.look(3, BAD)
+
+
+def test_a_worker_that_does_not_write_counts_all_the_same(tmp_path):
+    watch = Guard(None, 2, lambda number: pytest.fail("it has nothing to load"))
+    assert watch.look(1, BAD) is None
+    with pytest.raises(NonFiniteTraining, match="the batch in the first worker's checkpoint folder"):
+        watch.look(2, BAD)
+    assert watch.skipped == 2

@@ -2,9 +2,9 @@ import pytest
 
 from myxtts.config import ConfigError, XTTSConfig
 from myxtts.config.stages import GPTTraining, HardwareConfig, StageTraining
-from myxtts.training import hardware
-from myxtts.training.hardware import GB, Machine, Needs, detect, split_batch, suggest
-from myxtts.training.memory import Footprint, gpt_clip_bytes, longest_clip
+from myxtts.training.hardware import Needs, go_on, split_batch, suggest
+from myxtts.training.machine import Machine
+from myxtts.training.memory import GB, Footprint, gpt_clip_bytes, longest_clip
 
 
 @pytest.mark.parametrize(
@@ -62,18 +62,6 @@ def test_precision_is_what_the_machine_has(gpus, bfloat16, expected):
     assert suggest(StageTraining(precision="float16"), HardwareConfig(), machine, needs()).precision == "float16"
 
 
-@pytest.mark.parametrize(
-    ("flags", "onednn", "expected"),
-    [("fpu avx512_bf16 amx", "1", True), ("fpu amx_bf16", "1", True), ("fpu avx512f avx2", "1", False), ("fpu avx512_bf16", "0", False)],
-)
-def test_bfloat16_of_a_cpu_is_read_from_its_instructions(tmp_path, monkeypatch, flags, onednn, expected):
-    monkeypatch.setattr(hardware, "CPUINFO", tmp_path / "cpuinfo")
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
-    assert not hardware.cpu_bfloat16()  # no such file, as on a Mac
-    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nmodel name\t: one\nflags\t\t: {flags}\nprocessor\t: 1\nflags\t\t: {flags}\n")
-    assert hardware.cpu_bfloat16() == expected
-
-
 def test_half_precision_fits_more_clips():
     whole, half = (
         suggest(GPTTraining(precision=name), HardwareConfig(rematerialise="none"), Machine(1, 12, 4, 32), needs())
@@ -124,6 +112,41 @@ def test_recomputing_more_predicts_less(preset):
     assert gpt_clip_bytes(model, clip, 2, "none") < bytes_of[0]
 
 
-def test_detect_reads_this_machine_and_takes_the_override():
-    assert detect(HardwareConfig()).cpus >= 1
-    assert detect(HardwareConfig(memory_gb=3.5)).memory_gb == 3.5
+def split(size: int, accum: int, precision: str = "float32", mode: str = "none") -> dict:
+    return {"batch_size": size, "grad_accum": accum, "precision": precision, "rematerialise": mode}
+
+
+def test_a_training_goes_on_with_its_split():
+    stage, machine = GPTTraining(effective_batch_size=96), Machine(1, 24, 12, 64, bfloat16=True)
+    found = suggest(stage, HardwareConfig(), machine, needs())
+    before = split(8, 12, "float32", "blocks")
+    assert found.split != before
+    same = go_on(found, before, stage, HardwareConfig(), needs())
+    assert same.split == before
+    assert same.reasons[-1] == "going on with the last checkpoint's split: 8 x 12 in float32, recomputing blocks"
+    assert same.predicted_gb == suggest(
+        GPTTraining(effective_batch_size=96, batch_size=8, precision="float32"), HardwareConfig(rematerialise="blocks"), machine, needs()
+    ).predicted_gb  # fmt: skip
+    assert go_on(found, {}, stage, HardwareConfig(), needs()) == found
+
+
+@pytest.mark.parametrize(
+    ("stage", "hardware", "machine", "before"),
+    [
+        (GPTTraining(batch_size=16), HardwareConfig(), Machine(1, 24, 12, 64, True), split(8, 12)),
+        (GPTTraining(precision="bfloat16"), HardwareConfig(), Machine(1, 24, 12, 64, True), split(8, 12)),
+        (GPTTraining(), HardwareConfig(rematerialise="blocks"), Machine(1, 24, 12, 64, True), split(8, 12)),
+        (GPTTraining(), HardwareConfig(), Machine(1, 24, 12, 64, True), split(8, 11)),  # another effective batch
+        (GPTTraining(), HardwareConfig(), Machine(1, 24, 12, 64, False), split(8, 12, "bfloat16")),  # a machine without
+        (GPTTraining(), HardwareConfig(), Machine(1, 8, 12, 64, True), split(96, 1)),  # does not fit any more
+    ],
+)
+def test_a_split_that_is_not_wanted_or_does_not_fit_is_not_gone_on_with(stage, hardware, machine, before):
+    found = suggest(stage, hardware, machine, needs())
+    assert go_on(found, before, stage, hardware, needs()).split == found.split
+
+
+def test_gpus_that_are_not_used_are_told_with_the_true_reason():
+    machine = Machine(2, 24, 12, 64)
+    for every, why in ((True, "the model was not built in a strategy's scope"), (False, "hardware.all_devices is false")):
+        assert f"1 of 2 GPUs is used: {why}" in suggest(StageTraining(), HardwareConfig(all_devices=every), machine, needs()).reasons

@@ -96,3 +96,28 @@ def test_half_a_line_of_a_full_disk_spoils_no_later_one(journal):
     journal.add("train", 3, {"train/loss": 2.0})
     assert [row["step"] for row in journal.after(0)] == [1, 3]
     assert [row["step"] for row in reopened(journal).after(0)] == [1, 3]
+
+
+def test_steps_taken_anew_with_other_settings_are_logged_anew(journal, tmp_path):
+    for step, loss in ((1, 4.0), (2, 3.0), (3, 9.0), (4, 9.0)):
+        journal.add("train", step, {"train/loss": loss})
+    journal.add("val", 4, {"val/loss": 9.0})
+    again = reopened(journal)
+    again.rewind(2)
+    assert list(again.after(2)) == []  # what was given up is not sent again
+    assert again.add("train", 2, {"train/loss": 0.0}) is None
+    assert again.add("train", 3, {"train/loss": 2.0}) is not None
+    third = reopened(again)
+    assert [row["values"] for row in third.after(2)] == [{"train/loss": 2.0}]
+    assert third.add("train", 3, {"train/loss": 0.0}) is None
+    assert third.add("val", 4, {"val/loss": 1.0}) is not None
+    third.write_curves(tmp_path, "gpt", 1)
+    assert (tmp_path / "gpt_train.csv").read_text().split() == ["step,loss", "1,4.0", "2,3.0", "3,2.0"]
+    assert (tmp_path / "gpt_val.csv").read_text().split() == ["step,loss", "4,1.0"]
+
+
+def test_a_rewind_with_nothing_behind_it_leaves_no_mark(journal):
+    journal.add("train", 2, {"train/loss": 1.0})
+    before = journal.path.read_text()
+    journal.rewind(2)
+    assert journal.path.read_text() == before

@@ -21,17 +21,21 @@ from myxtts.training.scale import Crew, make_strategy
 MEMBER = Path(__file__).with_name("member.py")
 
 
-def start(folder: Path, records: Path, stage: str, devices: int = 1, steps: int = 8, task: dict | None = None) -> subprocess.Popen:
+def start(
+    folder: Path, records: Path, stage: str, devices: int = 1, steps: int = 8, task: dict | None = None, memory: float | None = None
+) -> subprocess.Popen:
     environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
     if task:
         environment["TF_CONFIG"] = json.dumps(task)
     folder.mkdir(exist_ok=True)
     log = (folder / f"log-{task['task']['index'] if task else 0}.txt").open("w")
-    command = [sys.executable, str(MEMBER), str(folder), str(records), stage, str(devices), str(steps)]
+    command = [sys.executable, str(MEMBER), str(folder), str(records), stage, str(devices), str(steps), *([str(memory)] if memory else [])]
     return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
 
-def crew(folder: Path, records: Path, stage: str, steps: int = 8) -> list[subprocess.Popen]:
+def crew(
+    folder: Path, records: Path, stage: str, steps: int = 8, memory: tuple[float | None, float | None] = (None, None)
+) -> list[subprocess.Popen]:
     """Two workers on this machine."""
     sockets = [socket.socket() for _ in range(2)]
     for item in sockets:
@@ -40,7 +44,7 @@ def crew(folder: Path, records: Path, stage: str, steps: int = 8) -> list[subpro
     for item in sockets:
         item.close()
     tasks = [{"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}} for index in range(2)]
-    return [start(folder, records, stage, steps=steps, task=task) for task in tasks]
+    return [start(folder, records, stage, steps=steps, task=task, memory=gb) for task, gb in zip(tasks, memory, strict=True)]
 
 
 def finish(processes: list[subprocess.Popen], folder: Path) -> None:
@@ -104,6 +108,13 @@ def test_two_workers_train_as_one_and_only_the_chief_writes(tmp_path, alone, tok
     assert "END 1 of 2" in second
     assert "POINT" not in second
     assert not any(word in second for word in ("val:", "train:"))
+
+
+def test_workers_of_unlike_memory_split_the_batch_alike(tmp_path, tokens):
+    """Left to themselves one would take 2 x 1 and the other 1 x 2, and validate in batches that do not match."""
+    finish(crew(tmp_path, tokens, "gpt", steps=2, memory=(16, 0.1)), tmp_path)
+    for index in range(2):
+        assert "SPLIT 1 x 2, 2 neighbours" in (tmp_path / f"log-{index}.txt").read_text()
 
 
 def test_a_signal_to_one_worker_stops_both_at_one_step_and_they_go_on(tmp_path, tokens):

@@ -15,6 +15,7 @@ import tensorflow as tf
 from myxtts.config import ConfigError, XTTSConfig
 from myxtts.config.stages import StageTraining
 from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow
+from myxtts.models.precision import all_layers
 from myxtts.models.xtts import XTTS
 from myxtts.training.hardware import Needs
 from myxtts.training.optim import check_patterns, fits
@@ -109,6 +110,17 @@ class Task(abc.ABC):
     def moving_variables(self) -> list[keras.Variable]:
         """Of these, what a step changes besides its update: seeds and running statistics."""
         return [variable for variable in self.state_variables if not variable.trainable or "seed" in variable.path]
+
+    @property
+    def running_statistics(self) -> list[keras.Variable]:
+        """Of these, what the forward pass itself moves: a step that is skipped must not have moved it."""
+        layers = [layer for network in self.networks for layer in all_layers(network)]
+        return [
+            variable
+            for layer in layers
+            if isinstance(layer, keras.layers.BatchNormalization)
+            for variable in (layer.moving_mean, layer.moving_variance)
+        ]
 
     def features(self, path: Path) -> dict[str, str]:
         """What the weights belong to, by name: a checkpoint is of no use with other inputs. path: folder of the training data."""
