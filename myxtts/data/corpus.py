@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.config.stages import SourceConfig
@@ -15,7 +18,6 @@ from myxtts.data.features import write_mels
 from myxtts.data.manifest import read_split, write_manifest, write_rejected
 from myxtts.data.prepare import prepare
 from myxtts.data.sources import read_source
-from myxtts.models.dvae import DVAE
 from myxtts.text.tokenizer import Tokenizer
 
 
@@ -40,47 +42,96 @@ def prepare_folders(config: XTTSConfig, train_data: Path, val_data: Path, raw: P
     return prepare(config, Path.cwd(), raw, processed)
 
 
-def make_records(config: XTTSConfig, stage: str, model: Any, train_data: Path, val_data: Path, folder: Path) -> Path:
-    """Records of a stage from corpus folders, made in `folder` once: mels for `dvae`, tokens for `gpt` and `decoder`.
+def make_records(
+    config: XTTSConfig, stage: str, model: Any, train_data: Path, val_data: Path, folder: Path, tokenizer: str | Path | None = None
+) -> Path:
+    """Records of a stage from corpus folders: mels for `dvae`, tokens for `gpt` and `decoder`. Returns their folder, inside `folder`.
 
-    Codes are made with `model.dvae`, whose mel normalisation `model.mel_norm` becomes that of the corpus. Raises ModelError where that
-    audio tokenizer was never trained: its codes would mean nothing.
+    Made once for each state of the corpus and of what encodes it (`model.dvae`, `model.mel_norm`, `tokenizer`), in a folder of its own:
+    what another training reads is never written over. tokenizer: the file to use; by default one is trained on the corpus.
+    For `dvae` on a model whose audio tokenizer was never trained, `model.mel_norm` becomes that of the corpus. Raises ModelError where
+    codes are wanted of one that was never trained: they would mean nothing.
     """
-    values = config.to_dict()
-    data = {"train": str(train_data.resolve()), "val": str(val_data.resolve()), "prepare": values["prepare"]}
-    mels, tokens = folder / "mels", folder / "tokens"
-    _once(folder / "mels.json", data | {"audio": values["model"]["audio"]}, lambda: _make_mels(config, train_data, val_data, folder))
-    if stage == "dvae":
-        model.mel_norm = np.load(mels / "mel_norm.npy")
-        return mels
-    if not np.any(np.asarray(model.dvae.cluster_size)):
+    trained = bool(np.any(np.asarray(model.dvae.cluster_size)))
+    if stage != "dvae" and not trained:
         raise ModelError(
             "this model's audio tokenizer was never trained, so its codes mean nothing: train it first, XTTSTrainer(config, model, "
             "'dvae') on the same folders, or load one (model.load_component('dvae', folder))"
         )
-    codebook = hashlib.sha256(np.asarray(model.dvae.codebook).tobytes()).hexdigest()
-    wanted = data | {"encode": values["encode"], "num_text_tokens": config.model.num_text_tokens, "codebook": codebook}
-    _once(folder / "tokens.json", wanted, lambda: _make_tokens(config, model.dvae, folder))
-    return tokens
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):  # another training may want the same
+        corpus = _mels(config, model.mel_norm if trained else None, train_data, val_data, folder)
+        if stage == "dvae":
+            model.mel_norm = np.load(corpus / "mels" / "mel_norm.npy")
+            return corpus / "mels"
+        return _tokens(config, model, corpus, Path(tokenizer) if tokenizer else None)
 
 
-def _make_mels(config: XTTSConfig, train_data: Path, val_data: Path, folder: Path) -> None:
-    prepare_folders(config, train_data, val_data, folder / "raw", folder / "processed")
-    write_mels(config, folder / "processed", folder / "mels")
+def _mels(config: XTTSConfig, mel_norm: np.ndarray | None, train_data: Path, val_data: Path, folder: Path) -> Path:
+    """The folder with `processed` and `mels` of a corpus. mel_norm (M,): what networks that were trained hear; None = the corpus' own."""
+    values = config.to_dict()
+    wanted = {
+        "train": _state(train_data, "train"),
+        "eval": _state(val_data, "eval"),
+        **{name: values[name] for name in ("data", "prepare")},
+        "audio": values["model"]["audio"],
+    }
+
+    def make(norm: np.ndarray | None) -> Callable[[Path], None]:
+        def run(place: Path) -> None:
+            prepare_folders(config, train_data, val_data, place / "raw", place / "processed")
+            write_mels(config, place / "processed", place / "mels", norm)
+
+        return run
+
+    own = _place(folder, wanted)
+    if mel_norm is None:
+        return _once(folder, wanted, make(None))
+    if own.is_dir() and np.array_equal(np.load(own / "mels" / "mel_norm.npy"), mel_norm):  # the audio tokenizer was trained on this
+        return own
+    return _once(folder, wanted | {"mel_norm": mel_norm.tolist()}, make(mel_norm))
 
 
-def _make_tokens(config: XTTSConfig, dvae: DVAE, folder: Path) -> None:
-    rows = read_split(folder / "processed", "train")
-    tokenizer = Tokenizer.train(((row.normalized, row.language) for row in rows), config.model.num_text_tokens)
-    tokenizer.save(folder / "tokenizer.json")
-    encode(config, folder / "processed", folder / "mels", tokenizer, dvae, folder / "tokens")
+def _tokens(config: XTTSConfig, model: Any, corpus: Path, tokenizer: Path | None) -> Path:
+    values = config.to_dict()
+    wanted = {
+        "encode": values["encode"],
+        "limits": [config.model.gpt.max_text_tokens, config.model.gpt.max_audio_tokens],
+        "num_text_tokens": config.model.num_text_tokens,
+        "dvae": hashlib.sha256(b"".join(np.asarray(variable).tobytes() for variable in model.dvae.weights)).hexdigest(),
+        "tokenizer": tokenizer.read_text(encoding="utf-8") if tokenizer else None,
+    }
+
+    def run(place: Path) -> None:
+        rows = read_split(corpus / "processed", "train")
+        texts = ((row.normalized, row.language) for row in rows)
+        used = Tokenizer.load(tokenizer) if tokenizer else Tokenizer.train(texts, config.model.num_text_tokens)
+        used.save(place / "tokenizer.json")
+        encode(config, corpus / "processed", corpus / "mels", used, model.dvae, place)
+
+    return _once(corpus / "tokens", wanted, run)
 
 
-def _once(mark: Path, wanted: dict[str, Any], make: Any) -> None:
-    """Runs `make` unless `mark` says that it was run for this."""
-    text = json.dumps(wanted, sort_keys=True)
-    if mark.is_file() and mark.read_text(encoding="utf-8") == text:
-        return
-    mark.unlink(missing_ok=True)
-    make()
-    mark.write_text(text, encoding="utf-8")
+def _state(corpus: Path, split: str) -> dict[str, Any]:
+    """What a corpus folder holds, without reading its audio: the list of its clips, and size and time of every file of `wavs`."""
+    metadata = corpus / f"metadata_{split}.csv"
+    files = sorted(path for path in (corpus / "wavs").rglob("*") if path.is_file())
+    listing = "\n".join(f"{path.relative_to(corpus)} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
+    texts = metadata.read_bytes() if metadata.is_file() else b""  # the reader will say what is missing
+    return {"path": str(corpus.resolve()), "sha256": hashlib.sha256(texts + b"\n" + listing.encode()).hexdigest()}
+
+
+def _place(folder: Path, wanted: dict[str, Any]) -> Path:
+    return folder / hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _once(folder: Path, wanted: dict[str, Any], make: Callable[[Path], Any]) -> Path:
+    """A folder of what `wanted` names, whole or not there; `make` fills it. `made_of.json` in it says what it was made of."""
+    place, part = _place(folder, wanted), folder / "unfinished"
+    if not place.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        make(part)
+        (part / "made_of.json").write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+        part.rename(place)
+    return place

@@ -74,18 +74,25 @@ class XTTS:
         return self._networks[name]
 
     def save_component(self, name: str, folder: str | Path) -> Path:
-        """Writes folder/<name>.weights.h5, whole or not at all."""
+        """Writes folder/<name>.weights.h5, whole or not at all. With the audio tokenizer goes the normalisation of what it hears."""
+        if name == "dvae":
+            self._save_mel_norm(Path(folder))
         return save_weights(self.component(name), Path(folder) / weight_file(name))
+
+    def _save_mel_norm(self, folder: Path) -> None:
+        _write_atomically(folder / MEL_NORM, lambda path: np.save(path, self.mel_norm), suffix=".npy")
 
     def load_component(self, name: str, folder: str | Path) -> None:
         """Reads what `save_component` wrote. Raises ModelError where file and network differ in any tensor; nothing is changed then."""
+        mel_norm = load_mel_norm(folder, self.config) if name == "dvae" else self.mel_norm
         load_weights(self.component(name), Path(folder) / weight_file(name))
+        self.mel_norm = mel_norm
 
     def save(self, folder: str | Path) -> None:
         """Writes every component and mel_norm.npy into `folder`."""
         for name in self.components:
             self.save_component(name, folder)
-        _write_atomically(Path(folder) / MEL_NORM, lambda path: np.save(path, self.mel_norm), suffix=".npy")
+        self._save_mel_norm(Path(folder))  # of a model without an audio tokenizer too: it normalises the GPT's prompts
 
     @classmethod
     def load(cls, folder: str | Path, config: ModelConfig, components: Iterable[str] = COMPONENTS) -> "XTTS":

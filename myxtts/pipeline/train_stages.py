@@ -76,8 +76,6 @@ def run_training(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path
     if not trainer.crew.is_chief:
         return {}
     trainer.save_checkpoint(paths.model(stage))
-    if stage == "dvae":
-        np.save(paths.model(stage) / "mel_norm.npy", model.mel_norm)
     trainer.journal.write_curves(paths.reports / "curves", stage, config.loop.log_step)
     report = {
         "best": {name.removeprefix("val/"): value for name, value in summary["best"].items()},

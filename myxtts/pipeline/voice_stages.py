@@ -34,14 +34,11 @@ def _start_tags(paths: Paths) -> dict[str, str]:
 
 def load_synthesizer(config: XTTSConfig, paths: Paths):
     """The trained networks, straight from the stages' folders."""
-    import numpy as np
-
     from myxtts.models.xtts import XTTS
     from myxtts.synthesis.speech import Synthesizer
     from myxtts.text.tokenizer import Tokenizer
 
     model = XTTS(config.model)
-    model.mel_norm = np.load(paths.model("dvae") / "mel_norm.npy")
     for component, stage in (("dvae", "dvae"), ("gpt", "gpt"), ("decoder", "decoder"), ("speaker_encoder", "decoder")):
         model.load_component(component, paths.model(stage))
     return Synthesizer(config, model, Tokenizer.load(paths.tokenizer))

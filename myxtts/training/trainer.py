@@ -67,11 +67,14 @@ class XTTSTrainer:
 
     # -- data and hardware -------------------------------------------------------------------------------------------------------
 
-    def prepare_datasets(self, train_path: str | Path, val_path: str | Path) -> tuple[Batches, Batches]:
+    def prepare_datasets(
+        self, train_path: str | Path, val_path: str | Path, tokenizer: str | Path | None = None
+    ) -> tuple[Batches, Batches]:
         """Training and validation batches, the effective batch split for this machine.
 
         The paths are the stage's record folders (`data/mels` for dvae, `data/tokens` for gpt and decoder), or corpus folders
-        (metadata_train.csv and metadata_eval.csv beside wavs/), whose records are made in the checkpoint folder first.
+        (metadata_train.csv and metadata_eval.csv beside wavs/), whose records are first made in `data`, beside the checkpoint folder,
+        with the text `tokenizer` file of a model that is trained further, by default with one trained on them.
         Raises DataError where a record file or corpus is missing or empty.
         """
         self._train_path, self._val_path = Path(train_path), Path(val_path)
@@ -79,9 +82,8 @@ class XTTSTrainer:
             # by name: a stage of the pipeline never comes here, so its result does not depend on that code
             corpus = import_module("myxtts.data.corpus")
             with self.crew.chief_first():
-                folder = self.checkpoints.folder.parent / "data"
-                made = corpus.make_records(self.config, self.task.stage, self.model, self._train_path, self._val_path, folder)
-            self._train_path = self._val_path = made
+                folder, paths = self.checkpoints.folder.parent / "data", (self._train_path, self._val_path)
+                self._train_path = self._val_path = corpus.make_records(self.config, self.task.stage, self.model, *paths, folder, tokenizer)
         with self.crew.chief_first():
             self.task.compute(self._train_path)
         with self.strategy.scope():
@@ -280,7 +282,7 @@ class XTTSTrainer:
         folder.mkdir(parents=True, exist_ok=True)
         with averaged(self.groups if not self._finished else {}):
             for component in self.task.components:
-                self.task.model.save_component(component, folder)
+                self.model.save_component(component, folder)
         # nothing of the machine here: equal weights must make an equal folder, or DVC runs all that follows again
         summary = {name: value for name, value in self.summary().items() if name not in ("hardware", "traces")}
         (folder / "training.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")

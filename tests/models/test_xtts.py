@@ -127,12 +127,14 @@ def test_an_extra_tensor_is_named(model, tmp_path):
 def test_a_misshapen_tensor_is_named_and_nothing_is_changed(model, tmp_path):
     other = ModelConfig(**{**CONFIG.model_dump(), "dvae": {**CONFIG.dvae.model_dump(), "num_codes": 32}})
     path = save_weights(build_component("dvae", other), tmp_path / "dvae.weights.h5")
-    before = values(model.dvae)
+    np.save(tmp_path / "mel_norm.npy", np.full(24, 2.0, np.float32))
+    before, norm = values(model.dvae), model.mel_norm
     with pytest.raises(ModelError, match=r"codebook is \(32, 8\), expected \(16, 8\)"):
         model.load_component("dvae", tmp_path)
     assert path.is_file()
     for name, value in values(model.dvae).items():
         np.testing.assert_array_equal(value, before[name])
+    np.testing.assert_array_equal(model.mel_norm, norm)
 
 
 def test_a_missing_and_a_damaged_file_are_errors(model, tmp_path):
@@ -154,7 +156,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(model, tmp_path, monkey
     with pytest.raises(OSError, match="disk full"):
         model.save_component("dvae", tmp_path)
     assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, "mel_norm.npy"}
 
 
 def test_mel_norm_is_checked(model, tmp_path):

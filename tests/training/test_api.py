@@ -1,14 +1,19 @@
 """The Python API as the tutorial promises it, on a corpus folder: from recordings to weights."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from chirps import write_corpus
 from small import small_config
 
 from myxtts.config import ModelError
+from myxtts.data.corpus import make_records
+from myxtts.data.records import mel_schema, read_records, token_schema
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +64,75 @@ def test_the_tutorials_lines(tmp_path, monkeypatch, corpus, params):
     assert (seen, validated, summary["steps"]) == (len(train_ds), 1, len(train_ds))
     assert summary["epochs"] == 1
     assert (tmp_path / "checkpoints/final_model/gpt.weights.h5").is_file()
-    made = (tmp_path / "checkpoints/data/tokens.json").stat().st_mtime_ns
+    made = list((tmp_path / "checkpoints/data").rglob("made_of.json"))
+    assert len(made) == 2  # mels and tokens
     XTTSTrainer(config, model).prepare_datasets(train_path, val_path)
-    assert (tmp_path / "checkpoints/data/tokens.json").stat().st_mtime_ns == made  # records are made once
+    assert list((tmp_path / "checkpoints/data").rglob("made_of.json")) == made  # records are made once
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, params):
+    """A model whose audio tokenizer has codes, trained on other speech than the corpus: its normalisation is another."""
+    from myxtts import XTTS, XTTSConfig
+
+    config = XTTSConfig.load(params)
+    model = XTTS(config.model)
+    model.dvae.cluster_size.assign(np.ones(config.model.dvae.num_codes))
+    model.mel_norm = np.linspace(1, 3, 80, dtype=np.float32)
+    return config, model
+
+
+def test_a_trained_tokenizer_goes_on_hearing_in_its_units(tmp_path, corpus, trained):
+    """What the GPT learns, and what the decoder vocodes, are codes of mels as that audio tokenizer was trained to hear them."""
+    config, model = trained
+    made = make_records(config, "gpt", model, corpus, corpus, tmp_path / "data")
+    norm = np.load(made.parents[1] / "mels" / "mel_norm.npy")
+    np.testing.assert_array_equal(norm, model.mel_norm)
+    mel = next(iter(read_records(made.parents[1] / "mels" / "train.tfrecord", mel_schema(80))))["mel"].astype(np.float32)
+    per_code = config.model.dvae.frames_per_code
+    whole = (mel / model.mel_norm)[None, : len(mel) // per_code * per_code]
+    codes = next(iter(read_records(made / "train.tfrecord", token_schema())))["codes"]
+    np.testing.assert_array_equal(codes[: whole.shape[1] // per_code - 1], np.asarray(model.dvae.encode(whole))[0, :-1])
+
+
+def test_records_are_made_anew_for_all_they_are_made_of_and_old_ones_stay(tmp_path, corpus, trained):
+    config, model = trained
+    mine = tmp_path / "corpus"
+    shutil.copytree(corpus, mine)
+
+    def made() -> Path:
+        return make_records(config, "gpt", model, mine, mine, tmp_path / "data")
+
+    first = made()
+    assert made() == first
+    before = {path: path.stat().st_mtime_ns for path in first.rglob("*")}
+    metadata = mine / "metadata_train.csv"
+    metadata.write_text(metadata.read_text().replace("|one|one", "|two|two"))
+    second = made()
+    assert second.parents[1] != first.parents[1]
+    soundfile.write(mine / "wavs" / "clip1.wav", np.zeros(30000) + 0.1, 24000)
+    assert made().parents[1] not in (first.parents[1], second.parents[1])
+    model.dvae.codebook.assign(model.dvae.codebook + 0.01)
+    third = made()
+    assert third.parents[1] == made().parents[1]
+    given = tmp_path / "given.json"
+    shutil.copy(third / "tokenizer.json", given)
+    assert make_records(config, "gpt", model, mine, mine, tmp_path / "data", tokenizer=given) != third
+    values = config.to_dict()
+    values["data"]["source"]["language"] = "de"
+    other = make_records(type(config).from_dict(values), "dvae", model, mine, mine, tmp_path / "data")
+    assert other.parent != third.parents[1]
+    assert {path: path.stat().st_mtime_ns for path in first.rglob("*")} == before
+
+
+def test_the_tokenizers_weights_and_what_it_hears_go_together(tmp_path, trained):
+    from myxtts import XTTS
+
+    config, model = trained
+    model.save_component("dvae", tmp_path)
+    other = XTTS(config.model)
+    other.load_component("dvae", tmp_path)
+    np.testing.assert_array_equal(other.mel_norm, model.mel_norm)
 
 
 def test_importing_the_package_imports_no_tensorflow():

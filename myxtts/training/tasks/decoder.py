@@ -1,12 +1,15 @@
 """Task 3: GPT latents + speaker embedding -> waveform, against period and scale critics (HiFi-GAN, Kong et al. 2020)."""
 
 import dataclasses
+import functools
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+from filelock import FileLock
 from keras import ops
 from tqdm import tqdm
 
@@ -61,6 +64,16 @@ def _latents(config: XTTSConfig, model: XTTS, tokens: Path, split: str, numbers:
             yield {"latents": latents[position, : lengths[position]], "row": row, "path": path}
 
 
+def _digest(tokens: Path) -> str:
+    """Of what the GPT reads: texts, codes and prompts."""
+    digests = []
+    for name in ("{}.tfrecord", "{}_index.json", "{}_prompts.npy"):
+        for split in ("train", "eval"):
+            with (tokens / name.format(split)).open("rb") as file:
+                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return " ".join(digests)
+
+
 class DecoderTask(Task):
     """Generator (with the speaker encoder) and discriminators take turns within one step."""
 
@@ -70,7 +83,21 @@ class DecoderTask(Task):
     passes = 2
 
     def compute(self, path: Path) -> None:
-        write_latents(self.config, self.model, path, self.cache)
+        self.cache.mkdir(parents=True, exist_ok=True)
+        # of this GPT for these tokens: with others the latents are others
+        self.latents = self.cache / hashlib.sha256(f"{self._gpt} {_digest(path)}".encode()).hexdigest()[:12]
+        with FileLock(self.cache / ".lock"):  # another trainer of this folder is refused only when it trains
+            write_latents(self.config, self.model, path, self.latents)
+
+    @functools.cached_property
+    def _gpt(self) -> str:
+        digest = hashlib.sha256()
+        for variable in self.model.gpt.weights:
+            digest.update(np.ascontiguousarray(variable).tobytes())
+        return digest.hexdigest()[:16]
+
+    def features(self, path: Path) -> dict[str, str]:
+        return super().features(path) | {"gpt": self._gpt}
 
     def open(self, path: Path) -> None:
         speakers = rows_by_speaker(read_index(path, "train"))
@@ -101,7 +128,7 @@ class DecoderTask(Task):
         return [self.model.gpt]
 
     def batches(self, path: Path, split: str, batch_size: int, flow: Flow = ONE_WORKER) -> Batches:
-        return decoder_batches(self.config, self.cache, path, split, self.num_samples, batch_size, split == "train", flow)
+        return decoder_batches(self.config, self.latents, path, split, self.num_samples, batch_size, split == "train", flow)
 
     def clip_bytes(self, bytes_each: int, rematerialise: str) -> int:
         return decoder_clip_bytes(self.config.model, self.num_samples, bytes_each)
@@ -155,7 +182,7 @@ class DecoderTask(Task):
         rate = self.config.model.audio.output_sample_rate
         speakers = np.load(path / "eval_speakers.npy", mmap_mode="r")
         previews = []
-        for number, record in enumerate(read_records(self.cache / "eval.tfrecord", latent_schema(self.config.model.gpt.dim))):
+        for number, record in enumerate(read_records(self.latents / "eval.tfrecord", latent_schema(self.config.model.gpt.dim))):
             if number == 2:
                 break
             row = int(record["row"])
