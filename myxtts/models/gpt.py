@@ -13,7 +13,7 @@ from keras import ops
 
 from myxtts.config import GPTConfig, ModelError
 from myxtts.models.conditioning import ConditioningEncoder, PerceiverResampler
-from myxtts.models.layers import TransformerBlock, build_layers, causal_mask
+from myxtts.models.layers import SeedGenerator, TransformerBlock, build_layers, causal_mask
 
 
 class GPTOutput(NamedTuple):
@@ -53,7 +53,7 @@ class GPT(keras.Model):
         self.conditioning_encoder = ConditioningEncoder(config, num_mels, name="conditioning_encoder")
         self.perceiver = PerceiverResampler(config, name="perceiver")
         self.rematerialise = "none"
-        self.seeds = keras.random.SeedGenerator()
+        self.seeds = SeedGenerator()
         # GPT-2 shrinks what goes back into the residual stream by the number of its additions
         scale = (2 * config.num_layers) ** -0.5
         self.blocks = [

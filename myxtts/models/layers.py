@@ -4,12 +4,13 @@ B batch, H heads, Q queries, P keys, D width, d = D / H. Masks are boolean, True
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
 GROUP_WIDTH = 16  # channels that make an ordinary convolution efficient on a CPU
+REPLICA_STRIDE = 0x9E3779B9  # between the seeds of two replicas: odd, so that no two of 2**32 meet
 HIDDEN_SCORE = -1e9  # finite, so that a query with every key hidden gives a mean and not NaN
 
 
@@ -50,6 +51,19 @@ def attention(query: Any, key: Any, value: Any, mask: Any = None, drop: Callable
     return ops.matmul(weights, value)  # (B, H, Q, d)
 
 
+class SeedGenerator(keras.random.SeedGenerator):
+    """Keras' own, whose seeds differ from one replica of a data-parallel training to the next: each has rows of its own to drop from.
+
+    replica: number of the replica that asks; whoever trains on several says how it is found. The first one draws what Keras would.
+    """
+
+    replica: ClassVar[Callable[[], Any]] = staticmethod(lambda: 0)
+
+    def next(self, ordered: bool = True) -> Any:
+        seed = super().next(ordered)
+        return seed + ops.cast(ops.stack([self.replica(), 0]), seed.dtype) * REPLICA_STRIDE
+
+
 class DrawnSeed(keras.random.SeedGenerator):
     """A seed drawn earlier, which every use gets again: a recomputed dropout must drop what it dropped the first time."""
 
@@ -77,7 +91,7 @@ class TransformerBlock(keras.layers.Layer):
     def __init__(self, dim: int, num_heads: int, dropout: float, residual_scale: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         self.dim, self.num_heads, self.dropout = dim, num_heads, dropout
-        self.seeds = keras.random.SeedGenerator()
+        self.seeds = SeedGenerator()
         into = keras.initializers.RandomNormal(stddev=0.02)
         self.attention_norm = keras.layers.LayerNormalization(epsilon=1e-5, name="attention_norm")
         self.qkv = keras.layers.Dense(3 * dim, kernel_initializer=into, name="qkv")

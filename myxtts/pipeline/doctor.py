@@ -41,6 +41,8 @@ def suggestions(
 
     if cpus is not None and cpus < 1:
         raise ConfigError(f"--cpus must be at least 1, it is {cpus}")
+    if memory_gb is None and gpus is not None:
+        raise ConfigError("--gpus asks about another machine than this one: give the memory of each of its GPUs too (--gpu-memory)")
     if memory_gb is None:
         machine = detect(config.hardware)
     else:
@@ -57,6 +59,7 @@ def describe(found: dict[str, Any]) -> str:
             f"{stage}: batch_size {suggestion.batch_size}, grad_accum {suggestion.grad_accum}, num_workers {suggestion.num_workers}, "
             f"prefetch {suggestion.prefetch}, precision {suggestion.precision}, rematerialise {suggestion.rematerialise}; "
             f"predicted {suggestion.predicted_gb:.1f} GB"
+            + ("" if suggestion.fits else f", MORE THAN THE {suggestion.machine.memory_gb:.1f} GB")
         )
         lines += [f"  - {reason}" for reason in suggestion.reasons]
     return "\n".join(lines)

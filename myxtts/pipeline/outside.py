@@ -78,10 +78,10 @@ def train_outside(
     work = _Work.open(_with_absolute_start(config), train_data, val_data, folder, resume)
     stages = tuple(stages or work.values.get("stages", ORDER))
     config = with_overrides(work.config, stages, **(options or {}))
+    open_start(config, folder)
     work.remember(config, stages)
     paths = Paths(folder)
     stages = tuple(stage for stage in ORDER if stage in (*stages, *config.start.frozen))
-    open_start(config, folder)
     work.once("prepare", {}, lambda: _prepare(config, train_data, val_data, paths))
     work.once("tokenizer", {}, lambda: run_tokenizer(config, paths))
     for stage in stages:
@@ -114,14 +114,13 @@ class _Work:
     def open(cls, config: XTTSConfig, train_data: Path, val_data: Path, folder: Path, resume: bool) -> "_Work":
         path = folder / "work.json"
         data = {"train_data": str(train_data.resolve()), "val_data": str(val_data.resolve())}
-        if not path.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            work = cls(path, {**data, "config": config.to_dict(), "done": {}})
-            write_report(path, work.values)
-            return work
+        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"done": {}}
+        if not values["done"] and not (resume and "config" in values):  # nothing was made yet, a wrong path say
+            return cls(path, {**data, "config": config.to_dict(), "done": {}})
         if not resume:
             raise DataError(f"{folder} already holds a training: go on with --resume, or choose another --checkpoint-dir")
-        values = json.loads(path.read_text(encoding="utf-8"))
+        if not values["done"]:
+            values |= data
         if {name: values[name] for name in data} != data:
             raise DataError(
                 f"{folder} was started on {values['train_data']} and {values['val_data']}: give the same, or another --checkpoint-dir"
@@ -129,7 +128,8 @@ class _Work:
         return cls(path, values)
 
     def remember(self, config: XTTSConfig, stages: tuple[str, ...]) -> None:
-        """What `--resume` goes on with: a command line is typed once."""
+        """What `--resume` goes on with: a command line is typed once. Written when it is known to be a good one."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         self.values |= {"config": config.to_dict(), "stages": stages}
         write_report(self.path, self.values)
 

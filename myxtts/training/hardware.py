@@ -48,6 +48,7 @@ class Suggestion:
     reasons: tuple[str, ...]
     replicas: int = 1
     measured_gb: float | None = None
+    fits: bool = True  # into what is planned with
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -128,7 +129,18 @@ def suggest(stage: StageTraining, hardware: HardwareConfig, machine: Machine, ne
     predicted = fixed.total(chosen.size, chosen.accum) / GB
     prefetch = max(2, min(8, workers // 2))
     return Suggestion(
-        chosen.size, chosen.accum, workers, prefetch, precision, chosen.mode, predicted, fixed, machine, tuple(reasons), replicas
+        chosen.size,
+        chosen.accum,
+        workers,
+        prefetch,
+        precision,
+        chosen.mode,
+        predicted,
+        fixed,
+        machine,
+        tuple(reasons),
+        replicas,
+        fits=chosen.fits,
     )
 
 

@@ -1,6 +1,7 @@
 """Where the results of a training go: the journal, the run, the terminal; read from the device every `log_step` only."""
 
 import json
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -49,7 +50,9 @@ class Reporter:
         split = f"{suggestion.batch_size} x {suggestion.grad_accum}"
         split += f" on each of {suggestion.replicas} devices" if suggestion.replicas > 1 else ""
         data = f"{self.data.num_examples} training clips in {buckets} {'bucket' if buckets == 1 else 'buckets'}"
-        what = f"{self.console.total} steps of {effective} clips ({split}), {data}, padding {self.data.examples.padding:.1%}"
+        trained = sum(math.prod(variable.shape) for variables in self.task.objectives.values() for variable in variables)
+        what = f"preset {self.task.config.model.preset}, {trained / 1e6:.1f} M parameters; "
+        what += f"{self.console.total} steps of {effective} clips ({split}), {data}, padding {self.data.examples.padding:.1%}"
         self.console.say("\n  - ".join([f"{self.task.stage}: {what}", *suggestion.reasons]))
         if self.logger:
             names = ("batch_size", "grad_accum", "num_workers", "prefetch", "precision", "rematerialise", "replicas", "predicted_gb")

@@ -14,9 +14,19 @@ import tensorflow as tf
 from myxtts.config import ConfigError
 from myxtts.config.stages import HardwareConfig
 from myxtts.data.batches import Batch
+from myxtts.models.layers import SeedGenerator
 from myxtts.training.checkpoint import CheckpointFolder
 from myxtts.training.hardware import Needs
 from myxtts.training.machine import Machine
+
+
+def _replica() -> Any:
+    """Number of the replica that runs this, among those of all workers; 0 where there is but one."""
+    context = tf.distribute.get_replica_context()
+    return context.replica_id_in_sync_group if context else 0
+
+
+SeedGenerator.replica = staticmethod(_replica)
 
 
 def make_strategy(hardware: HardwareConfig) -> tf.distribute.Strategy:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from chirps import write_corpus
 from small import small_config
 
 from myxtts.config import ConfigError, DataError
@@ -28,7 +29,7 @@ def test_accumulation_alone_splits_the_effective_batch():
 
 
 def test_a_folder_that_holds_a_training_needs_resume(tmp_path):
-    (tmp_path / "work.json").write_text("{}")
+    (tmp_path / "work.json").write_text('{"done": {"prepare": {}}}')
     with pytest.raises(DataError, match="--resume"):
         train_outside(small_config(), tmp_path, tmp_path, tmp_path)
 
@@ -78,3 +79,26 @@ def test_a_folder_goes_on_with_the_stages_and_options_of_the_command_before(tmp_
     go_on()
     assert len(trained) == 2, "finished, and nothing was changed"
     assert json.loads((tmp_path / "out/work.json").read_text())["config"]["training"]["dvae"]["epochs"] == 7
+
+
+def test_a_command_that_made_nothing_yet_may_be_corrected(tmp_path):
+    """A wrong option or a wrong path leaves nothing behind that asks for --resume, or for the wrong path again."""
+    corpus, wrong, out = write_corpus(tmp_path / "corpus"), tmp_path / "korpus", tmp_path / "out"
+
+    def train(folder: Path, **arguments) -> None:
+        train_outside(small_config(), folder, folder, out, track=False, **arguments)
+
+    with pytest.raises(ConfigError, match="--grad-accum 5"):
+        train(corpus, options={"grad_accum": 5})
+    assert not out.exists()
+    with pytest.raises(DataError):
+        train(wrong, options={"lr": 0.5})
+    with pytest.raises(DataError):
+        train(wrong, options={"lr": 0.25})  # not: "already holds a training"
+    with pytest.raises(DataError, match="gpt needs a trained dvae"):  # it has come past the corpus
+        train(corpus, stages=("gpt",), resume=True)
+    assert json.loads((out / "work.json").read_text())["config"]["training"]["gpt"]["learning_rate"] == 0.25
+    with pytest.raises(DataError, match="already holds a training"):
+        train(corpus)
+    with pytest.raises(DataError, match="was started on"):
+        train(wrong, resume=True)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from myxtts.config import XTTSConfig
+from myxtts.config import ConfigError, XTTSConfig
+from myxtts.pipeline.doctor import describe, suggestions
 from myxtts.training.advice import advise
 from myxtts.training.machine import Machine
 
@@ -22,6 +23,7 @@ def told(preset: str, memory: float) -> str:
     assert found.batch_size * found.grad_accum == 96
     if found.predicted_gb > memory:
         assert any("more than the memory holds" in reason for reason in found.reasons)
+        assert f"GB, MORE THAN THE {memory:.1f} GB\n" in describe({"gpt": found})
         return "does not fit"
     mode = "" if found.rematerialise == "none" else f", {found.rematerialise}"
     return f"{found.batch_size} × {found.grad_accum}{mode}"
@@ -56,3 +58,8 @@ def test_the_other_stages_are_advised_on_too(stage):
     found = advise(config("base"), stage, Machine(1, 24, 12, 64, bfloat16=True))
     assert found.predicted_gb < 24
     assert found.rematerialise == "none"
+
+
+def test_gpus_of_another_machine_need_their_memory():
+    with pytest.raises(ConfigError, match="--gpu-memory"):
+        suggestions(config("tiny"), memory_gb=None, gpus=4, cpus=None)

@@ -147,3 +147,31 @@ def test_one_worker_is_its_own_crew():
     alone = Crew(make_strategy(HardwareConfig()))
     assert (alone.is_chief, alone.shard, alone.replicas) == (True, (0, 1), 1)
     assert [alone.any(flag) for flag in (True, False)] == [True, False]
+
+
+DRAWS = """
+import os; os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+import myxtts.training.scale
+from myxtts.models.layers import SeedGenerator
+strategy = tf.distribute.MirroredStrategy(tf.config.list_logical_devices("CPU"))
+with strategy.scope():
+    ours, plain = SeedGenerator(7), keras.random.SeedGenerator(7)
+draw = tf.function(lambda: strategy.run(lambda: (ours.next(), plain.next())))
+for _ in range(2):
+    drawn, original = (strategy.experimental_local_results(seed) for seed in draw())
+    print(*(seed.numpy().tolist() for seed in (*drawn, *original)), sep=" / ")
+"""
+
+
+def test_each_replica_drops_elsewhere():
+    done = subprocess.run([sys.executable, "-c", DRAWS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    steps = [line.split(" / ") for line in done.stdout.splitlines()]
+    assert len(steps) == 2
+    for first, second, original, same in steps:
+        assert first == original == same
+        assert second != first
+    assert len({seed for step in steps for seed in step}) == 4
