@@ -24,6 +24,7 @@ class Journal:
         self.path = path
         self.trouble: str | None = None  # the first thing that kept it from writing
         self._last: dict[str, int] = {}
+        self._validated: dict[int, int] = {}  # timestamps of validations, by step
         self._torn = False  # may end in half a line
 
     def open(self, run_id: str) -> None:
@@ -39,7 +40,7 @@ class Journal:
             elif row["kind"] == REWIND:
                 self._forget(row["step"])
             else:
-                self._last[row["kind"]] = max(row["step"], self._last.get(row["kind"], -1))
+                self._keep(row["kind"], row["step"], row["time"])
         if current != run_id:
             self._last.clear()
             self._write({"kind": RUN, "run_id": run_id, "step": 0})
@@ -48,8 +49,8 @@ class Journal:
         """Keeps a point. Returns its timestamp in ms; None where this kind has that step already: it was logged before a kill."""
         if step <= self._last.get(kind, -1):
             return None
-        self._last[kind] = step
         now = int(time.time() * 1000)
+        self._keep(kind, step, now)
         self._write({"kind": kind, "step": step, "time": now, "values": values})
         return now
 
@@ -62,10 +63,14 @@ class Journal:
     def _forget(self, step: int) -> None:
         self._last = {kind: min(last, step) for kind, last in self._last.items()}
 
-    def time(self, kind: str, step: int) -> int | None:
-        """Timestamp in ms of a point, or None where there is none."""
-        times = [row["time"] for row in self.rows() if row["kind"] == kind and row["step"] == step]
-        return times[-1] if times else None
+    def _keep(self, kind: str, step: int, when: int) -> None:
+        self._last[kind] = max(step, self._last.get(kind, -1))
+        if kind == "val":
+            self._validated[step] = when
+
+    def validated(self, step: int) -> int | None:
+        """Timestamp in ms of the validation at a step, or None where there was none."""
+        return self._validated.get(step)
 
     def after(self, step: int) -> Iterator[dict[str, Any]]:
         """Points of the current run behind `step`: what may or may not have arrived."""

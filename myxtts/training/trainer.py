@@ -380,7 +380,7 @@ class XTTSTrainer:
 
     def _record(self, saved: Saved, values: dict[str, float], final: bool) -> None:
         """A checkpoint in the run, with its validation; with the time of these points, for they are there already."""
-        self.logger.checkpoint(saved.step, saved.path, values, final, self.journal.time("val", saved.step))
+        self.logger.checkpoint(saved.step, saved.path, values, final, self.journal.validated(saved.step))
 
     def summary(self) -> dict[str, Any]:
         """Steps, best validation values, parameters, traces and the hardware decision."""

@@ -121,3 +121,9 @@ def test_a_rewind_with_nothing_behind_it_leaves_no_mark(journal):
     before = journal.path.read_text()
     journal.rewind(2)
     assert journal.path.read_text() == before
+
+
+def test_a_validation_has_the_time_of_its_point(journal):
+    when = journal.add("val", 4, {"val/loss": 1.0})
+    journal.add("train", 5, {"train/loss": 1.0})
+    assert (reopened(journal).validated(4), journal.validated(4), journal.validated(5)) == (when, when, None)
