@@ -235,7 +235,7 @@ def _train(options: argparse.Namespace) -> None:
         options.resume,
         not options.no_tracking,
     )
-    print(f"final model: {final}")
+    print(f"{'final model, which speaks' if (final / 'bundle.json').is_file() else 'weights'}: {final}")
 
 
 def _worker(options: argparse.Namespace) -> None:
@@ -254,6 +254,8 @@ def _suggest(options: argparse.Namespace) -> None:
 
     found = suggestions(config, options.gpu_memory, options.gpus, options.cpus, tuple(options.stage or STAGES))
     print(json.dumps({stage: asdict(item) for stage, item in found.items()}, indent=1) if options.json else describe(found))
+    if not all(item.fits for item in found.values()):
+        raise SystemExit(1)
 
 
 def _doctor(options: argparse.Namespace) -> None:

@@ -28,6 +28,8 @@ def prepare_folders(config: XTTSConfig, train_data: Path, val_data: Path, raw: P
     """
     utterances, rejected = [], []
     for split, folder in (("train", train_data), ("eval", val_data)):
+        if not folder.is_dir():
+            raise DataError(f"no folder {folder} for the {split} clips: expected metadata_{split}.csv beside wavs/ in it")
         source = SourceConfig.model_validate(config.data.source.model_dump() | {"layout": "metadata", "path": str(folder)})
         rows, refused = read_source(source, Path.cwd())
         wanted = [row for row in rows if row.split == split]
@@ -79,7 +81,9 @@ def _mels(config: XTTSConfig, mel_norm: np.ndarray | None, train_data: Path, val
 
     def make(norm: np.ndarray | None) -> Callable[[Path], None]:
         def run(place: Path) -> None:
-            prepare_folders(config, train_data, val_data, place / "raw", place / "processed")
+            # in this process: others would begin by importing the user's script, and wait in it for this one
+            alone = config.model_copy(update={"hardware": config.hardware.model_copy(update={"num_workers": 1})})
+            prepare_folders(alone, train_data, val_data, place / "raw", place / "processed")
             write_mels(config, place / "processed", place / "mels", norm)
 
         return run

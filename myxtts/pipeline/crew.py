@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from myxtts.config import ConfigError, MyXTTSError
 from myxtts.config.stages import HardwareConfig
 from myxtts.training.signals import stop_signals
 
+AGAIN = "run the same command again to go on from there (myxtts train: with --resume)"
+PARENT = "MYXTTS_CREW_PARENT"  # in a worker's environment: number of the process that started it
 INTERRUPTED = 130  # exit code of a command that was stopped by a signal
 # seconds that the others have to end after one worker has: on a signal, with a checkpoint still to write; after a failure
 GRACE, SOON = 600.0, 10.0
@@ -39,6 +42,20 @@ def is_chief() -> bool:
         raise ConfigError(f"TF_CONFIG must name this process' task and its cluster in JSON ({error!r})") from None
 
 
+def follow_parent() -> None:
+    """In a worker that `run_crew` started here: stops it, its checkpoint written, when the command that started it is killed."""
+    parent = os.environ.get(PARENT)
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="follow-parent", daemon=True).start()
+
+
 def run_crew(arguments: list[str], hardware: HardwareConfig, logs: Path) -> None:
     """Runs `python -m myxtts ARGUMENTS` in `hardware.workers` processes and waits for them.
 
@@ -58,15 +75,16 @@ def _run_local(arguments: list[str], hardware: HardwareConfig, logs: Path) -> No
     files = [None, *((logs / f"worker-{index}.log").open("w") for index in range(1, hardware.workers))]
     processes: list[subprocess.Popen] = []
     try:
-        with _forwarded(processes):
+        with _forwarded(processes) as signals:
             for index, file in enumerate(files):
                 task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-                environment = os.environ | {"TF_CONFIG": json.dumps(task)} | gpus[index]
+                environment = os.environ | {"TF_CONFIG": json.dumps(task), PARENT: str(os.getpid())} | gpus[index]
                 command = [sys.executable, "-m", "myxtts", *arguments]
                 # a session of its own: the terminal sends Ctrl-C to this process alone, which hands it on once
                 processes.append(
                     subprocess.Popen(command, env=environment, stdout=file, stderr=file and subprocess.STDOUT, start_new_session=True)
                 )
+                signals.catch_up(processes[-1])
             _wait(processes, logs)
     finally:
         _stop(processes)
@@ -93,12 +111,12 @@ def _wait(processes: list[subprocess.Popen], logs: Path) -> None:
         if (failed := _failed(codes)) is not None:
             raise _failure(codes, failed, logs)
         if leaving is None and any(codes):
-            leaving = time.monotonic() + GRACE
+            leaving = time.monotonic() + (GRACE if INTERRUPTED in codes else SOON)  # killed at its start, it leaves nothing to save
         if None not in codes or (leaving is not None and time.monotonic() > leaving):
             break
         time.sleep(0.2)
     if any(code != 0 for code in codes):
-        raise KeyboardInterrupt("the workers were stopped; run the same command again to go on")
+        raise KeyboardInterrupt(f"the workers were stopped; {AGAIN}")
 
 
 def _failed(codes: list[int | None]) -> int | None:
@@ -111,10 +129,7 @@ def _failure(codes: list[int | None], index: int, logs: Path) -> MyXTTSError:
     code = codes[index]
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     where = "its reason stands above" if index == 0 else f"see {logs / f'worker-{index}.log'}"
-    return MyXTTSError(
-        f"worker {index} of {len(codes)} {how} ({where}); the others were stopped. What was saved is whole: run the same command "
-        "again to go on from there"
-    )
+    return MyXTTSError(f"worker {index} of {len(codes)} {how} ({where}); the others were stopped. What was saved is whole: {AGAIN}")
 
 
 def _stop(processes: list[subprocess.Popen]) -> None:
@@ -136,18 +151,31 @@ class _forwarded:
 
     def __init__(self, processes: list[subprocess.Popen]):
         self._processes = processes
+        self._received = False
+        self._told: set[int] = set()
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "_forwarded":
         self._before = {kind: signal.signal(kind, self._handle) for kind in stop_signals()}
+        return self
 
     def __exit__(self, *_: object) -> None:
         for kind, handler in self._before.items():
             signal.signal(kind, handler)
 
+    def catch_up(self, process: subprocess.Popen) -> None:
+        """Tells a worker that was just started of a signal that came while it was."""
+        if self._received and process.pid not in self._told:
+            self._tell(process)
+
     def _handle(self, number: int, frame: Any) -> None:
+        self._received = True
         for process in self._processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
+            self._tell(process)
+
+    def _tell(self, process: subprocess.Popen) -> None:
+        self._told.add(process.pid)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
 
 
 def _run_on_ray(arguments: list[str], hardware: HardwareConfig, logs: Path) -> None:
@@ -170,6 +198,4 @@ def _run_on_ray(arguments: list[str], hardware: HardwareConfig, logs: Path) -> N
     try:
         TensorflowTrainer(work, scaling_config=ScalingConfig(num_workers=hardware.workers, use_gpu=gpus)).fit()
     except Exception as error:  # whatever Ray wraps a worker's end in
-        raise MyXTTSError(
-            f"a worker of Ray's failed: {error}. What was saved is whole: run the same command again to go on from there"
-        ) from None
+        raise MyXTTSError(f"a worker of Ray's failed: {error}. What was saved is whole: {AGAIN}") from None

@@ -53,13 +53,12 @@ def suggestions(
 
 def describe(found: dict[str, Any]) -> str:
     """Suggestions as people read them."""
-    lines = []
+    lines = [f"does not fit into {item.machine.memory_gb:.1f} GB: {stage}" for stage, item in found.items() if not item.fits]
     for stage, suggestion in found.items():
         lines.append(
             f"{stage}: batch_size {suggestion.batch_size}, grad_accum {suggestion.grad_accum}, num_workers {suggestion.num_workers}, "
             f"prefetch {suggestion.prefetch}, precision {suggestion.precision}, rematerialise {suggestion.rematerialise}; "
             f"predicted {suggestion.predicted_gb:.1f} GB"
-            + ("" if suggestion.fits else f", MORE THAN THE {suggestion.machine.memory_gb:.1f} GB")
         )
         lines += [f"  - {reason}" for reason in suggestion.reasons]
     return "\n".join(lines)

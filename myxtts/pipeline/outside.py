@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import ConfigError, DataError, XTTSConfig
-from myxtts.pipeline.crew import in_crew, is_chief, run_crew
+from myxtts.pipeline.crew import follow_parent, in_crew, is_chief, run_crew
 from myxtts.pipeline.data_stages import run_encode, run_mels, run_tokenizer, write_report
 from myxtts.pipeline.paths import Paths
 from myxtts.pipeline.start import open_start
@@ -16,6 +16,8 @@ from myxtts.pipeline.train_stages import log_datasets, run_training, take_over
 from myxtts.pipeline.voice_stages import evaluate_voice
 
 ORDER = ("dvae", "gpt", "decoder")
+STALE_AFTER = {"dvae": ("encode", "gpt", "decoder"), "gpt": ("decoder",)}
+OF_A_NETWORK = ("epochs", "batch_size", "lr", "grad_accum")  # options of `with_overrides` that are not the machine's
 
 
 def with_overrides(
@@ -70,14 +72,15 @@ def train_outside(
 
     `train_data` holds metadata_train.csv + wavs/, `val_data` metadata_eval.csv + wavs/ (they may be one folder); `options` are those of
     `with_overrides`; `stages`: all three by default. With `resume` configuration, options and stages are those of the command before, but
-    for what is given anew: a network whose options changed goes on from its last checkpoint, what is finished and unchanged is not done
-    again.
+    for what is given anew, which is for `stages`, or else for the first network that is not finished; it goes on from its last checkpoint.
+    What is finished and unchanged is not done again.
     A start model (`config.start`) is meant relative to the current folder; what it has frozen is taken over even if `stages` leaves it out.
-    Raises DataError if `folder` holds a training and `resume` is False, or holds another corpus' training.
+    Raises DataError if `folder` holds a training and `resume` is False, none and `resume` is True, or another corpus' training.
     """
     work = _Work.open(_with_absolute_start(config), train_data, val_data, folder, resume)
+    meant = stages or _in_hand(work, options or {})
     stages = tuple(stages or work.values.get("stages", ORDER))
-    config = with_overrides(work.config, stages, **(options or {}))
+    config = with_overrides(work.config, tuple(meant or stages), **(options or {}))
     open_start(config, folder)
     work.remember(config, stages)
     paths = Paths(folder)
@@ -103,6 +106,21 @@ def _with_absolute_start(config: XTTSConfig) -> XTTSConfig:
     return XTTSConfig.from_dict(values)
 
 
+def _in_hand(work: "_Work", options: dict[str, Any]) -> tuple[str, ...]:
+    """The network that options of `--resume` without `--stage` are for: the first that is not finished; () in a new folder.
+
+    Raises ConfigError where all are finished.
+    """
+    given = ", ".join(f"--{name.replace('_', '-')}" for name in OF_A_NETWORK if options.get(name) is not None)
+    if "stages" not in work.values or not given:
+        return ()
+    unfinished = [stage for stage in ORDER if stage in work.values["stages"] and stage not in work.values["done"]]
+    if not unfinished:
+        raise ConfigError(f"every network in {work.path.parent} is finished: name the one that {given} is for (--stage gpt)")
+    print(f"{given}: for {unfinished[0]}, which is not finished; others keep their options (--stage names them)", flush=True)
+    return (unfinished[0],)
+
+
 class _Work:
     """`work.json`: what a folder is trained with, options of the command line included, and which of its steps are finished."""
 
@@ -115,6 +133,8 @@ class _Work:
         path = folder / "work.json"
         data = {"train_data": str(train_data.resolve()), "val_data": str(val_data.resolve())}
         values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"done": {}}
+        if resume and not path.is_file():
+            raise DataError(f"nothing to resume in {folder}: no {path.name} there; is it the right --checkpoint-dir? Or leave --resume out")
         if not values["done"] and not (resume and "config" in values):  # nothing was made yet, a wrong path say
             return cls(path, {**data, "config": config.to_dict(), "done": {}})
         if not resume:
@@ -134,13 +154,13 @@ class _Work:
         write_report(self.path, self.values)
 
     def once(self, step: str, settings: dict[str, Any], run: Any) -> None:
-        """Runs a step unless it is finished with these settings. A new audio tokenizer makes the tokens stale."""
+        """Runs a step unless it is finished with these settings. What was made of its result before is then no longer finished."""
         if self.values["done"].get(step) == settings:
             return
         run()
         self.values["done"][step] = settings
-        if step == "dvae":
-            self.values["done"].pop("encode", None)
+        for later in STALE_AFTER.get(step, ()):
+            self.values["done"].pop(later, None)
         write_report(self.path, self.values)
 
 
@@ -154,6 +174,7 @@ def _prepare(config: XTTSConfig, train_data: Path, val_data: Path, paths: Paths)
 def _train(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, track: bool) -> dict[str, Any]:
     from myxtts.tracking.record import NullRun
     from myxtts.tracking.run import stage_run
+    from myxtts.training.checkpoint import CheckpointFolder
 
     if stage in config.start.frozen:
         return take_over(stage, open_start(config, paths.root), paths)
@@ -162,10 +183,12 @@ def _train(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, trac
         write_report(job, {"stage": stage, "config": config.to_dict(), "root": str(paths.root.resolve()), "track": track})
         run_crew(["worker", str(job)], config.hardware, checkpoints / "workers")
         return json.loads(paths.report(stage).read_text(encoding="utf-8"))
+    follow_parent()
     if not is_chief():
         return run_training(stage, config, paths, checkpoints, None)
-    # the project's dvc.lock says nothing of data that lies outside it
-    with stage_run(config, stage, Path.cwd(), checkpoints, lineage=False) if track else nullcontext(NullRun()) as run:
+    # held before the run is: a second trainer must not end the first one's. The project's dvc.lock says nothing of data outside it
+    lock = CheckpointFolder(checkpoints, config.loop).lock()
+    with lock, stage_run(config, stage, Path.cwd(), checkpoints, lineage=False) if track else nullcontext(NullRun()) as run:
         log_datasets(run, stage, paths)
         report = run_training(stage, config, paths, checkpoints, run)
         run.write_link(paths.link(stage))

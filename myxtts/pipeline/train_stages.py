@@ -10,7 +10,7 @@ import numpy as np
 
 from myxtts.config import XTTSConfig
 from myxtts.pipeline.attempts import attempt_folder, fingerprint, is_recorded, mark_finished
-from myxtts.pipeline.crew import in_crew, is_chief, run_crew
+from myxtts.pipeline.crew import follow_parent, in_crew, is_chief, run_crew
 from myxtts.pipeline.data_stages import write_report
 from myxtts.pipeline.paths import Paths
 from myxtts.pipeline.start import Start, load_start, open_start
@@ -123,16 +123,19 @@ def run_train_stage(stage: str, config: XTTSConfig, paths: Paths) -> dict[str, A
         return take_over(stage, open_start(config, paths.root), paths)
     from myxtts.tracking.run import stage_run
     from myxtts.tracking.store import main_checkout
+    from myxtts.training.checkpoint import CheckpointFolder
 
     if config.hardware.workers > 1 and not in_crew():
         run_crew(sys.argv[1:], config.hardware, paths.root / "checkpoints" / stage / "workers")
         return json.loads(paths.report(stage).read_text(encoding="utf-8"))
+    follow_parent()
     mark = stage_fingerprint(stage, config, paths)
     main = main_checkout(paths.root)
     attempt = attempt_folder(main / "checkpoints" / stage / mark, lambda md5: is_recorded(md5, f"models/{stage}", paths.root, main))
     if not is_chief():
         return run_training(stage, config, paths, attempt, None)
-    with stage_run(config, stage, paths.root, attempt, inputs={"checkpoint.fingerprint": mark}) as run:
+    lock = CheckpointFolder(attempt, config.loop).lock()  # before the run: a second trainer must not end the first one's
+    with lock, stage_run(config, stage, paths.root, attempt, inputs={"checkpoint.fingerprint": mark}) as run:
         log_datasets(run, stage, paths)
         report = run_training(stage, config, paths, attempt, run)
         for name in ("train", "val"):

@@ -56,16 +56,22 @@ def make_bundle(config: XTTSConfig, root: Path, metrics: Mapping[str, Any], out:
 
 
 def seal_bundle(
-    folder: Path, config: XTTSConfig, metrics: dict[str, float], runs: dict[str, str], origin: Mapping[str, Any]
+    folder: str | Path,
+    config: XTTSConfig,
+    metrics: Mapping[str, float] | None = None,
+    runs: Mapping[str, str] | None = None,
+    origin: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Adds params.yaml, bundle.json and a model card to a folder of weights, tokenizer and mel_norm.npy; returns bundle.json's values.
 
-    origin: `imported`, the files of another program that it was made from instead of by training, or `start`, the model that training
-    began with (`_start`); {} where neither was.
+    metrics, runs: of the evaluation, and ids of the MLflow runs by stage, where there are some. origin: `imported`, the files of another
+    program that it was made from instead of by training, or `start`, the model that training began with (`_start`); nothing where
+    neither was.
     """
+    folder = Path(folder)
     # what speaking needs and no more: where the corpus lay is nobody's business who gets the bundle
     XTTSConfig.from_dict({name: config.to_dict()[name] for name in SECTIONS}).dump(folder / PARAMS)
-    values = _describe(config, folder, metrics, runs) | dict(origin)
+    values = _describe(config, folder, dict(metrics or {}), dict(runs or {})) | dict(origin or {})
     (folder / BUNDLE_FILE).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     (folder / CARD).write_text(model_card(values), encoding="utf-8")
     folder.chmod(0o755)

@@ -1,5 +1,6 @@
 """Checkpoints of a training: written atomically, verified and restored strictly; the newest, the best and every K-th are kept."""
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -13,13 +14,13 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from myxtts.config import ModelError, MyXTTSError
 from myxtts.config.stages import LoopConfig
-from myxtts.training.hardware import describe_split
 
 STATE = "state.json"
+LOSS_SCALE = "loss_scale/"  # of names of variables that only float16 has: the number format may change when a training goes on
 
 
 class CheckpointError(MyXTTSError):
@@ -62,22 +63,23 @@ class CheckpointFolder:
         self._monitored: dict[int, float | None] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
-    def lock(self) -> FileLock:
-        """Lock of the folder, to be held by the trainer that uses it. Raises MyXTTSError if another process holds it.
+    def lock(self) -> AcquireReturnProxy:
+        """Takes the lock of the folder until the `with` block of what is returned ends, or until it is no longer kept.
 
-        Whoever gets it also clears away what a killed trainer left half written or half deleted.
+        A process that holds it already gets it again. Raises MyXTTSError if another process holds it. Whoever gets it also clears away
+        what a killed trainer left half written or half deleted.
         """
-        lock = FileLock(self.folder / "trainer.lock")
+        lock = FileLock(self.folder / "trainer.lock", is_singleton=True)
         owner = self.folder / "trainer.pid"
         try:
-            lock.acquire(timeout=0)
+            held = lock.acquire(timeout=0)
         except Timeout:
             pid = owner.read_text().strip() if owner.is_file() else "unknown"
             raise MyXTTSError(f"another trainer (process {pid}) is using {self.folder}: wait for it or stop it (kill {pid})") from None
         owner.write_text(str(os.getpid()))
         for left in (*self.folder.glob(".gone-*"), *self.folder.glob(".partial-*")):
             shutil.rmtree(left, ignore_errors=True)
-        return lock
+        return held
 
     def all(self) -> list[Saved]:
         """Complete checkpoints, oldest first."""
@@ -88,11 +90,11 @@ class CheckpointFolder:
         saved = self.all()
         return saved[-1] if saved else None
 
-    def split(self) -> dict[str, Any]:
-        """How the newest checkpoint's training split its batch (`Suggestion.split`); empty where there is none."""
+    def newest_state(self) -> dict[str, Any]:
+        """What was kept beside the newest checkpoint's weights; empty where there is none."""
         try:
             saved = self.latest()
-            return saved.state().get("split", {}) if saved else {}
+            return saved.state() if saved else {}
         except DamagedCheckpoint:  # `restore_newest` will name it
             return {}
 
@@ -117,7 +119,8 @@ class CheckpointFolder:
         """
         target = self.folder / f"ckpt-{step:08d}"
         if (target / STATE).is_file():
-            return self._update(Saved(step, target), state)
+            with contextlib.suppress(DamagedCheckpoint):  # then it is written anew
+                return self._update(Saved(step, target), state)
         partial = self.folder / f".partial-{step:08d}"
         shutil.rmtree(partial, ignore_errors=True)
         try:
@@ -128,7 +131,7 @@ class CheckpointFolder:
             (partial / STATE).write_text(json.dumps(state), encoding="utf-8")
             for path in (*partial.iterdir(), partial):
                 _to_disk(path)
-            if target.exists():  # without its state, for what has one was dealt with above
+            if target.exists():  # without its state, or with one that cannot be read
                 self._put_aside(target)
             partial.rename(target)
             _to_disk(self.folder)
@@ -183,8 +186,12 @@ class CheckpointFolder:
         """
         saved.verify()
         state = saved.state()
-        compare_shapes(state["variables"], _shapes(variables), saved.path)
-        status = tf.train.Checkpoint(variables=list(variables.values())).read(str(saved.path / "weights"))
+        stored, wanted = state["variables"], _shapes(variables)
+        optional = {name for name in stored.keys() ^ wanted.keys() if name.startswith(LOSS_SCALE)}
+        compare_shapes(*({n: shape for n, shape in side.items() if n not in optional} for side in (stored, wanted)), saved.path)
+        # by their numbers in the checkpoint; what float16 alone has is read into a variable that nobody asks
+        places = [variables[name] if name in variables else _spare(name) for name in stored]
+        status = tf.train.Checkpoint(variables=places).read(str(saved.path / "weights"))
         status.assert_consumed()
         return state
 
@@ -195,6 +202,11 @@ class CheckpointFolder:
         `damaged-ckpt-…`. Raises DamagedCheckpoint if all are: to start anew must be the user's decision.
         """
         damaged = []
+        for path in sorted(self.folder.glob("ckpt-*")):
+            if not (path / STATE).is_file():
+                damaged.append(f"checkpoint {path} is damaged: {STATE} is missing")
+                print(f"warning: {damaged[-1]}; it is put aside", flush=True)
+                self._put_aside(path)
         for saved in reversed(self.all()):
             try:
                 saved.verify()
@@ -216,25 +228,12 @@ def check_same(saved: Saved, state: dict[str, Any], batch_rows: int, features: d
             f"{saved.path} was made with {state['batch_rows']} clips an update, now it is {batch_rows}: the place in the data would be "
             "lost; set effective_batch_size back (it is --batch-size times --grad-accum)"
         )
-    differing = [name for name in features if state["features"].get(name) != features[name]]
+    differing = [name for name in features if state["features"].get(name, features[name]) != features[name]]
     if differing:
         raise MyXTTSError(
             f"{saved.path} was trained on other features ({', '.join(differing)} differ): weights and data no longer belong together; "
-            "bring the old data back (dvc checkout), or train in another folder"
+            f"bring the old data back (dvc checkout), or, to train this network anew, move {saved.path.parent} away"
         )
-
-
-def changes(state: dict[str, Any], settings: dict[str, Any], split: dict[str, Any]) -> dict[str, str]:
-    """{name: "old -> new"}: with what a training goes on otherwise than a checkpoint's state says; steps after it will differ.
-
-    settings: its section of the configuration. split: `Suggestion.split`.
-    """
-    sizes = ("batch_size", "effective_batch_size", "precision", "max_nonfinite")  # what of them counts is in the split
-    before, now = state.get("settings", {}), {name: value for name, value in settings.items() if name not in sizes}
-    found = {name: f"{before[name]} -> {value}" for name, value in now.items() if name in before and before[name] != value}
-    if state.get("split", split) != split:
-        found["split"] = f"{describe_split(state['split'])} -> {describe_split(split)}"
-    return found
 
 
 def compare_shapes(stored: dict[str, list], wanted: dict[str, list], source: Path) -> None:
@@ -262,6 +261,10 @@ def _to_disk(path: Path) -> None:
 
 def _shapes(variables: dict[str, tf.Variable]) -> dict[str, list]:
     return {name: [int(size) for size in variable.shape] for name, variable in variables.items()}
+
+
+def _spare(name: str) -> tf.Variable:
+    return tf.Variable(0 if name.endswith("good_steps") else 0.0)
 
 
 def named_variables(prefix: str, variables: list[keras.Variable | tf.Variable]) -> dict[str, tf.Variable]:

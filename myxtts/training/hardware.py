@@ -104,7 +104,8 @@ def suggest(stage: StageTraining, hardware: HardwareConfig, machine: Machine, ne
     reasons.append(
         f"{machine.memory_gb:.1f} GB for training ({'GPU' if machine.gpus else 'RAM, no GPU'}), {MARGIN:.0%} of it planned with: weights "
         f"{fixed.weights / GB:.2f}, gradients {fixed.gradients / GB:.2f}, optimizer {fixed.optimizer / GB:.2f}, process "
-        f"{fixed.buffers / GB:.2f}, and {fixed.per_clip / GB:.3f} GB for each clip of the longest bucket: room for {chosen.most} clips"
+        f"{fixed.buffers / GB:.2f}, and {fixed.per_clip / GB:.3f} GB for each clip of the longest bucket: "
+        f"room for {chosen.most if chosen.fits else 'not even one of them'}"
     )
     if len(modes) > 1:
         sizes = ", ".join(f"{option.mode} {option.size}" for option in options)
@@ -144,11 +145,18 @@ def suggest(stage: StageTraining, hardware: HardwareConfig, machine: Machine, ne
     )
 
 
-def go_on(suggestion: Suggestion, before: dict[str, Any], stage: StageTraining, hardware: HardwareConfig, needs: Needs) -> Suggestion:
-    """The suggestion with the `split` that a training had `before`, unless the configuration or the machine will not have it any more."""
-    machine = suggestion.machine
-    given = {"batch_size": stage.batch_size, "precision": stage.precision, "rematerialise": hardware.rematerialise}
-    if not before or before == suggestion.split or any(value not in (None, "auto", before[name]) for name, value in given.items()):
+def go_on(suggestion: Suggestion, state: dict[str, Any], stage: StageTraining, hardware: HardwareConfig, needs: Needs) -> Suggestion:
+    """The suggestion with the split of a checkpoint's `state`, unless the configuration or the machine will not have it any more."""
+    machine, before, settings = suggestion.machine, state.get("split"), state.get("settings", {})
+    if not before or before == suggestion.split:
+        return suggestion
+    # what was given then may have been backed off from: given again, it asks for nothing new
+    given = {name: getattr(stage, name) for name in ("batch_size", "precision") if getattr(stage, name) != settings.get(name)}
+    if len(needs.modes) > 1:
+        given["rematerialise"] = hardware.rematerialise
+    if any(value not in (None, "auto", before[name]) for name, value in given.items()):
+        return suggestion
+    if before["precision"] == "float16" != stage.precision:  # nothing chooses it by itself
         return suggestion
     if before["batch_size"] * before["grad_accum"] != suggestion.batch_size * suggestion.grad_accum:
         return suggestion

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 RUN = "run"  # kind of the line that says which run the lines after it belong to
-REWIND = "rewind"  # kind of the line after which the steps behind its own are taken anew, with other settings
+# kind of the line that says with which settings the steps after its own are taken; those that others had taken there are given up
+SETTINGS = "settings"
 
 
 class Journal:
@@ -24,6 +25,7 @@ class Journal:
         self.path = path
         self.trouble: str | None = None  # the first thing that kept it from writing
         self._last: dict[str, int] = {}
+        self._settings: dict[str, Any] | None = None
         self._validated: dict[int, int] = {}  # timestamps of validations, by step
         self._torn = False  # may end in half a line
 
@@ -37,7 +39,8 @@ class Journal:
                 if row["run_id"] != current:
                     self._last.clear()
                 current = row["run_id"]
-            elif row["kind"] == REWIND:
+            elif row["kind"] == SETTINGS:
+                self._settings = row["values"]
                 self._forget(row["step"])
             else:
                 self._keep(row["kind"], row["step"], row["time"])
@@ -54,11 +57,17 @@ class Journal:
         self._write({"kind": kind, "step": step, "time": now, "values": values})
         return now
 
-    def rewind(self, step: int) -> None:
-        """The points behind `step` are those of a training that was given up: they will be logged anew, and the later ones count."""
-        if any(last > step for last in self._last.values()):
+    def go_on(self, step: int, settings: dict[str, Any]) -> None:
+        """To be called after `open`: steps after `step` are taken with these settings.
+
+        Where others had taken some of them already (before a kill, say), those are given up: they are logged anew and the later ones
+        count. With the same settings the same steps come out, and are not logged again.
+        """
+        settings = json.loads(json.dumps(settings))
+        if settings != self._settings:
+            self._settings = settings
             self._forget(step)
-            self._write({"kind": REWIND, "step": step})
+            self._write({"kind": SETTINGS, "step": step, "values": settings})
 
     def _forget(self, step: int) -> None:
         self._last = {kind: min(last, step) for kind, last in self._last.items()}
@@ -78,7 +87,7 @@ class Journal:
         for row in self.rows():
             if row["kind"] == RUN:
                 rows.clear()
-            elif row["kind"] == REWIND:
+            elif row["kind"] == SETTINGS:
                 rows = [other for other in rows if other["step"] <= row["step"]]
             elif row["step"] > step:
                 rows.append(row)
@@ -107,7 +116,7 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         points: dict[str, dict[int, dict[str, float]]] = {"train": {}, "val": {}}
         for row in self.rows():
-            if row["kind"] == REWIND:
+            if row["kind"] == SETTINGS:
                 points = {kind: {step: values for step, values in steps.items() if step <= row["step"]} for kind, steps in points.items()}
             elif row["kind"] == "val" or (row["kind"] == "train" and row["step"] % every == 0):
                 points[row["kind"]][row["step"]] = {name.removeprefix(f"{row['kind']}/"): value for name, value in row["values"].items()}

@@ -118,11 +118,14 @@ def _room_on_gpu(number: int) -> int:
         name = visible[number].strip() if number < len(visible) else str(number)
         handle = pynvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(name)
         free = pynvml.nvmlDeviceGetMemoryInfo(handle).free
+        mine = [process.usedGpuMemory for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle) if process.pid == os.getpid()]
     except Exception as error:  # NVML's own errors derive from Exception alone, and the package may be missing
         raise ConfigError(
             f"the memory of GPU {number} cannot be read ({error}): install the extra `gpu` (nvidia-ml-py), or set hardware.memory_gb"
         ) from error
-    return free + tf.config.experimental.get_memory_info(f"GPU:{number}")["current"]
+    # TensorFlow keeps what it took; in a container, where NVML knows other numbers of processes, its peak is what is known of that
+    held = tf.config.experimental.get_memory_info(f"GPU:{number}")
+    return free + max(mine[0] or 0 if mine else 0, held["current"], held["peak"])
 
 
 def quiet_tracing() -> None:

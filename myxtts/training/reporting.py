@@ -24,7 +24,6 @@ class Reporter:
         self.task, self.journal, self.logger, self.is_chief = task, journal, logger, is_chief
         self.meter = Meter()
         self.console = Console(task.stage, 0, quiet=not is_chief)
-        self.rewind_to: int | None = None  # set where the steps behind it are taken anew, otherwise than before
         self._pending: list[tuple[int, dict[str, tf.Tensor]]] = []
 
     def follow(self, data: Batches, guard: Guard, plateaus: dict[str, Plateau], total_steps: int) -> None:
@@ -32,12 +31,14 @@ class Reporter:
         self.data, self.guard, self.plateaus = data, guard, plateaus
         self.console.total = total_steps
 
-    def begin(self, step: int) -> None:
-        """Opens the journal, and sends again what a killed process logged behind its last checkpoint."""
+    def begin(self, step: int, settings: dict[str, Any]) -> None:
+        """Opens the journal, and sends again what a killed process logged behind its last checkpoint.
+
+        settings: all that decides what the steps after `step` give.
+        """
         if self.is_chief:
             self.journal.open(getattr(self.logger, "run_id", ""))
-            if self.rewind_to is not None:
-                self.journal.rewind(self.rewind_to)
+            self.journal.go_on(step, settings)
             if self.logger:
                 for row in self.journal.after(step):
                     if row["values"] and row["kind"] in ("train", "val", "perf", "start"):
@@ -95,7 +96,10 @@ class Reporter:
                 values = {f"train/{name}": value for name, value in numbers.items()} | {"train/skipped_steps": float(self.guard.skipped)}
                 self.log("train", step, values | rates)
             if path:
-                self.console.say(f"step {step} was not finite and changed nothing; its batch is in {path}")
+                skipped = ", ".join(
+                    name.removeprefix("skipped/") for name, value in numbers.items() if name.startswith("skipped/") and value
+                )
+                self.console.say(f"step {step} was not finite: nothing of {skipped} was changed; its batch is in {path}")
         return values
 
     def close_window(self, step: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,8 @@ from myxtts.models.precision import set_precision
 from myxtts.models.xtts import XTTS
 from myxtts.training import hardware, trial
 from myxtts.training.averages import averaged, put_averages
-from myxtts.training.checkpoint import CheckpointError, CheckpointFolder, DamagedCheckpoint, Saved, changes, named_variables
+from myxtts.training.checkpoint import CheckpointError, CheckpointFolder, DamagedCheckpoint, Saved, named_variables
+from myxtts.training.decisions import changes, settings_that_count
 from myxtts.training.guard import Guard
 from myxtts.training.journal import Journal
 from myxtts.training.logger import RunLogger
@@ -96,7 +98,7 @@ class XTTSTrainer:
         machine = detect(self.config.hardware, self.crew.replicas // self.crew.workers, self.crew.neighbours)
         machine, needs = self.crew.agree(machine, self.task.needs)
         suggestion = hardware.suggest(*given, machine, needs, self.crew.replicas)
-        return hardware.go_on(suggestion, self.checkpoints.split(), *given, needs)
+        return hardware.go_on(suggestion, self.checkpoints.newest_state(), *given, needs)
 
     def _take(self, suggestion: hardware.Suggestion) -> None:
         """Makes batches, optimizers and compiled steps for a suggestion: everything that a restore must find in place."""
@@ -273,16 +275,18 @@ class XTTSTrainer:
         self.report.console.say(f"resumed {self.task.stage} from {saved.path} (step {self.current_step}, epoch {self.epoch})")
         for name, change in changes(state, self.settings.model_dump(mode="json"), self.suggestion.split).items():
             self.report.tag(f"decision.{name}.{self.current_step}", change)
-            self.report.rewind_to = self.current_step
         return True
 
     def save_checkpoint(self, path: str | Path) -> Path:
-        """Writes the trained networks' weights alone (`<component>.weights.h5`) to a folder, for synthesis or fine-tuning."""
+        """Writes the trained networks' weights (`<component>.weights.h5`) to a folder, and what belongs to them: the audio tokenizer's
+        mel normalisation, the text tokenizer where the records were made of corpus folders. Returns the folder."""
         folder = Path(path)
         folder.mkdir(parents=True, exist_ok=True)
         with averaged(self.groups if not self._finished else {}):
             for component in self.task.components:
                 self.model.save_component(component, folder)
+        for tokenizer in self._train_path.glob("tokenizer.json"):
+            shutil.copyfile(tokenizer, folder / tokenizer.name)
         # nothing of the machine here: equal weights must make an equal folder, or DVC runs all that follows again
         summary = {name: value for name, value in self.summary().items() if name not in ("hardware", "traces")}
         (folder / "training.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
@@ -302,7 +306,7 @@ class XTTSTrainer:
             self._prove()
             if resume:
                 self.resume()
-            self.report.begin(self.current_step)
+            self.report.begin(self.current_step, settings_that_count(self.settings.model_dump(mode="json"), self.suggestion.split))
             self.report.announce(self.suggestion, self.settings.effective_batch_size)
             try:
                 self._train_steps()

@@ -184,3 +184,51 @@ def test_more_workers_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(scale.tf.config, "list_physical_devices", lambda kind: ["gpu"])
     with pytest.raises(ConfigError, match=r"workers 2 on a machine with 1 GPU.*leave --workers out"):
         scale.share_gpus(HardwareConfig(workers=2))
+
+
+FOLLOWER = """
+from myxtts.pipeline.crew import follow_parent
+follow_parent()
+pathlib.Path({folder!r}, f"worker-{{index}}").write_text(str(os.getpid()))
+time.sleep(100)
+"""
+
+
+def test_workers_end_when_the_command_that_started_them_is_killed(tmp_path):
+    tests = Path(__file__).parent
+    code = (
+        f"import sys; sys.path[:0] = [{str(tests)!r}, {str(tests.parent)!r}]\n"
+        "import pytest, test_crew, pathlib\n"
+        f"test_crew.run_scripts({FOLLOWER.format(folder=str(tmp_path))!r}, pathlib.Path({str(tmp_path)!r}), pytest.MonkeyPatch())"
+    )
+    command = subprocess.Popen([sys.executable, "-c", code])
+    while len(list(tmp_path.glob("worker-[01]"))) < 2:
+        assert command.poll() is None
+        time.sleep(0.1)
+    command.kill()
+    command.wait()
+    workers = [int(path.read_text()) for path in tmp_path.glob("worker-[01]")]
+    ends = time.monotonic() + 20
+    while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in workers):
+        assert time.monotonic() < ends, "a worker lives on"
+        time.sleep(0.2)
+
+
+def test_a_signal_that_comes_while_workers_are_started_reaches_them_all(tmp_path, monkeypatch):
+    """Between a process and its place in the list, say."""
+    start = subprocess.Popen
+    ready = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(130)); time.sleep(60)"
+    head = "import sys, time, signal\n"
+
+    def started(command, **options):
+        process = start([sys.executable, "-c", head + ready], **options)
+        time.sleep(1)
+        if options["stdout"] is not None:  # the second worker
+            os.kill(os.getpid(), signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(crew.subprocess, "Popen", started)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        crew.run_crew(["train"], HardwareConfig(workers=2), tmp_path)
+    assert time.monotonic() - began < 20

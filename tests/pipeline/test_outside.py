@@ -9,9 +9,11 @@ import pytest
 from chirps import write_corpus
 from small import small_config
 
-from myxtts.config import ConfigError, DataError
-from myxtts.pipeline import outside
+from myxtts.config import ConfigError, DataError, MyXTTSError
+from myxtts.pipeline import outside, train_stages
 from myxtts.pipeline.outside import train_outside, with_overrides
+from myxtts.pipeline.paths import Paths
+from myxtts.tracking import run as tracking
 
 
 def test_options_override_the_stages_that_are_trained():
@@ -74,10 +76,12 @@ def test_a_folder_goes_on_with_the_stages_and_options_of_the_command_before(tmp_
         return trained[-1]
 
     assert go_on("dvae", lr=2e-5, epochs=7) == ("dvae", 2e-5)
-    assert go_on(lr=1e-5) == ("dvae", 1e-5)
+    assert go_on("dvae", lr=1e-5) == ("dvae", 1e-5)
     assert len(trained) == 2
     go_on()
     assert len(trained) == 2, "finished, and nothing was changed"
+    with pytest.raises(ConfigError, match=r"every network in .* is finished: name the one that --lr is for"):
+        go_on(lr=1e-6)
     assert json.loads((tmp_path / "out/work.json").read_text())["config"]["training"]["dvae"]["epochs"] == 7
 
 
@@ -91,7 +95,9 @@ def test_a_command_that_made_nothing_yet_may_be_corrected(tmp_path):
     with pytest.raises(ConfigError, match="--grad-accum 5"):
         train(corpus, options={"grad_accum": 5})
     assert not out.exists()
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"nothing to resume in .*work.json"):
+        train(corpus, resume=True)
+    with pytest.raises(DataError, match=r"no folder .*korpus for the train clips"):
         train(wrong, options={"lr": 0.5})
     with pytest.raises(DataError):
         train(wrong, options={"lr": 0.25})  # not: "already holds a training"
@@ -102,3 +108,61 @@ def test_a_command_that_made_nothing_yet_may_be_corrected(tmp_path):
         train(corpus)
     with pytest.raises(DataError, match="was started on"):
         train(wrong, resume=True)
+
+
+def test_options_of_a_resumed_training_are_for_the_network_in_hand(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    rates, fail = {}, ["gpt"]
+    for name in ("_prepare", "run_tokenizer", "run_encode", "_final_model"):
+        monkeypatch.setattr(outside, name, lambda *_: None)
+
+    def train(stage, config, paths, *_):
+        if stage in fail:
+            raise KeyboardInterrupt
+        rates[stage] = getattr(config.training, stage).learning_rate
+        paths.model("dvae").mkdir(parents=True, exist_ok=True)
+        (paths.model("dvae") / "dvae.weights.h5").touch()
+
+    monkeypatch.setattr(outside, "_train", train)
+
+    def run(resume: bool, stages=None, **options) -> None:
+        train_outside(small_config(), tmp_path / "data", tmp_path / "data", tmp_path / "out", stages, options, resume=resume, track=False)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(False, lr=0.5)
+    fail.clear()
+    run(True, lr=0.25)
+    assert rates == {"dvae": 0.5, "gpt": 0.25, "decoder": 0.5}
+    rates.clear()
+    run(True, ("dvae",), lr=0.125)
+    assert rates == {"dvae": 0.125}
+    run(True)
+    assert list(rates) == ["dvae"], "the command before was for the dvae alone"
+    run(True, ("dvae", "gpt", "decoder"))
+    assert rates == {"dvae": 0.125, "gpt": 0.25, "decoder": 0.5}, (
+        "codes of another audio tokenizer: what was trained on them is trained anew"
+    )
+
+
+@pytest.mark.parametrize("pipeline", [False, True])
+def test_a_second_trainer_is_refused_before_it_touches_the_first_ones_run(tmp_path, monkeypatch, pipeline):
+    folder = tmp_path / "checkpoints"
+    monkeypatch.setattr(tracking, "stage_run", lambda *_, **__: pytest.fail("it opened the run"))
+    monkeypatch.setattr(train_stages, "stage_fingerprint", lambda *_: "mark")
+    monkeypatch.setattr(train_stages, "attempt_folder", lambda *_: folder)
+    code = (
+        "import sys, time; from pathlib import Path; from myxtts.config.stages import LoopConfig\n"
+        "from myxtts.training.checkpoint import CheckpointFolder\n"
+        "lock = CheckpointFolder(Path(sys.argv[1]), LoopConfig()).lock(); print('held', flush=True); time.sleep(60)"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert "held" in first.stdout.readline()
+        with pytest.raises(MyXTTSError, match=f"another trainer .process {first.pid}"):
+            if pipeline:
+                train_stages.run_train_stage("dvae", small_config(), Paths(tmp_path))
+            else:
+                outside._train("dvae", small_config(), Paths(tmp_path), folder, track=True)
+    finally:
+        first.kill()
+        first.wait()

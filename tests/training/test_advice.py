@@ -23,7 +23,7 @@ def told(preset: str, memory: float) -> str:
     assert found.batch_size * found.grad_accum == 96
     if found.predicted_gb > memory:
         assert any("more than the memory holds" in reason for reason in found.reasons)
-        assert f"GB, MORE THAN THE {memory:.1f} GB\n" in describe({"gpt": found})
+        assert describe({"gpt": found}).startswith(f"does not fit into {memory:.1f} GB: gpt\n")
         return "does not fit"
     mode = "" if found.rematerialise == "none" else f", {found.rematerialise}"
     return f"{found.batch_size} × {found.grad_accum}{mode}"

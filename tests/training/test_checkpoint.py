@@ -5,10 +5,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from myxtts.config import ModelError, MyXTTSError
 from myxtts.config.stages import LoopConfig
-from myxtts.training.checkpoint import CheckpointFolder, DamagedCheckpoint, changes, named_variables
+from myxtts.training.checkpoint import CheckpointFolder, DamagedCheckpoint, named_variables
+from myxtts.training.decisions import changes
 
 SAME = {"batch_rows": 4, "features": {}}
 
@@ -68,7 +70,8 @@ def test_second_trainer_is_refused_with_the_first_ones_process(tmp_path):
     finally:
         first.kill()
         first.wait()
-    CheckpointFolder(tmp_path, LoopConfig()).lock().release()
+    with CheckpointFolder(tmp_path, LoopConfig()).lock():
+        pass
 
 
 def test_a_damaged_newest_checkpoint_is_named_put_aside_and_the_one_before_it_used(tmp_path, capsys):
@@ -114,7 +117,8 @@ def test_what_a_killed_trainer_left_is_cleared_away(tmp_path):
     for name in (".partial-00000002", ".gone-ckpt-00000000"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "weights.index").write_text("half")
-    folder.lock().release()
+    with folder.lock():
+        pass
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"ckpt-00000001"}
 
 
@@ -176,9 +180,49 @@ def test_a_checkpoint_that_cannot_be_removed_ends_no_training(tmp_path, monkeypa
 def test_what_changed_since_a_checkpoint_is_named(tmp_path):
     split = {"batch_size": 4, "grad_accum": 1, "precision": "float32", "rematerialise": "none"}
     state = {"settings": {"learning_rate": 0.1, "epochs": 3, "batch_size": None}, "split": split}
-    assert changes(state, {"learning_rate": 0.1, "epochs": 3, "batch_size": 4}, split) == {}
+    assert changes(state, {"learning_rate": 0.1, "epochs": 3, "batch_size": 4}, split | {"rematerialise": "blocks"}) == {}
     found = changes(state, {"learning_rate": 0.01, "epochs": 3, "batch_size": None}, split | {"batch_size": 2, "grad_accum": 2})
     assert found == {
         "learning_rate": "0.1 -> 0.01",
         "split": "4 x 1 in float32, recomputing none -> 2 x 2 in float32, recomputing none",
     }
+
+
+def test_a_newest_checkpoint_without_its_state_is_named_on_resuming(tmp_path, capsys):
+    folder = CheckpointFolder(tmp_path, LoopConfig())
+    for step in (1, 2):
+        folder.save(step, variables(float(step)), {"monitored": None} | SAME)
+    (tmp_path / "ckpt-00000002" / "state.json").unlink()
+    saved, _ = folder.restore_newest(variables(0.0), SAME)
+    assert saved.step == 1
+    assert "ckpt-00000002 is damaged: state.json is missing; it is put aside" in capsys.readouterr().out
+    (tmp_path / "ckpt-00000001" / "state.json").unlink()
+    with pytest.raises(DamagedCheckpoint, match=r"is whole: .*ckpt-00000001 is damaged: state.json is missing"):
+        folder.restore_newest(variables(0.0), SAME)
+
+
+def test_a_state_that_cannot_be_read_is_written_anew_with_its_checkpoint(tmp_path):
+    folder = CheckpointFolder(tmp_path, LoopConfig())
+    folder.save(1, variables(1.0), {"monitored": None})
+    (tmp_path / "ckpt-00000001" / "state.json").write_text("{")
+    folder.save(1, variables(1.0), {"monitored": None} | SAME)
+    folder.latest().verify()
+    assert (tmp_path / "damaged-ckpt-00000001").is_dir()
+
+
+def test_the_number_format_may_change_between_a_checkpoint_and_its_restoring(tmp_path):
+    """float16 alone has a loss scale."""
+    folder = CheckpointFolder(tmp_path, LoopConfig())
+    scale = {"loss_scale/gpt": tf.Variable(512.0), "loss_scale/gpt/good_steps": tf.Variable(7)}
+    state = variables(3.0)
+    names = list(state)
+    folder.save(1, {names[0]: state[names[0]], **scale, names[1]: state[names[1]]}, {"monitored": None})
+    plain = variables(0.0)
+    folder.restore(folder.latest(), plain)
+    assert all(np.all(value.numpy() == 3) for value in plain.values())
+    folder.save(2, plain, {"monitored": None})
+    fresh = {"loss_scale/gpt": tf.Variable(1024.0), "loss_scale/gpt/good_steps": tf.Variable(1)}
+    again = variables(0.0)
+    folder.restore(folder.latest(), {**again, **fresh})
+    assert all(np.all(value.numpy() == 3) for value in again.values())
+    assert fresh["loss_scale/gpt"].numpy() == 1024

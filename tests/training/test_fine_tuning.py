@@ -12,6 +12,7 @@ from small import small_config
 from test_trainer import Recorder, make, settings
 
 from myxtts.config import ConfigError, DataError, MyXTTSError, XTTSConfig
+from myxtts.data.records import read_records, token_schema, write_records
 from myxtts.models.xtts import XTTS, read_weights
 from myxtts.training import trial
 from myxtts.training.averages import averaged
@@ -113,6 +114,18 @@ def test_other_features_are_refused_by_name(tmp_path, tokens):
     other.model.mel_norm = np.full(80, 3.0, np.float32)
     with pytest.raises(MyXTTSError, match=r"was trained on other features \(mel_norm differ\)"):
         other.resume()
+
+
+def test_other_codes_of_the_same_number_are_other_features(tmp_path, tokens):
+    """Those of an audio tokenizer that was trained further, say: the file of records has the same size."""
+    make(configured(max_steps=1), tmp_path / "training", tokens).train()
+    other = tmp_path / "tokens"
+    shutil.copytree(tokens, other)
+    records = [{**row, "codes": (row["codes"] * 7 + 3) % 32} for row in read_records(tokens / "train.tfrecord", token_schema())]
+    write_records(other / "train.tfrecord", token_schema(), records)
+    assert (other / "train.tfrecord").stat().st_size == (tokens / "train.tfrecord").stat().st_size
+    with pytest.raises(MyXTTSError, match=r"other features \(records differ\).*move .* away"):
+        make(configured(max_steps=2), tmp_path / "training", other).train()
 
 
 def test_lowering_the_rate_and_going_on_is_a_logged_decision(tmp_path, tokens):

@@ -112,17 +112,19 @@ def test_recomputing_more_predicts_less(preset):
     assert gpt_clip_bytes(model, clip, 2, "none") < bytes_of[0]
 
 
-def split(size: int, accum: int, precision: str = "float32", mode: str = "none") -> dict:
-    return {"batch_size": size, "grad_accum": accum, "precision": precision, "rematerialise": mode}
+def state(size: int, accum: int, precision: str = "float32", mode: str = "none", **settings) -> dict:
+    """Of a checkpoint."""
+    split = {"batch_size": size, "grad_accum": accum, "precision": precision, "rematerialise": mode}
+    return {"split": split, "settings": {"batch_size": None, "precision": "auto"} | settings}
 
 
 def test_a_training_goes_on_with_its_split():
     stage, machine = GPTTraining(effective_batch_size=96), Machine(1, 24, 12, 64, bfloat16=True)
     found = suggest(stage, HardwareConfig(), machine, needs())
-    before = split(8, 12, "float32", "blocks")
-    assert found.split != before
+    before = state(8, 12, "float32", "blocks")
+    assert found.split != before["split"]
     same = go_on(found, before, stage, HardwareConfig(), needs())
-    assert same.split == before
+    assert same.split == before["split"]
     assert same.reasons[-1] == "going on with the last checkpoint's split: 8 x 12 in float32, recomputing blocks"
     assert same.predicted_gb == suggest(
         GPTTraining(effective_batch_size=96, batch_size=8, precision="float32"), HardwareConfig(rematerialise="blocks"), machine, needs()
@@ -133,12 +135,13 @@ def test_a_training_goes_on_with_its_split():
 @pytest.mark.parametrize(
     ("stage", "hardware", "machine", "before"),
     [
-        (GPTTraining(batch_size=16), HardwareConfig(), Machine(1, 24, 12, 64, True), split(8, 12)),
-        (GPTTraining(precision="bfloat16"), HardwareConfig(), Machine(1, 24, 12, 64, True), split(8, 12)),
-        (GPTTraining(), HardwareConfig(rematerialise="blocks"), Machine(1, 24, 12, 64, True), split(8, 12)),
-        (GPTTraining(), HardwareConfig(), Machine(1, 24, 12, 64, True), split(8, 11)),  # another effective batch
-        (GPTTraining(), HardwareConfig(), Machine(1, 24, 12, 64, False), split(8, 12, "bfloat16")),  # a machine without
-        (GPTTraining(), HardwareConfig(), Machine(1, 8, 12, 64, True), split(96, 1)),  # does not fit any more
+        (GPTTraining(batch_size=16), HardwareConfig(), Machine(1, 24, 12, 64, True), state(8, 12)),
+        (GPTTraining(precision="bfloat16"), HardwareConfig(), Machine(1, 24, 12, 64, True), state(8, 12)),
+        (GPTTraining(), HardwareConfig(rematerialise="blocks"), Machine(1, 24, 12, 64, True), state(8, 12)),
+        (GPTTraining(), HardwareConfig(), Machine(1, 24, 12, 64, True), state(8, 11)),  # another effective batch
+        (GPTTraining(), HardwareConfig(), Machine(1, 24, 12, 64, False), state(8, 12, "bfloat16")),  # a machine without
+        (GPTTraining(), HardwareConfig(), Machine(1, 8, 12, 64, True), state(96, 1)),  # does not fit any more
+        (GPTTraining(), HardwareConfig(), Machine(1, 24, 12, 64, True), state(8, 12, "float16")),  # not by itself
     ],
 )
 def test_a_split_that_is_not_wanted_or_does_not_fit_is_not_gone_on_with(stage, hardware, machine, before):
@@ -150,3 +153,20 @@ def test_gpus_that_are_not_used_are_told_with_the_true_reason():
     machine = Machine(2, 24, 12, 64)
     for every, why in ((True, "the model was not built in a strategy's scope"), (False, "hardware.all_devices is false")):
         assert f"1 of 2 GPUs is used: {why}" in suggest(StageTraining(), HardwareConfig(all_devices=every), machine, needs()).reasons
+
+
+def test_what_was_backed_off_from_is_not_asked_for_again():
+    """A batch_size that did not fit is still in the configuration when the training goes on."""
+    stage, machine = GPTTraining(batch_size=16), Machine(1, 24, 12, 64, bfloat16=True)
+    found = suggest(stage, HardwareConfig(), machine, needs())
+    assert go_on(found, state(8, 12, batch_size=16), stage, HardwareConfig(), needs()).batch_size == 8
+    assert go_on(found, state(8, 12, batch_size=32), stage, HardwareConfig(), needs()).batch_size == 16
+
+
+def test_recomputation_that_a_network_does_not_know_changes_no_split():
+    stage, machine = StageTraining(), Machine(1, 80, 12, 64)
+    plain = Needs(1, 0, 0, lambda each, mode: 1)
+    found = suggest(stage, HardwareConfig(rematerialise="blocks"), machine, plain)
+    assert found.batch_size > 8
+    before = state(8, stage.effective_batch_size // 8)
+    assert go_on(found, before, stage, HardwareConfig(rematerialise="blocks"), plain).batch_size == 8

@@ -98,16 +98,19 @@ def test_half_a_line_of_a_full_disk_spoils_no_later_one(journal):
     assert [row["step"] for row in reopened(journal).after(0)] == [1, 3]
 
 
-def test_steps_taken_anew_with_other_settings_are_logged_anew(journal, tmp_path):
+def test_steps_taken_anew_with_other_settings_are_logged_anew_once(journal, tmp_path):
+    fast, slow = {"learning_rate": 0.1}, {"learning_rate": 0.01}
+    journal.go_on(0, fast)
     for step, loss in ((1, 4.0), (2, 3.0), (3, 9.0), (4, 9.0)):
         journal.add("train", step, {"train/loss": loss})
     journal.add("val", 4, {"val/loss": 9.0})
     again = reopened(journal)
-    again.rewind(2)
+    again.go_on(2, slow)
     assert list(again.after(2)) == []  # what was given up is not sent again
     assert again.add("train", 2, {"train/loss": 0.0}) is None
     assert again.add("train", 3, {"train/loss": 2.0}) is not None
-    third = reopened(again)
+    third = reopened(again)  # killed before its next checkpoint, and gone on with from the same one: the same steps
+    third.go_on(2, slow)
     assert [row["values"] for row in third.after(2)] == [{"train/loss": 2.0}]
     assert third.add("train", 3, {"train/loss": 0.0}) is None
     assert third.add("val", 4, {"val/loss": 1.0}) is not None
@@ -116,11 +119,12 @@ def test_steps_taken_anew_with_other_settings_are_logged_anew(journal, tmp_path)
     assert (tmp_path / "gpt_val.csv").read_text().split() == ["step,loss", "4,1.0"]
 
 
-def test_a_rewind_with_nothing_behind_it_leaves_no_mark(journal):
-    journal.add("train", 2, {"train/loss": 1.0})
-    before = journal.path.read_text()
-    journal.rewind(2)
-    assert journal.path.read_text() == before
+def test_going_on_later_with_the_same_settings_gives_nothing_up(journal, tmp_path):
+    journal.go_on(0, {"learning_rate": 0.1})
+    journal.go_on(3, {"learning_rate": 0.01})
+    journal.add("train", 4, {"train/loss": 1.0})
+    journal.go_on(9, {"learning_rate": 0.01})
+    assert journal.add("train", 4, {"train/loss": 1.0}) is None
 
 
 def test_a_validation_has_the_time_of_its_point(journal):

@@ -1,5 +1,7 @@
 """What a machine offers a training."""
 
+import os
+
 import psutil
 import pytest
 
@@ -80,12 +82,14 @@ def test_a_gpu_offers_what_is_free_and_what_is_held_and_only_those_that_train_co
     monkeypatch.setattr(
         tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": (9, 0) if gpu.name[-1] == "0" else (7, 5)}
     )
-    monkeypatch.setattr(tf.config.experimental, "get_memory_info", lambda name: {"current": GB})
+    monkeypatch.setattr(tf.config.experimental, "get_memory_info", lambda name: {"current": GB // 2, "peak": GB})
     memory = type("Memory", (), {})
+    processes = []
     nvml = type("NVML", (), {
         "nvmlInit": staticmethod(lambda: None),
         "nvmlDeviceGetHandleByIndex": staticmethod(lambda index: index),
         "nvmlDeviceGetHandleByUUID": staticmethod(lambda name: {"GPU-a": 0, "GPU-b": 1}[name]),
+        "nvmlDeviceGetComputeRunningProcesses": staticmethod(lambda index: processes),
         "nvmlDeviceGetMemoryInfo": staticmethod(lambda index: type("Info", (memory,), {"free": (20, 4)[index] * GB})),
     })  # fmt: skip
     monkeypatch.setitem(__import__("sys").modules, "pynvml", nvml)
@@ -96,3 +100,5 @@ def test_a_gpu_offers_what_is_free_and_what_is_held_and_only_those_that_train_co
     assert (both.memory_gb, both.bfloat16) == (5, False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-b,GPU-a")
     assert detect(HardwareConfig(), used_gpus=1).memory_gb == 5
+    processes.append(type("Process", (), {"pid": os.getpid(), "usedGpuMemory": 3 * GB}))
+    assert detect(HardwareConfig(), used_gpus=1).memory_gb == 7

@@ -43,6 +43,7 @@ class Task(abc.ABC):
     def __init__(self, config: XTTSConfig, model: XTTS, cache: Path):
         """`cache`: a folder that is the task's own, for what it computes once."""
         self.config, self.model, self.cache = config, model, cache
+        self._digests: dict[Path, str] = {}
 
     def compute(self, path: Path) -> None:
         """Makes what the task needs once and keeps in `cache`. Of several workers one does it while the others wait."""
@@ -125,7 +126,14 @@ class Task(abc.ABC):
     def features(self, path: Path) -> dict[str, str]:
         """What the weights belong to, by name: a checkpoint is of no use with other inputs. path: folder of the training data."""
         norm = hashlib.sha256(np.ascontiguousarray(self.model.mel_norm, np.float32).tobytes()).hexdigest()[:16]
-        return {"audio": self.config.model.audio.model_dump_json(), "mel_norm": norm, "records": _size(path / "train.tfrecord")}
+        return {"audio": self.config.model.audio.model_dump_json(), "mel_norm": norm, "records": self._content(path / "train.tfrecord")}
+
+    def _content(self, path: Path) -> str:
+        """Digest of a file, read once: it is asked for at every checkpoint."""
+        if path not in self._digests:
+            with path.open("rb") as file:
+                self._digests[path] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        return self._digests[path]
 
     @abc.abstractmethod
     def batches(self, path: Path, split: str, batch_size: int, flow: Flow = ONE_WORKER) -> Batches:
@@ -162,7 +170,3 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def previews(self, path: Path) -> list[Preview]:
         """Pictures and audio of fixed validation clips."""
-
-
-def _size(path: Path) -> str:
-    return f"{path.stat().st_size} bytes"

@@ -64,16 +64,6 @@ def _latents(config: XTTSConfig, model: XTTS, tokens: Path, split: str, numbers:
             yield {"latents": latents[position, : lengths[position]], "row": row, "path": path}
 
 
-def _digest(tokens: Path) -> str:
-    """Of what the GPT reads: texts, codes and prompts."""
-    digests = []
-    for name in ("{}.tfrecord", "{}_index.json", "{}_prompts.npy"):
-        for split in ("train", "eval"):
-            with (tokens / name.format(split)).open("rb") as file:
-                digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return " ".join(digests)
-
-
 class DecoderTask(Task):
     """Generator (with the speaker encoder) and discriminators take turns within one step."""
 
@@ -85,9 +75,14 @@ class DecoderTask(Task):
     def compute(self, path: Path) -> None:
         self.cache.mkdir(parents=True, exist_ok=True)
         # of this GPT for these tokens: with others the latents are others
-        self.latents = self.cache / hashlib.sha256(f"{self._gpt} {_digest(path)}".encode()).hexdigest()[:12]
+        self.latents = self.cache / hashlib.sha256(" ".join([self._gpt, *self._read_by_the_gpt(path)]).encode()).hexdigest()[:12]
         with FileLock(self.cache / ".lock"):  # another trainer of this folder is refused only when it trains
             write_latents(self.config, self.model, path, self.latents)
+
+    def _read_by_the_gpt(self, path: Path) -> list[str]:
+        """Digests of texts, codes and prompts."""
+        names = ("{}.tfrecord", "{}_index.json", "{}_prompts.npy")
+        return [self._content(path / name.format(split)) for name in names for split in ("train", "eval")]
 
     @functools.cached_property
     def _gpt(self) -> str:
