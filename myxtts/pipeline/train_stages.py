@@ -61,12 +61,10 @@ def build_model(stage: str, config: XTTSConfig, paths: Paths):
 
 def run_training(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, run: Any, resume: bool = True) -> dict[str, Any]:
     """Trains one network in `checkpoints` and puts model, report and curves into their places."""
-    from myxtts.training.machine import quiet_tracing
     from myxtts.training.scale import make_strategy, set_determinism
     from myxtts.training.trainer import XTTSTrainer
 
     set_determinism(config.hardware)
-    quiet_tracing()
     strategy = make_strategy(config.hardware)
     with strategy.scope():
         model = build_model(stage, config, paths)

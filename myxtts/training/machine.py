@@ -1,6 +1,5 @@
 """What the machine is that trains: its devices, their number formats, and how much memory a training may take."""
 
-import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -126,8 +125,3 @@ def _room_on_gpu(number: int) -> int:
     # TensorFlow keeps what it took; in a container, where NVML knows other numbers of processes, its peak is what is known of that
     held = tf.config.experimental.get_memory_info(f"GPU:{number}")
     return free + max(mine[0] or 0 if mine else 0, held["current"], held["peak"])
-
-
-def quiet_tracing() -> None:
-    """TensorFlow takes a step that is compiled once for each bucket for a mistake, and says so at length; a test counts the traces."""
-    logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())

@@ -1,10 +1,15 @@
 """One optimizer update as one compiled function: accumulation inside, gradients summed over replicas, non-finite updates skipped whole."""
 
+import logging
+
 import tensorflow as tf
 
 from myxtts.data.batches import Batch
 from myxtts.training.optim import Group
 from myxtts.training.tasks.base import Task, Terms
+
+# TensorFlow takes what is compiled once for each bucket for a mistake, and says so at length; a test counts the traces
+logging.getLogger("tensorflow").addFilter(lambda record: "triggered tf.function retracing" not in record.getMessage())
 
 
 class LossScale:
