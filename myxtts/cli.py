@@ -14,6 +14,8 @@ from myxtts.config import MyXTTSError, XTTSConfig
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported: its start-up notes hide ours
 
+RUN_STAGES = ("dvae", "gpt", "decoder", "voice")
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point. A MyXTTSError is printed without traceback and exits 1; an interrupt exits 130."""
@@ -153,6 +155,21 @@ def _add_speech_commands(command: Command) -> None:
     sub = command("export-coqui", _export_coqui, "write a bundle as a checkpoint that Coqui TTS loads")
     sub.add_argument("--model", required=True, metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
     sub.add_argument("--out", required=True, metavar="FOLDER", help="folder to make")
+
+    sub = command("runs", _runs, "the runs of this project, with what their parameters differ in")
+    sub.add_argument("--stage", choices=RUN_STAGES, help="only these")
+    sub.add_argument("--metric", action="append", default=[], metavar="NAME", help="a column; may be repeated (default: what is watched)")
+    sub.add_argument("--sort", metavar="METRIC", help="the best of these first (default: the newest)")
+    sub.add_argument("--limit", type=int, default=50, metavar="N", help="how many (default: 50)")
+    _add_params_options(sub)
+
+    sub = command("best", _best, "the best checkpoint over all runs")
+    sub.add_argument("--metric", required=True, metavar="NAME", help="say val/mel_loss; lower is better but for accuracies and the like")
+    sub.add_argument("--stage", choices=RUN_STAGES, help="where several stages measure it")
+    _add_params_options(sub)
+
+    sub = command("sync", _sync, "deliver to MLflow what waited for it while it was away")
+    sub.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="--checkpoint-dir of `myxtts train` outside checkpoints/")
 
     sub = command("registry", _registry, "versions of the registered model: list, promote, rollback")
     sub.add_argument("action", choices=["list", "promote", "rollback"])
@@ -317,6 +334,29 @@ def _registry(options: argparse.Namespace) -> None:
         print(registry.promote(name, options.version, options.to, root))
     else:
         print(registry.rollback(name, options.to, root))
+
+
+def _runs(options: argparse.Namespace) -> None:
+    from myxtts.tracking import runs
+
+    columns = dict.fromkeys([*([options.sort] if options.sort else []), *options.metric])
+    print(runs.runs_table(runs.find_runs(_config(options), Path.cwd(), options.stage, options.sort, options.limit), list(columns)))
+
+
+def _best(options: argparse.Namespace) -> None:
+    from myxtts.tracking import runs
+
+    print(runs.describe_best(runs.best(_config(options), Path.cwd(), options.metric, options.stage), Path.cwd()))
+
+
+def _sync(options: argparse.Namespace) -> None:
+    from myxtts.tracking.spool import sync
+    from myxtts.tracking.store import make_client
+
+    result = sync(Path.cwd(), make_client(Path.cwd()), options.folders)
+    print(result.describe())
+    if result.waiting:
+        raise SystemExit(1)
 
 
 def _schema(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ class Spool:
         self.folder = folder
         self.path = folder / "spool.jsonl"
         self._sending = folder / "spool.sending.jsonl"
-        self._refused = folder / "spool.refused.jsonl"
+        self.refused = folder / "spool.refused.jsonl"
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Appends rows and has them on the disk before it returns. Raises OSError when the disk does not take them."""
@@ -64,16 +65,18 @@ class Spool:
             return True
 
     def _deliver_file(self, client) -> int:
-        lines = self._sending.read_text(encoding="utf-8").splitlines()
+        lines, delivered = self._sending.read_text(encoding="utf-8").splitlines(), 0
         for number, line in enumerate(lines):
             try:
                 row = json.loads(line)
-                kind_known = row["kind"] in SENDERS
+                if row["kind"] not in SENDERS:
+                    raise ValueError(f"unknown kind {row['kind']!r}")
             except (ValueError, KeyError, TypeError) as error:
                 self._refuse(line, error)  # half a line: the process was killed while it wrote
                 continue
             try:
-                send(client, row, self.folder) if kind_known else self._refuse(line, "unknown kind")
+                send(client, row, self.folder)
+                delivered += 1
                 if str(row.get("file", "")).startswith(f"{OUTBOX}/"):
                     shutil.rmtree((self.folder / row["file"]).parent, ignore_errors=True)
             except Exception as error:  # MLflow's, the network's, the disk's: none may stop the run that is starting
@@ -82,13 +85,13 @@ class Spool:
                     continue
                 log.warning("MLflow took %d of %d spooled rows of %s: %s", number, len(lines), self.folder, error)
                 self._keep(lines[number:])
-                return number
+                return delivered
         self._sending.unlink()
-        return len(lines)
+        return delivered
 
     def _refuse(self, line: str, reason: object) -> None:
         log.warning("MLflow can never take this row of %s (%s): %.200s", self.path, reason, line)
-        with self._refused.open("a", encoding="utf-8") as file:
+        with self.refused.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
     def _keep(self, lines: list[str]) -> None:
@@ -97,10 +100,40 @@ class Spool:
         rest.replace(self._sending)
 
 
+@dataclass(frozen=True)
+class Synced:
+    """Rows that arrived, folders where some still wait, and rows that MLflow will never take (with the file that keeps them)."""
+
+    delivered: int
+    waiting: tuple[Path, ...]
+    refused: tuple[Path, ...]
+
+    def describe(self) -> str:
+        lines = [
+            f"{self.delivered} rows delivered" if self.delivered else "nothing was waiting" if not self.waiting else "nothing was taken"
+        ]
+        lines += [
+            f"still waiting in {folder}: MLflow did not take all (its log says why); run `myxtts sync` again" for folder in self.waiting
+        ]
+        lines += [f"refused for good, say because their run was deleted: {path}" for path in self.refused]
+        return "\n".join(lines)
+
+
+def sync(root: Path, client, others: Iterable[Path] = ()) -> Synced:
+    """Delivers every spool under `checkpoints/` of the main checkout, and under `others`."""
+    places = [main_checkout(root) / "checkpoints", *others]
+    spools = [Spool(folder) for folder in sorted({path.parent for place in places for path in place.glob("**/spool*.jsonl")})]
+    delivered = sum(spool.deliver(client) for spool in spools)
+    return Synced(
+        delivered,
+        tuple(spool.folder for spool in spools if spool.waiting()),
+        tuple(spool.refused for spool in spools if spool.refused.is_file()),
+    )
+
+
 def deliver_spools(root: Path, client) -> int:
-    """Delivers every spool under `checkpoints/` of the main checkout; returns how many rows arrived."""
-    folders = {path.parent for path in (main_checkout(root) / "checkpoints").glob("**/spool*.jsonl")}
-    delivered = sum(Spool(folder).deliver(client) for folder in sorted(folders))
+    """`sync` at the start of a stage; returns how many rows arrived."""
+    delivered = sync(root, client).delivered
     if delivered:
         log.warning("delivered %d rows to MLflow that had waited for it", delivered)
     return delivered

@@ -1,0 +1,172 @@
+"""What the runs of a project have in common and where they differ: the table of `myxtts runs`, the answer of `myxtts best`."""
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from myxtts.config import TrackingError, XTTSConfig
+from myxtts.tracking.store import ensure_store, experiment_url, main_checkout, make_client, tracking_uri
+
+# what these words are in the name of is better when it is higher; of all else (losses, errors, distances, times) when it is lower
+HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|per_second|codes_used")
+# params that say how a machine was used, not what was trained
+OF_THE_MACHINE = ("suggested.", "hardware.", "tracking.", "loop.")
+SHOWN_PARAMS = 8
+STAGES = ("dvae", "gpt", "decoder")  # whose checkpoints MLflow knows
+CANDIDATES = 50  # checkpoints that are looked at for one whose run was not deleted
+# columns of the table where none are asked for: what chooses a stage's best checkpoint, and what the voice is judged by
+DEFAULT_METRICS = ("best/val/reconstruction_loss", "best/val/mel_loss", "speech/phone_error_rate")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as MLflow has it. `metrics`: the latest value of each; `seconds`: None while it runs."""
+
+    id: str
+    experiment: str
+    name: str
+    stage: str
+    status: str
+    started: int  # ms since 1970
+    seconds: float | None
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Best:
+    """The lowest (or highest) value of a metric over all runs, and where it is: a checkpoint, or a run that has it as a whole."""
+
+    metric: str
+    value: float
+    run: Run
+    step: int | None = None
+    path: Path | None = None
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether more of a metric is better, by its name."""
+    return bool(HIGHER_IS_BETTER.search(metric))
+
+
+def find_runs(config: XTTSConfig, root: Path, stage: str | None = None, sort: str | None = None, limit: int = 50) -> list[Run]:
+    """The newest runs of `tracking.experiment`, or the best by metric `sort` first; those that lack it come last.
+
+    stage: `dvae`, `gpt`, `decoder` or `voice`. Raises TrackingError where the store cannot be used, or no run has `sort`.
+    """
+    client, experiment = make_client(root), ensure_store(root, config.tracking.experiment)
+    order = ["attributes.start_time DESC"]
+    if sort:
+        order.insert(0, f"metrics.`{sort}` {'DESC' if higher_is_better(sort) else 'ASC'}")
+    kept = f"tags.`dvc.stage` = '{stage}'" if stage else ""
+    runs = [_run(item) for item in client.search_runs([experiment], kept, order_by=order, max_results=limit)]
+    if sort and runs and not any(sort in run.metrics for run in runs):
+        known = sorted({name for run in runs for name in run.metrics if name.startswith(sort.partition("/")[0])})
+        raise TrackingError(f"no run has the metric {sort!r}; there are {', '.join(known[:20]) or 'none that begin like it'}")
+    return runs
+
+
+def differing_params(runs: Sequence[Run]) -> list[str]:
+    """Names of the params that are not the same in all of these runs, but for those of the machine; a run may lack one."""
+    names = sorted({name for run in runs for name in run.params if not name.startswith(OF_THE_MACHINE)})
+    return [name for name in names if len({run.params.get(name) for run in runs}) > 1]
+
+
+def runs_table(runs: Sequence[Run], metrics: Sequence[str] = ()) -> str:
+    """Runs as a table of text, with the values of `metrics` (default: of DEFAULT_METRICS what some have).
+
+    Below each run stands what its params have that others of its stage do not.
+    """
+    if not runs:
+        return "no run yet: train something (make demo, dvc repro, myxtts train)"
+    metrics = metrics or [name for name in DEFAULT_METRICS if any(name in run.metrics for run in runs)]
+    heads = ["run", "stage", "name", "status", "started", "took", *metrics]
+    rows = [_cells(run, metrics) for run in runs]
+    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(heads, widths, strict=True)).rstrip()]
+    for run, row in zip(runs, rows, strict=True):
+        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        differing = differing_params([other for other in runs if other.stage == run.stage])
+        shown = [f"{name}={run.params.get(name, '-')}" for name in differing[:SHOWN_PARAMS]]
+        if len(differing) > SHOWN_PARAMS:
+            shown.append(f"and {len(differing) - SHOWN_PARAMS} more")
+        if shown:
+            lines.append(f"    {', '.join(shown)}")
+    return "\n".join(lines)
+
+
+def best(config: XTTSConfig, root: Path, metric: str, stage: str | None = None) -> Best:
+    """The best value of `metric` over all checkpoints of all runs, or over the runs where no checkpoint has it.
+
+    Raises TrackingError where nothing has that metric, or where checkpoints of several stages have it: a loss of one says nothing of
+    another's.
+    """
+    client, experiment = make_client(root), ensure_store(root, config.tracking.experiment)
+    per_stage = {name: _best_checkpoint(client, root, experiment, metric, name) for name in ([stage] if stage else STAGES)}
+    found = {name: item for name, item in per_stage.items() if item}
+    if len(found) > 1:
+        raise TrackingError(
+            f"{metric} is measured by {' and '.join(found)}, which cannot be compared: add --stage, say --stage {next(iter(found))}"
+        )
+    if found:
+        return next(iter(found.values()))
+    runs = find_runs(config, root, stage, sort=metric)
+    if not runs:
+        raise TrackingError(f"no run has the metric {metric!r}: there is no run at all yet" + (f" of stage {stage}" if stage else ""))
+    return Best(metric, runs[0].metrics[metric], runs[0])
+
+
+def _best_checkpoint(client: Any, root: Path, experiment: str, metric: str, stage: str) -> Best | None:
+    import mlflow
+
+    order = [{"field_name": f"metrics.{metric}", "ascending": not higher_is_better(metric)}]
+    models = mlflow.search_logged_models(
+        [experiment], filter_string=f"model_type = '{stage}'", order_by=order, max_results=CANDIDATES, output_format="list"
+    )
+    for model in models:
+        values = [item.value for item in model.metrics or () if item.key == metric]
+        run = client.get_run(model.source_run_id)
+        if values and run.info.lifecycle_stage == "active":  # MLflow keeps the models of deleted runs
+            return Best(metric, values[0], _run(run), int(model.tags["step"]), main_checkout(root) / model.tags["path"])
+    return None
+
+
+def describe_best(found: Best, root: Path) -> str:
+    """`best` in words, with what is left of the checkpoint and the page of its run."""
+    where = f"run {found.run.id} ({found.run.name}, {found.run.stage})"
+    lines = [f"{found.metric} {found.value:.6g}: {where}"]
+    if found.step is not None:
+        there = found.path is not None and found.path.is_dir()
+        left = f"in {found.path}" if there else "no longer kept (loop.keep_checkpoints); the stage's model has the best one's weights"
+        lines.append(f"checkpoint of step {found.step}: {left}")
+    lines.append(experiment_url(tracking_uri(root), found.run.experiment, found.run.id))
+    return "\n".join(lines)
+
+
+def _run(item: Any) -> Run:
+    info, data = item.info, item.data
+    seconds = (info.end_time - info.start_time) / 1000 if info.end_time else None
+    stage = data.tags.get("dvc.stage", "")
+    return Run(
+        info.run_id,
+        info.experiment_id,
+        info.run_name or "",
+        stage,
+        info.status,
+        info.start_time,
+        seconds,
+        data.params,
+        data.metrics,
+        data.tags,
+    )
+
+
+def _cells(run: Run, metrics: Sequence[str]) -> list[str]:
+    started = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.started / 1000))
+    took = "" if run.seconds is None else f"{run.seconds / 3600:.1f} h" if run.seconds >= 3600 else f"{run.seconds / 60:.1f} min"
+    values = [f"{run.metrics[name]:.4g}" if name in run.metrics else "-" for name in metrics]
+    return [run.id[:8], run.stage, run.name, run.status, started, took, *values]
