@@ -168,6 +168,12 @@ def _add_speech_commands(command: Command) -> None:
     sub.add_argument("--stage", choices=RUN_STAGES, help="where several stages measure it")
     _add_params_options(sub)
 
+    sub = command("compare", _compare, "two runs side by side, as one page: parameters, metrics, curves, pictures, sound")
+    sub.add_argument("first", metavar="RUN", help="id of a run, or the beginning of it")
+    sub.add_argument("second", metavar="RUN")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="default: reports/compare/<first>-<second>.html")
+    _add_params_options(sub)
+
     sub = command("sync", _sync, "deliver to MLflow what waited for it while it was away")
     sub.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="--checkpoint-dir of `myxtts train` outside checkpoints/")
 
@@ -347,6 +353,12 @@ def _best(options: argparse.Namespace) -> None:
     from myxtts.tracking import runs
 
     print(runs.describe_best(runs.best(_config(options), Path.cwd(), options.metric, options.stage), Path.cwd()))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from myxtts.tracking.compare import compare
+
+    print(compare(_config(options), Path.cwd(), options.first, options.second, options.out))
 
 
 def _sync(options: argparse.Namespace) -> None:

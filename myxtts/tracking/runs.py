@@ -63,7 +63,7 @@ def find_runs(config: XTTSConfig, root: Path, stage: str | None = None, sort: st
     if sort:
         order.insert(0, f"metrics.`{sort}` {'DESC' if higher_is_better(sort) else 'ASC'}")
     kept = f"tags.`dvc.stage` = '{stage}'" if stage else ""
-    runs = [_run(item) for item in client.search_runs([experiment], kept, order_by=order, max_results=limit)]
+    runs = [as_run(item) for item in client.search_runs([experiment], kept, order_by=order, max_results=limit)]
     if sort and runs and not any(sort in run.metrics for run in runs):
         known = sorted({name for run in runs for name in run.metrics if name.startswith(sort.partition("/")[0])})
         raise TrackingError(f"no run has the metric {sort!r}; there are {', '.join(known[:20]) or 'none that begin like it'}")
@@ -131,7 +131,7 @@ def _best_checkpoint(client: Any, root: Path, experiment: str, metric: str, stag
         values = [item.value for item in model.metrics or () if item.key == metric]
         run = client.get_run(model.source_run_id)
         if values and run.info.lifecycle_stage == "active":  # MLflow keeps the models of deleted runs
-            return Best(metric, values[0], _run(run), int(model.tags["step"]), main_checkout(root) / model.tags["path"])
+            return Best(metric, values[0], as_run(run), int(model.tags["step"]), main_checkout(root) / model.tags["path"])
     return None
 
 
@@ -147,7 +147,8 @@ def describe_best(found: Best, root: Path) -> str:
     return "\n".join(lines)
 
 
-def _run(item: Any) -> Run:
+def as_run(item: Any) -> Run:
+    """MLflow's own object as a Run."""
     info, data = item.info, item.data
     seconds = (info.end_time - info.start_time) / 1000 if info.end_time else None
     stage = data.tags.get("dvc.stage", "")
