@@ -18,6 +18,7 @@ from myxtts.tracking.delivery import MAX_TAG, clean_key
 from myxtts.tracking.git import common_tags, config_fingerprint, git_diff
 from myxtts.tracking.record import StageRun, write_json
 from myxtts.tracking.spool import Spool, deliver_spools
+from myxtts.tracking.stale import PROCESS, close_stale, process_tag
 from myxtts.tracking.store import ensure_store, experiment_url, is_http, main_checkout, make_client, tracking_uri
 
 log = logging.getLogger("myxtts.tracking")
@@ -120,6 +121,8 @@ def read_link(path: str | Path) -> dict[str, Any]:
 
 
 def _open_store(config: XTTSConfig, root: Path):
+    from mlflow.exceptions import MlflowException
+
     project = project_run()
     experiment_id = ensure_store(root, config.tracking.experiment)
     client = make_client(root)
@@ -130,7 +133,11 @@ def _open_store(config: XTTSConfig, root: Path):
             project = None
         else:
             experiment_id = found.info.experiment_id  # a child shows under its parent only in the same experiment
-    deliver_spools(root, client)
+    deliver_spools(root, client)  # the end of a run may be among it
+    try:
+        close_stale(client, experiment_id, project)
+    except MlflowException as error:
+        log.warning("runs that were left RUNNING could not be looked for: %s", error)
     return client, experiment_id, project
 
 
@@ -172,7 +179,7 @@ def _create(client, experiment_id: str, name: str, tags: Mapping[str, Any]) -> s
 
     with contextlib.suppress(KeyError, OSError):  # a container may know no name for its user
         tags = {"mlflow.user": getpass.getuser(), **tags}
-    tags = {"mlflow.source.name": Path(sys.argv[0]).name or "python", "mlflow.source.type": "LOCAL", **tags}
+    tags = {"mlflow.source.name": Path(sys.argv[0]).name or "python", "mlflow.source.type": "LOCAL", **process_tag(), **tags}
     kept = {clean_key(key): str(value)[:MAX_TAG] for key, value in tags.items()}
     try:
         return client.create_run(experiment_id, tags=kept, run_name=name).info.run_id
@@ -187,6 +194,8 @@ def _reopen(client, run_id: str) -> str:
     try:
         run = client.get_run(run_id)
         client.update_run(run_id, status="RUNNING")
+        if PROCESS in run.data.tags:  # else it is not ours to end
+            client.set_tag(run_id, PROCESS, process_tag()[PROCESS])
         for key in ("error", _NOTE):
             if "error" in run.data.tags and key in run.data.tags:
                 client.delete_tag(run_id, key)

@@ -14,6 +14,7 @@ from myxtts.config import TrackingError, XTTSConfig
 from myxtts.tracking.record import NullRun, StageRun
 from myxtts.tracking.run import Terminated, read_link, stage_run, voice_run
 from myxtts.tracking.spool import deliver_spools
+from myxtts.tracking.stale import PROCESS, close_stale
 from myxtts.tracking.store import ensure_store
 
 
@@ -97,7 +98,7 @@ def test_sigterm_raises_where_a_checkpoint_can_still_be_written_and_handlers_are
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def _process(project: Path, body: str) -> subprocess.Popen:
+def _process(project: Path, body: str, name: str = "abc") -> subprocess.Popen:
     code = textwrap.dedent(
         f"""
         import os, time
@@ -105,7 +106,7 @@ def _process(project: Path, body: str) -> subprocess.Popen:
         from myxtts.config import XTTSConfig
         from myxtts.tracking.run import stage_run
         root = Path({str(project)!r})
-        with stage_run(XTTSConfig.from_dict({{}}), "gpt", root, root / "checkpoints/gpt/abc") as run:
+        with stage_run(XTTSConfig.from_dict({{}}), "gpt", root, root / "checkpoints/gpt/{name}") as run:
             run.metrics({{"train/loss": 1.0}}, 1)
             run.flush()
             print("ready", run.run_id, flush=True)
@@ -146,6 +147,41 @@ def test_however_the_process_ends_the_next_one_resumes_its_run(project, client, 
         pass
     assert run.run_id == run_id
     assert client.get_run(run_id).info.status == "FINISHED"
+
+
+def test_a_run_whose_process_is_gone_is_closed_by_the_next_start_of_anything(project, client):
+    """The training is never gone on with: its parameters were changed, say."""
+    alive = _process(project, "time.sleep(60)", "other")
+    living = _run_id(alive)
+    process = _process(project, "os.kill(os.getpid(), 9)")
+    lost = _run_id(process)
+    process.wait(timeout=60)
+    elsewhere = client.create_run(client.get_run(lost).info.experiment_id, tags={PROCESS: "another machine 1 1000"}).info.run_id
+    assert client.get_run(lost).info.status == "RUNNING"
+    try:
+        with stage_run(config(learning_rate=0.5), "gpt", project, folder(project).with_name("new")):
+            stopped = client.get_run(lost)
+            assert stopped.info.status == "KILLED"
+            assert "closed by the next start" in stopped.data.tags["error"]
+            assert "kill -9" in stopped.data.tags["mlflow.note.content"]
+            assert client.get_run(living).info.status == "RUNNING"
+            assert client.get_run(elsewhere).info.status == "RUNNING"
+    finally:
+        alive.kill()
+        alive.wait()
+    with stage_run(config(), "gpt", project, folder(project)) as run:  # gone on with after all
+        assert run.run_id == lost
+        assert "error" not in client.get_run(lost).data.tags
+    assert client.get_run(lost).info.status == "FINISHED"
+
+
+def test_the_project_run_of_mlflow_is_not_ours_to_close(project, client):
+    process = _process(project, "os.kill(os.getpid(), 9)")
+    run_id = _run_id(process)
+    process.wait(timeout=60)
+    experiment = client.get_run(run_id).info.experiment_id
+    assert close_stale(client, experiment, own=run_id) == []
+    assert close_stale(client, experiment) == [run_id]
 
 
 def test_everything_a_stage_shows_arrives(project, client, tmp_path):
