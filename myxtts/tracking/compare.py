@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import TrackingError, XTTSConfig
-from myxtts.tracking.page import Pair, page
+from myxtts.tracking.page import MOST_POINTS, Pair, page
 from myxtts.tracking.runs import OF_THE_MACHINE, Run, as_run
 from myxtts.tracking.store import ensure_store, experiment_url, make_client, tracking_uri
 
@@ -80,13 +80,22 @@ def _parts(sides: list[Side]) -> dict[str, Any]:
 
 def _side(client: Any, root: Path, run: Run) -> Side:
     names = [name for name in run.metrics if CURVES.match(name)]
-    curves = {name: [(point.step, point.value) for point in client.get_metric_history(run.id, name)] for name in names}
+    curves = {name: _curve(client, run.id, name) for name in names}
     latest = _latest(_artifacts(client, run.id))
     files = {}
     with tempfile.TemporaryDirectory() as place:
         for name, path in latest.items():
             files[name] = Path(client.download_artifacts(run.id, path, place)).read_bytes()
-    return Side(run, experiment_url(tracking_uri(root), run.experiment, run.id), {k: sorted(v) for k, v in curves.items()}, files)
+    return Side(run, experiment_url(tracking_uri(root), run.experiment, run.id), curves, files)
+
+
+def _curve(client: Any, run_id: str, metric: str) -> list[tuple[int, float]]:
+    """Some hundred points of a metric, first and last among them, as MLflow's own page asks for them.
+
+    The client offers whole histories alone: of 100,000 points that takes 7 s, and this 0.3 s.
+    """
+    points = client._tracking_client.store.get_metric_history_bulk_interval([run_id], metric, MOST_POINTS, None, None)
+    return sorted((point.step, point.value) for point in points)
 
 
 def _artifacts(client: Any, run_id: str) -> Iterable[str]:

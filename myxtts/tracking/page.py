@@ -13,7 +13,7 @@ Points = Sequence[tuple[int, float]]
 COLOURS = ("#1b6ca8", "#c2571a")
 WIDTH, HEIGHT, EDGE = 460, 180, 8  # of a chart, in pixels
 NEITHER_BETTER = ("hardware/", "data/", "perf/", "system/", "train/lr/", "train/grad_norm/")  # metrics of which more or less is no merit
-MOST_POINTS = 500  # of a curve that are drawn
+MOST_POINTS = 1000  # of a curve that are drawn
 STYLE = f"""
 body{{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:1000px;padding:0 1em;color:#222;background:#fff}}
 table{{border-collapse:collapse;margin:.5em 0 1.5em}}td,th{{border:1px solid #ddd;padding:.25em .6em;text-align:left;vertical-align:top}}
@@ -75,16 +75,15 @@ def _chart(name: str, first: Points, second: Points) -> str:
     (left, right), (low, high) = ((min(axis), max(axis)) for axis in zip(*points, strict=True))
     lines = ""
     for colour, curve in zip(COLOURS, (first, second), strict=True):
-        kept = curve[:: max(1, len(curve) // MOST_POINTS)]
         places = " ".join(
             f"{EDGE + (step - left) / max(right - left, 1) * (WIDTH - 2 * EDGE):.1f},"
             f"{HEIGHT - EDGE - (value - low) / (high - low or 1.0) * (HEIGHT - 2 * EDGE):.1f}"
-            for step, value in kept
+            for step, value in curve
         )
-        if len(kept) == 1:
+        if len(curve) == 1:
             x, y = places.split(",")
             lines += f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"/>'
-        elif kept:
+        elif curve:
             lines += f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
     frame = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#f7f7f7"/>'
     return (

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow.entities import Metric
 
 from myxtts.config import TrackingError, XTTSConfig
 from myxtts.tracking.compare import compare, differences
@@ -93,6 +94,16 @@ def test_curves_of_both_runs_share_their_axes(project, pair):
     right, bottom = lines[1][-1]
     assert left == lines[1][0][0] < right  # both begin at step 10, the second ends last
     assert top < lines[1][0][1] < bottom  # 2.0 above 1.8 above 0.5
+
+
+def test_a_long_curve_is_thinned_but_ends_where_it_ends(project, pair, client):
+    for run_id in pair:
+        points = [Metric("train/mel_loss", 5.0 - step / 1000, step, step) for step in range(1, 5000)]
+        for start in range(0, len(points), 1000):
+            client.log_batch(run_id, metrics=points[start : start + 1000])
+    text = compare(config(), project, *pair).read_text()
+    assert "train/mel_loss: 0.001 to 4.999, steps 1 to 4999" in text
+    assert max(len(line.split()) for line in re.findall(r'points="([^"]*)"', text)) < 2000
 
 
 def test_the_newest_picture_and_sound_of_each_are_shown(project, pair):
