@@ -177,6 +177,8 @@ def _add_speech_commands(command: Command) -> None:
     sub = command("sync", _sync, "deliver to MLflow what waited for it while it was away")
     sub.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="--checkpoint-dir of `myxtts train` outside checkpoints/")
 
+    command("relocate", _relocate, "after the repository was moved: where the artifacts of its runs are now")
+
     sub = command("registry", _registry, "versions of the registered model: list, promote, rollback")
     sub.add_argument("action", choices=["list", "promote", "rollback"])
     sub.add_argument("version", nargs="?", help="for promote: the version number")
@@ -369,6 +371,12 @@ def _sync(options: argparse.Namespace) -> None:
     print(result.describe())
     if result.waiting:
         raise SystemExit(1)
+
+
+def _relocate(options: argparse.Namespace) -> None:
+    from myxtts.tracking.relocate import relocate
+
+    print(f"{relocate(Path.cwd())} places of artifacts corrected")
 
 
 def _schema(options: argparse.Namespace) -> None:

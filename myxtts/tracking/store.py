@@ -94,7 +94,7 @@ def make_client(root: str | Path):
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     named = os.environ.get("MLFLOW_TRACKING_URI")
-    with _locked(uri):
+    with locked(uri):
         mlflow.set_tracking_uri(uri)
         # MLflow writes it into the environment, where it would pass for the user's wish and catch other projects
         if named is None:
@@ -114,12 +114,12 @@ def ensure_store(root: str | Path, experiment: str) -> str:
     artifacts = None  # the server decides
     if uri.startswith("sqlite"):
         artifacts = (main_checkout(root) / "mlruns" / re.sub(r"[^\w.-]+", "_", experiment)).as_uri()
-    with _locked(uri):
+    with locked(uri):
         return _guarded(uri, lambda: _experiment(client, experiment, artifacts))
 
 
 @contextmanager
-def _locked(uri: str):
+def locked(uri: str):
     """Holds the lock of a SQLite store: two processes that make the schema at once both fail. Raises TrackingError."""
     if not uri.startswith("sqlite"):
         yield
