@@ -13,7 +13,7 @@ from typing import Any
 from myxtts.config import ModelError, TrackingError, XTTSConfig
 from myxtts.serving.bundle import BUNDLE_FILE, check_bundle
 from myxtts.serving.pyfunc import log_bundle
-from myxtts.tracking.store import main_checkout, make_client, model_url, tracking_uri
+from myxtts.tracking.store import locked, main_checkout, make_client, model_url, tracking_uri
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 _METRIC, _PREVIOUS = "metrics.", "previous."
@@ -83,18 +83,19 @@ def table(versions: Sequence[Mapping[str, Any]]) -> str:
 def promote(name: str, version: int | str, alias: str, root: Path) -> str:
     """Moves an alias to a version, once the version has been loaded in a fresh process; returns what was done.
 
-    The version remembers which one had the alias before. Raises ModelError, and moves nothing, when there is no such version
-    or it does not load.
+    The version remembers which one had the alias before; of promotions at the same time each remembers the other (those that share a
+    SQLite store: a server takes the last, and nobody can ask it to wait). Raises ModelError, and moves nothing, when there is no such
+    version or it does not load.
     """
     client = make_client(root)
     version = _existing(client, name, version, root)
     _check_alias(alias)
-    before = _aliases(client, name).get(alias)
-    if before == version:
+    if _aliases(client, name).get(alias) == version:
         return f"{name} version {version} is {alias} already"
     _load_once(name, version, root)
-    with _readable_errors(f"{name} version {version} could not be promoted"):
-        if before is not None:
+    with _readable_errors(f"{name} version {version} could not be promoted"), locked(tracking_uri(root)):
+        before = _aliases(client, name).get(alias)  # another may have been promoted while this one was loaded
+        if before not in (None, version):
             client.set_model_version_tag(name, version, f"{_PREVIOUS}{alias}", before)
         client.set_registered_model_alias(name, alias, version)
     return f"{name} version {version} is {alias} now" + (f"; before it was version {before}" if before else "")

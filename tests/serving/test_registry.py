@@ -3,6 +3,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 
 import mlflow
 import numpy as np
@@ -107,6 +108,31 @@ def test_promotion_and_rollback_move_the_alias(project, register, loads):
     assert loads == ["1", "3", "1"]
     text = registry.table(registry.list_versions("myxtts", project))
     assert text.splitlines()[0].split() == ["version", "created", "aliases"] and "champion" in text
+
+
+def test_promotions_at_the_same_time_lose_none(project, client, register, monkeypatch):
+    """Both see the old champion, load, and move the alias: whoever is second must remember the first."""
+    for _ in range(3):
+        register()
+    monkeypatch.setattr(registry, "_load_once", lambda *_: None)
+    registry.promote("myxtts", 1, "champion", project)
+    both = threading.Barrier(2)
+    monkeypatch.setattr(registry, "_load_once", lambda *_: both.wait(timeout=30))
+    threads = [threading.Thread(target=registry.promote, args=("myxtts", version, "champion", project)) for version in (2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    champion = client.get_registered_model("myxtts").aliases["champion"]
+    (second,) = {2, 3} - {int(champion)}
+    previous = {
+        version: client.get_model_version("myxtts", str(version)).tags.get("previous.champion") for version in (int(champion), second)
+    }
+    assert previous == {int(champion): str(second), second: "1"}
+    monkeypatch.setattr(registry, "_load_once", lambda *_: None)
+    for expected in (second, 1):
+        registry.rollback("myxtts", "champion", project)
+        assert int(client.get_registered_model("myxtts").aliases["champion"]) == expected
 
 
 def test_a_version_that_does_not_load_is_refused_and_the_champion_stays(project, client, register, run_id, loads):
