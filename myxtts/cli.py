@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from myxtts.config import MyXTTSError, XTTSConfig
+from myxtts.config.stages import TRAINED_STAGES
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported: its start-up notes hide ours
 
-RUN_STAGES = ("dvae", "gpt", "decoder", "voice")
+RUN_STAGES = (*TRAINED_STAGES, "voice")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train_command(command)
     _add_machine_commands(command)
     _add_speech_commands(command)
+    _add_run_commands(command)
     return parser
 
 
@@ -99,7 +101,7 @@ def _add_train_command(command: Command) -> None:
     sub.add_argument(
         "--stage",
         action="append",
-        choices=["dvae", "gpt", "decoder"],
+        choices=TRAINED_STAGES,
         help="only this network; may be repeated (default: all; with --resume those of before)",
     )
     sub.add_argument("--epochs", type=int, metavar="N")
@@ -124,7 +126,7 @@ def _add_machine_commands(command: Command) -> None:
     sub.add_argument("--gpus", type=int, metavar="N", help="how many that machine has (default: 1)")
     sub.add_argument("--cpus", type=int, metavar="N", help="its cores (default: those of this machine)")
     sub.add_argument("--model", metavar="PRESET", help="tiny, small, base or xtts_v2, all else at its default (default: params.yaml)")
-    sub.add_argument("--stage", action="append", choices=["dvae", "gpt", "decoder"], help="only this network; may be repeated")
+    sub.add_argument("--stage", action="append", choices=TRAINED_STAGES, help="only this network; may be repeated")
     sub.add_argument("--json", action="store_true", help="machine-readable")
     _add_params_options(sub)
 
@@ -156,6 +158,8 @@ def _add_speech_commands(command: Command) -> None:
     sub.add_argument("--model", required=True, metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
     sub.add_argument("--out", required=True, metavar="FOLDER", help="folder to make")
 
+
+def _add_run_commands(command: Command) -> None:
     sub = command("runs", _runs, "the runs of this project, with what their parameters differ in")
     sub.add_argument("--stage", choices=RUN_STAGES, help="only these")
     sub.add_argument("--metric", action="append", default=[], metavar="NAME", help="a column; may be repeated (default: what is watched)")
@@ -275,9 +279,9 @@ def _suggest(options: argparse.Namespace) -> None:
 
     config = XTTSConfig.from_dict({"model": {"preset": options.model}}, source="--model") if options.model else _config(options)
     _import_tensorflow()
-    from myxtts.pipeline.doctor import STAGES, describe, suggestions
+    from myxtts.pipeline.doctor import describe, suggestions
 
-    found = suggestions(config, options.gpu_memory, options.gpus, options.cpus, tuple(options.stage or STAGES))
+    found = suggestions(config, options.gpu_memory, options.gpus, options.cpus, tuple(options.stage or TRAINED_STAGES))
     print(json.dumps({stage: asdict(item) for stage, item in found.items()}, indent=1) if options.json else describe(found))
     if not all(item.fits for item in found.values()):
         raise SystemExit(1)

@@ -10,6 +10,7 @@ from myxtts.config.base import Section
 LAYOUTS = ("sample", "metadata", "ljspeech", "coqui")
 CLEANERS = ("myxtts", "coqui")
 SCRATCH = "data/scratch"
+TRAINED_STAGES = ("dvae", "gpt", "decoder")  # in the order in which one needs the other
 REMATERIALISE = ("none", "selective", "blocks")  # least memory last
 
 
@@ -53,7 +54,7 @@ class StartConfig(Section):
     model: str = Field(
         SCRATCH, min_length=1, description=f"bundle folder to start from, relative to the project; {SCRATCH} = random weights"
     )
-    frozen: tuple[Literal["dvae", "gpt", "decoder"], ...] = Field(
+    frozen: tuple[Literal[*TRAINED_STAGES], ...] = Field(
         (), description="stages whose networks are taken over unchanged; `decoder` holds the speaker encoder too"
     )
 

@@ -18,6 +18,7 @@ from myxtts.data.features import write_mels
 from myxtts.data.manifest import read_split, write_manifest, write_rejected
 from myxtts.data.prepare import prepare
 from myxtts.data.sources import read_source
+from myxtts.models.xtts import weights_digest
 from myxtts.text.tokenizer import Tokenizer
 
 
@@ -79,21 +80,17 @@ def _mels(config: XTTSConfig, mel_norm: np.ndarray | None, train_data: Path, val
         "audio": values["model"]["audio"],
     }
 
-    def make(norm: np.ndarray | None) -> Callable[[Path], None]:
-        def run(place: Path) -> None:
-            # in this process: others would begin by importing the user's script, and wait in it for this one
-            alone = config.model_copy(update={"hardware": config.hardware.model_copy(update={"num_workers": 1})})
-            prepare_folders(alone, train_data, val_data, place / "raw", place / "processed")
-            write_mels(config, place / "processed", place / "mels", norm)
+    own = _place(folder, wanted) / "mels" / "mel_norm.npy"
+    if mel_norm is not None and not (own.is_file() and np.array_equal(np.load(own), mel_norm)):  # not trained on this very corpus
+        wanted["mel_norm"] = mel_norm.tolist()
 
-        return run
+    def run(place: Path) -> None:
+        # in this process: others would begin by importing the user's script, and wait in it for this one
+        alone = config.model_copy(update={"hardware": config.hardware.model_copy(update={"num_workers": 1})})
+        prepare_folders(alone, train_data, val_data, place / "raw", place / "processed")
+        write_mels(config, place / "processed", place / "mels", mel_norm)
 
-    own = _place(folder, wanted)
-    if mel_norm is None:
-        return _once(folder, wanted, make(None))
-    if own.is_dir() and np.array_equal(np.load(own / "mels" / "mel_norm.npy"), mel_norm):  # the audio tokenizer was trained on this
-        return own
-    return _once(folder, wanted | {"mel_norm": mel_norm.tolist()}, make(mel_norm))
+    return _once(folder, wanted, run)
 
 
 def _tokens(config: XTTSConfig, model: Any, corpus: Path, tokenizer: Path | None) -> Path:
@@ -102,7 +99,7 @@ def _tokens(config: XTTSConfig, model: Any, corpus: Path, tokenizer: Path | None
         "encode": values["encode"],
         "limits": [config.model.gpt.max_text_tokens, config.model.gpt.max_audio_tokens],
         "num_text_tokens": config.model.num_text_tokens,
-        "dvae": hashlib.sha256(b"".join(np.asarray(variable).tobytes() for variable in model.dvae.weights)).hexdigest(),
+        "dvae": weights_digest(model.dvae),
         "tokenizer": tokenizer.read_text(encoding="utf-8") if tokenizer else None,
     }
 

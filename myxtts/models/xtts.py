@@ -1,6 +1,7 @@
 """The assembly: all networks of one voice model, built, saved and loaded as one."""
 
 import contextlib
+import hashlib
 import math
 import os
 import tempfile
@@ -139,6 +140,14 @@ def tensor_names(model: keras.Model) -> dict[str, keras.Variable]:
     if len(named) != len(model.weights):
         raise ModelError(f"two tensors of {model.name} share a name; give every layer of a model its own")
     return named
+
+
+def weights_digest(model: keras.Model) -> str:
+    """SHA-256 over the values of all tensors, in their order."""
+    digest = hashlib.sha256()
+    for variable in model.weights:
+        digest.update(np.asarray(variable).tobytes())
+    return digest.hexdigest()
 
 
 def save_weights(model: keras.Model, path: str | Path) -> Path:

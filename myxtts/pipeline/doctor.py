@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import ConfigError, XTTSConfig
+from myxtts.config.stages import TRAINED_STAGES
 
-STAGES = ("dvae", "gpt", "decoder")
 FREE_DISK_GB = 20  # a few checkpoints of the largest preset
 OPEN_FILES = 1024
 PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "dvc", "soundfile", "librosa", "tokenizers")
@@ -29,7 +29,7 @@ class Finding:
 
 
 def suggestions(
-    config: XTTSConfig, memory_gb: float | None, gpus: int | None, cpus: int | None, stages: tuple[str, ...] = STAGES
+    config: XTTSConfig, memory_gb: float | None, gpus: int | None, cpus: int | None, stages: tuple[str, ...] = TRAINED_STAGES
 ) -> dict[str, Any]:
     """The suggestion of each stage, for this machine with whatever is given put in its place.
 

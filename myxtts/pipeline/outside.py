@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import ConfigError, DataError, XTTSConfig
+from myxtts.config.stages import TRAINED_STAGES
 from myxtts.pipeline.crew import follow_parent, in_crew, is_chief, run_crew
 from myxtts.pipeline.data_stages import run_encode, run_mels, run_tokenizer, write_report
 from myxtts.pipeline.paths import Paths
@@ -15,7 +16,6 @@ from myxtts.pipeline.start import open_start
 from myxtts.pipeline.train_stages import log_datasets, run_training, take_over
 from myxtts.pipeline.voice_stages import evaluate_voice
 
-ORDER = ("dvae", "gpt", "decoder")
 STALE_AFTER = {"dvae": ("encode", "gpt", "decoder"), "gpt": ("decoder",)}
 OF_A_NETWORK = ("epochs", "batch_size", "lr", "grad_accum")  # options of `with_overrides` that are not the machine's
 
@@ -79,12 +79,12 @@ def train_outside(
     """
     work = _Work.open(_with_absolute_start(config), train_data, val_data, folder, resume)
     meant = stages or _in_hand(work, options or {})
-    stages = tuple(stages or work.values.get("stages", ORDER))
+    stages = tuple(stages or work.values.get("stages", TRAINED_STAGES))
     config = with_overrides(work.config, tuple(meant or stages), **(options or {}))
     open_start(config, folder)
     work.remember(config, stages)
     paths = Paths(folder)
-    stages = tuple(stage for stage in ORDER if stage in (*stages, *config.start.frozen))
+    stages = tuple(stage for stage in TRAINED_STAGES if stage in (*stages, *config.start.frozen))
     work.once("prepare", {}, lambda: _prepare(config, train_data, val_data, paths))
     work.once("tokenizer", {}, lambda: run_tokenizer(config, paths))
     for stage in stages:
@@ -114,7 +114,7 @@ def _in_hand(work: "_Work", options: dict[str, Any]) -> tuple[str, ...]:
     given = ", ".join(f"--{name.replace('_', '-')}" for name in OF_A_NETWORK if options.get(name) is not None)
     if "stages" not in work.values or not given:
         return ()
-    unfinished = [stage for stage in ORDER if stage in work.values["stages"] and stage not in work.values["done"]]
+    unfinished = [stage for stage in TRAINED_STAGES if stage in work.values["stages"] and stage not in work.values["done"]]
     if not unfinished:
         raise ConfigError(f"every network in {work.path.parent} is finished: name the one that {given} is for (--stage gpt)")
     print(f"{given}: for {unfinished[0]}, which is not finished; others keep their options (--stage names them)", flush=True)
@@ -133,13 +133,13 @@ class _Work:
         path = folder / "work.json"
         data = {"train_data": str(train_data.resolve()), "val_data": str(val_data.resolve())}
         values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"done": {}}
-        if resume and not path.is_file():
-            raise DataError(f"nothing to resume in {folder}: no {path.name} there; is it the right --checkpoint-dir? Or leave --resume out")
-        if not values["done"] and not (resume and "config" in values):  # nothing was made yet, a wrong path say
-            return cls(path, {**data, "config": config.to_dict(), "done": {}})
         if not resume:
-            raise DataError(f"{folder} already holds a training: go on with --resume, or choose another --checkpoint-dir")
-        if not values["done"]:
+            if values["done"]:
+                raise DataError(f"{folder} already holds a training: go on with --resume, or choose another --checkpoint-dir")
+            return cls(path, {**data, "config": config.to_dict(), "done": {}})
+        if not path.is_file():
+            raise DataError(f"nothing to resume in {folder}: no {path.name} there; is it the right --checkpoint-dir? Or leave --resume out")
+        if not values["done"]:  # nothing was made yet: a wrong path may be corrected
             values |= data
         if {name: values[name] for name in data} != data:
             raise DataError(
@@ -209,7 +209,7 @@ def _final_model(config: XTTSConfig, paths: Paths, stages: tuple[str, ...], trac
     from myxtts.tracking.run import voice_run
 
     final = paths.root / "final_model"
-    if all((paths.model(stage) / "training.json").is_file() for stage in ORDER):
+    if all((paths.model(stage) / "training.json").is_file() for stage in TRAINED_STAGES):
         link = paths.link("voice") if paths.link("voice").is_file() else None
         with voice_run(config, Path.cwd(), link=link, lineage=False) if track else nullcontext(NullRun()) as run:
             make_bundle(config, paths.root, evaluate_voice(config, paths, run), final)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from myxtts.config.stages import TRAINED_STAGES
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -46,7 +48,7 @@ class Paths:
     def outputs(self) -> tuple[Path, ...]:
         """All that the stages write: what none of them may be given to start from."""
         made = (self.raw, self.processed, self.mels, self.tokens, self.tokenizer, self.bundle, self.reports)
-        return (*made, *map(self.model, ("dvae", "gpt", "decoder")))
+        return (*made, *map(self.model, TRAINED_STAGES))
 
     def model(self, stage: str) -> Path:
         """Folder of a trained network: `models/dvae`, `models/gpt`, `models/decoder`."""

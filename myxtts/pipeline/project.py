@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import MyXTTSError, XTTSConfig
+from myxtts.config.stages import TRAINED_STAGES
 from myxtts.pipeline.paths import Paths
 from myxtts.pipeline.recipes import recipe_text
 from myxtts.pipeline.start import open_start
@@ -108,7 +109,7 @@ def what_was_made(root: Path) -> str:
 
 def _started_from(paths: Paths) -> list[str]:
     """A line that names the start model, where there was one."""
-    reports = {stage: _read(paths.report(stage)) for stage in ("dvae", "gpt", "decoder")}
+    reports = {stage: _read(paths.report(stage)) for stage in TRAINED_STAGES}
     models = {report["start"]["model"] for report in reports.values() if "start" in report}
     frozen = ", ".join(stage for stage, report in reports.items() if report.get("frozen"))
     return [f"  started from      {model} (frozen: {frozen or 'nothing'})" for model in sorted(models)]

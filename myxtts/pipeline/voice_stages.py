@@ -4,18 +4,17 @@ import json
 from typing import Any
 
 from myxtts.config import XTTSConfig
+from myxtts.config.stages import TRAINED_STAGES
 from myxtts.pipeline.data_stages import write_report
 from myxtts.pipeline.paths import Paths
 
-TRAINED = ("dvae", "gpt", "decoder")
-
 
 def _links(paths: Paths) -> dict[str, dict[str, Any]]:
-    return {stage: json.loads(paths.link(stage).read_text(encoding="utf-8")) for stage in TRAINED if paths.link(stage).is_file()}
+    return {stage: json.loads(paths.link(stage).read_text(encoding="utf-8")) for stage in TRAINED_STAGES if paths.link(stage).is_file()}
 
 
 def _reports(paths: Paths) -> dict[str, dict[str, Any]]:
-    return {stage: json.loads(paths.report(stage).read_text(encoding="utf-8")) for stage in TRAINED}
+    return {stage: json.loads(paths.report(stage).read_text(encoding="utf-8")) for stage in TRAINED_STAGES}
 
 
 def _best_of_stages(paths: Paths) -> dict[str, float]:

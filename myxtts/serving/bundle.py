@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import ConfigError, ModelError, XTTSConfig
+from myxtts.config.stages import TRAINED_STAGES
 from myxtts.models.folder import (
     BUNDLE_FILE,
     COMPONENTS,
@@ -28,7 +29,6 @@ from myxtts.text.tokenizer import Tokenizer
 
 FORMAT = 1
 CARD = "README.md"
-STAGES = ("dvae", "gpt", "decoder")
 SECTIONS = ("model", "encode", "prepare", "synthesis", "bundle")  # what speaking needs; the bundle stage lists them in dvc.yaml
 
 
@@ -183,7 +183,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
 def _runs(root: Path) -> dict[str, str]:
     """MLflow runs of the stages, as their link files name them."""
     found = {}
-    for stage in STAGES:
+    for stage in TRAINED_STAGES:
         link = root / "reports" / f"{stage}_run.json"
         if link.is_file() and (run_id := read_json(link).get("run_id")):
             found[stage] = run_id

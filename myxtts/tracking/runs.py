@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import TrackingError, XTTSConfig
+from myxtts.config.stages import TRAINED_STAGES
 from myxtts.tracking.store import ensure_store, experiment_url, main_checkout, make_client, tracking_uri
 
 # what these words are in the name of is better when it is higher; of all else (losses, errors, distances, times) when it is lower
@@ -15,7 +16,6 @@ HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|per_second|codes_u
 # params that say how a machine was used, not what was trained
 OF_THE_MACHINE = ("suggested.", "hardware.", "tracking.", "loop.")
 SHOWN_PARAMS = 8
-STAGES = ("dvae", "gpt", "decoder")  # whose checkpoints MLflow knows
 CANDIDATES = 50  # checkpoints that are looked at for one whose run was not deleted
 # columns of the table where none are asked for: what chooses a stage's best checkpoint, and what the voice is judged by
 DEFAULT_METRICS = ("best/val/reconstruction_loss", "best/val/mel_loss", "speech/phone_error_rate")
@@ -34,7 +34,6 @@ class Run:
     seconds: float | None
     params: Mapping[str, str]
     metrics: Mapping[str, float]
-    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,10 @@ def runs_table(runs: Sequence[Run], metrics: Sequence[str] = ()) -> str:
     rows = [_cells(run, metrics) for run in runs]
     widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(heads, widths, strict=True)).rstrip()]
+    per_stage = {stage: differing_params([run for run in runs if run.stage == stage]) for stage in {run.stage for run in runs}}
     for run, row in zip(runs, rows, strict=True):
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        differing = differing_params([other for other in runs if other.stage == run.stage])
+        differing = per_stage[run.stage]
         shown = [f"{name}={run.params.get(name, '-')}" for name in differing[:SHOWN_PARAMS]]
         if len(differing) > SHOWN_PARAMS:
             shown.append(f"and {len(differing) - SHOWN_PARAMS} more")
@@ -106,7 +106,7 @@ def best(config: XTTSConfig, root: Path, metric: str, stage: str | None = None) 
     another's.
     """
     client, experiment = make_client(root), ensure_store(root, config.tracking.experiment)
-    per_stage = {name: _best_checkpoint(client, root, experiment, metric, name) for name in ([stage] if stage else STAGES)}
+    per_stage = {name: _best_checkpoint(client, root, experiment, metric, name) for name in ([stage] if stage else TRAINED_STAGES)}
     found = {name: item for name, item in per_stage.items() if item}
     if len(found) > 1:
         raise TrackingError(
@@ -139,9 +139,9 @@ def describe_best(found: Best, root: Path) -> str:
     """`best` in words, with what is left of the checkpoint and the page of its run."""
     where = f"run {found.run.id} ({found.run.name}, {found.run.stage})"
     lines = [f"{found.metric} {found.value:.6g}: {where}"]
-    if found.step is not None:
-        there = found.path is not None and found.path.is_dir()
-        left = f"in {found.path}" if there else "no longer kept (loop.keep_checkpoints); the stage's model has the best one's weights"
+    if found.path is not None:
+        gone = "no longer kept (loop.keep_checkpoints); the stage's model has the best one's weights"
+        left = f"in {found.path}" if found.path.is_dir() else gone
         lines.append(f"checkpoint of step {found.step}: {left}")
     lines.append(experiment_url(tracking_uri(root), found.run.experiment, found.run.id))
     return "\n".join(lines)
@@ -152,18 +152,8 @@ def as_run(item: Any) -> Run:
     info, data = item.info, item.data
     seconds = (info.end_time - info.start_time) / 1000 if info.end_time else None
     stage = data.tags.get("dvc.stage", "")
-    return Run(
-        info.run_id,
-        info.experiment_id,
-        info.run_name or "",
-        stage,
-        info.status,
-        info.start_time,
-        seconds,
-        data.params,
-        data.metrics,
-        data.tags,
-    )
+    name = info.run_name or ""
+    return Run(info.run_id, info.experiment_id, name, stage, info.status, info.start_time, seconds, data.params, data.metrics)
 
 
 def _cells(run: Run, metrics: Sequence[str]) -> list[str]:

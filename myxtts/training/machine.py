@@ -105,6 +105,11 @@ def _room_in_cgroup(folder: Path, limit: str, usage: str, reclaimable: str) -> i
     return None if most == "max" else max(0, int(most) - used + int(stat.get(reclaimable, 0)))
 
 
+def named_gpus() -> list[str]:
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves to this process, by number or UUID; [] where it leaves all."""
+    return [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+
+
 def _room_on_gpu(number: int) -> int:
     """Bytes that this process may hold on the n-th visible GPU, with what it holds already. Raises ConfigError where NVML cannot tell."""
     import tensorflow as tf
@@ -113,8 +118,8 @@ def _room_on_gpu(number: int) -> int:
         import pynvml
 
         pynvml.nvmlInit()
-        visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
-        name = visible[number].strip() if number < len(visible) else str(number)
+        names = named_gpus()
+        name = names[number] if number < len(names) else str(number)
         handle = pynvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(name)
         free = pynvml.nvmlDeviceGetMemoryInfo(handle).free
         mine = [process.usedGpuMemory for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle) if process.pid == os.getpid()]

@@ -17,7 +17,7 @@ from myxtts.data.batches import Batch
 from myxtts.models.layers import SeedGenerator
 from myxtts.training.checkpoint import CheckpointFolder
 from myxtts.training.hardware import Needs
-from myxtts.training.machine import Machine
+from myxtts.training.machine import Machine, named_gpus
 
 
 def _replica() -> Any:
@@ -73,7 +73,7 @@ def share_gpus(hardware: HardwareConfig) -> list[dict[str, str]]:
             f"hardware.workers {hardware.workers} on a machine with {found} GPU(s): give each worker one (--workers {found}), or leave "
             "--workers out: one process trains over all GPUs"
         )
-    names = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()] or [str(n) for n in range(found)]
+    names = named_gpus() or [str(number) for number in range(found)]
     each = found // hardware.workers if hardware.all_devices else 1
     return [{"CUDA_VISIBLE_DEVICES": ",".join(names[index * each : (index + 1) * each])} for index in range(hardware.workers)]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from chirps import write_corpus
+from holder import held
 from small import small_config
 
 from myxtts.config import ConfigError, DataError, MyXTTSError
@@ -150,19 +151,8 @@ def test_a_second_trainer_is_refused_before_it_touches_the_first_ones_run(tmp_pa
     monkeypatch.setattr(tracking, "stage_run", lambda *_, **__: pytest.fail("it opened the run"))
     monkeypatch.setattr(train_stages, "stage_fingerprint", lambda *_: "mark")
     monkeypatch.setattr(train_stages, "attempt_folder", lambda *_: folder)
-    code = (
-        "import sys, time; from pathlib import Path; from myxtts.config.stages import LoopConfig\n"
-        "from myxtts.training.checkpoint import CheckpointFolder\n"
-        "lock = CheckpointFolder(Path(sys.argv[1]), LoopConfig()).lock(); print('held', flush=True); time.sleep(60)"
-    )
-    first = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert "held" in first.stdout.readline()
-        with pytest.raises(MyXTTSError, match=f"another trainer .process {first.pid}"):
-            if pipeline:
-                train_stages.run_train_stage("dvae", small_config(), Paths(tmp_path))
-            else:
-                outside._train("dvae", small_config(), Paths(tmp_path), folder, track=True)
-    finally:
-        first.kill()
-        first.wait()
+    with held(folder) as first, pytest.raises(MyXTTSError, match=f"another trainer .process {first}"):
+        if pipeline:
+            train_stages.run_train_stage("dvae", small_config(), Paths(tmp_path))
+        else:
+            outside._train("dvae", small_config(), Paths(tmp_path), folder, track=True)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from holder import held
 
 from myxtts.config import ModelError, MyXTTSError
 from myxtts.config.stages import LoopConfig
@@ -57,19 +58,8 @@ def test_restore_names_missing_extra_and_misshapen(tmp_path):
 
 
 def test_second_trainer_is_refused_with_the_first_ones_process(tmp_path):
-    code = (
-        "import sys, time; from pathlib import Path; from myxtts.config.stages import LoopConfig\n"
-        "from myxtts.training.checkpoint import CheckpointFolder\n"
-        "lock = CheckpointFolder(Path(sys.argv[1]), LoopConfig()).lock(); print('held', flush=True); time.sleep(60)"
-    )
-    first = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert "held" in first.stdout.readline()
-        with pytest.raises(MyXTTSError, match=f"process {first.pid}"):
-            CheckpointFolder(tmp_path, LoopConfig()).lock()
-    finally:
-        first.kill()
-        first.wait()
+    with held(tmp_path) as first, pytest.raises(MyXTTSError, match=f"process {first}"):
+        CheckpointFolder(tmp_path, LoopConfig()).lock()
     with CheckpointFolder(tmp_path, LoopConfig()).lock():
         pass
 

@@ -19,7 +19,7 @@ from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow, decoder_batche
 from myxtts.data.encode import read_index, read_text_marks, rows_by_speaker
 from myxtts.data.records import latent_schema, read_records, write_records
 from myxtts.models.discriminators import Discriminators
-from myxtts.models.xtts import XTTS
+from myxtts.models.xtts import XTTS, weights_digest
 from myxtts.training.losses import additive_margin_logits, count, cross_entropy, feature_matching, least_squares, masked_sum
 from myxtts.training.memory import decoder_clip_bytes
 from myxtts.training.tasks.base import Preview, Task, Terms
@@ -86,10 +86,7 @@ class DecoderTask(Task):
 
     @functools.cached_property
     def _gpt(self) -> str:
-        digest = hashlib.sha256()
-        for variable in self.model.gpt.weights:
-            digest.update(np.ascontiguousarray(variable).tobytes())
-        return digest.hexdigest()[:16]
+        return weights_digest(self.model.gpt)[:16]
 
     def features(self, path: Path) -> dict[str, str]:
         return super().features(path) | {"gpt": self._gpt}
