@@ -7,22 +7,20 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
+from myxtts.arguments import make_parser
 from myxtts.config import MyXTTSError, XTTSConfig
 from myxtts.config.stages import TRAINED_STAGES
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported: its start-up notes hide ours
 
-RUN_STAGES = (*TRAINED_STAGES, "voice")
-
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point. A MyXTTSError is printed without traceback and exits 1; an interrupt exits 130."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
-        options.run(options)
+        COMMANDS[options.command](options)
     except MyXTTSError as error:
         raise SystemExit(f"myxtts {options.command}: {error}") from None
     except OSError as error:
@@ -43,151 +41,6 @@ def _go_on(options: argparse.Namespace) -> str:
     if options.command == "train":
         return "\ngo on with: " + shlex.join(["myxtts", *sys.argv[1:], *([] if options.resume else ["--resume"])])
     return ""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="myxtts", description="Train, compare, register and speak with XTTS voice-cloning models.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=run)
-        return sub
-
-    _add_project_commands(command)
-    _add_train_command(command)
-    _add_machine_commands(command)
-    _add_speech_commands(command)
-    _add_run_commands(command)
-    return parser
-
-
-Command = Callable[[str, Callable[[argparse.Namespace], None], str], argparse.ArgumentParser]
-
-
-def _add_params_options(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--params", default="params.yaml", metavar="FILE", help="configuration (default: params.yaml)")
-    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override one value; may be repeated")
-
-
-def _add_project_commands(command: Command) -> None:
-    _add_params_options(command("params", _params, "validate params.yaml and print the resolved configuration"))
-
-    sub = command("use", _use, "make params.yaml a copy of recipes/NAME.yaml (your own is kept)")
-    found = ", ".join(sorted(path.stem for path in Path("recipes").glob("*.yaml")))
-    sub.add_argument("recipe", metavar="NAME", help=f"here: {found or 'none, for there is no recipes/ folder; run in the project folder'}")
-    sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of it; may be repeated")
-
-    sub = command("stage", _stage, "run one DVC stage here (dvc.yaml calls this; use `dvc repro STAGE` yourself)")
-    sub.add_argument("name", choices=["raw", "prepare", "tokenizer", "dvae", "encode", "gpt", "decoder", "evaluate", "bundle"])
-    _add_params_options(sub)
-
-    sub = command("pipeline", _pipeline, "dvc repro, as `mlflow run .` and `make demo` call it")
-    sub.add_argument("--set", default="", metavar="'K=V …'", help="overrides, separated by spaces")
-    sub.add_argument("--target", default="", metavar="STAGE", help="only this stage and what it needs")
-
-    command("made", _made, "what the pipeline made, its figures and how to open it")
-
-    sub = command("schema", _schema, "print the JSON Schema of params.yaml")
-    sub.add_argument("--out", type=Path, metavar="FILE", help="write it there instead")
-
-
-def _add_train_command(command: Command) -> None:
-    sub = command("train", _train, "train outside DVC: your folders in, a folder with final_model out")
-    sub.add_argument("--train-data", required=True, type=Path, metavar="DIR", help="folder with metadata_train.csv and wavs/")
-    sub.add_argument("--val-data", required=True, type=Path, metavar="DIR", help="folder with metadata_eval.csv and wavs/")
-    results = Path("checkpoints_main")
-    sub.add_argument("--checkpoint-dir", type=Path, default=results, metavar="DIR", help=f"all results (default: {results})")
-    sub.add_argument(
-        "--stage",
-        action="append",
-        choices=TRAINED_STAGES,
-        help="only this network; may be repeated (default: all; with --resume those of before)",
-    )
-    sub.add_argument("--epochs", type=int, metavar="N")
-    sub.add_argument("--batch-size", type=int, metavar="N", help="clips per micro-batch")
-    sub.add_argument("--grad-accum", type=int, metavar="N", help="micro-batches per update")
-    sub.add_argument("--lr", type=float, metavar="RATE")
-    sub.add_argument("--num-workers", type=int, metavar="N", help="readers of the data")
-    sub.add_argument("--workers", type=int, metavar="N", help="processes that train one network together (default: 1)")
-    sub.add_argument("--cluster", choices=["local", "ray"], help="where they run (default: local)")
-    resume = "go on in --checkpoint-dir, with the options it was started with unless given anew"
-    sub.add_argument("--resume", action="store_true", help=resume)
-    sub.add_argument("--no-tracking", action="store_true", help="no MLflow run")
-    _add_params_options(sub)
-
-    sub = command("worker", _worker, "one process of `myxtts train --workers` (which calls it)")
-    sub.add_argument("job", type=Path)
-
-
-def _add_machine_commands(command: Command) -> None:
-    sub = command("suggest", _suggest, "batch, accumulation, workers, precision and memory for this machine, or another")
-    sub.add_argument("--gpu-memory", type=float, metavar="GB", help="of each GPU of another machine (default: ask this one)")
-    sub.add_argument("--gpus", type=int, metavar="N", help="how many that machine has (default: 1)")
-    sub.add_argument("--cpus", type=int, metavar="N", help="its cores (default: those of this machine)")
-    sub.add_argument("--model", metavar="PRESET", help="tiny, small, base or xtts_v2, all else at its default (default: params.yaml)")
-    sub.add_argument("--stage", action="append", choices=TRAINED_STAGES, help="only this network; may be repeated")
-    sub.add_argument("--json", action="store_true", help="machine-readable")
-    _add_params_options(sub)
-
-    command("doctor", _doctor, "check this machine: GPU, precision, memory, disk, limits, versions, speed")
-
-
-def _add_speech_commands(command: Command) -> None:
-    sub = command("say", _say, "speak a text with a reference voice")
-    sub.add_argument("text")
-    sub.add_argument("--speaker", required=True, action="append", metavar="AUDIO", help="recording of the voice; may be repeated")
-    sub.add_argument("--language", default="en", metavar="CODE")
-    sub.add_argument("--out", type=Path, default=Path("out.wav"), metavar="WAV")
-    sub.add_argument("--model", default="models/bundle", metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
-    sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--temperature", type=float, metavar="T", help="0 = greedy (default: the model's)")
-    sub.add_argument("--vocoder", choices=["griffin_lim", "decoder"], help="(default: the model's)")
-
-    sub = command(
-        "import-coqui", _import_coqui, "make a bundle of an XTTS v2 checkpoint of Coqui TTS (released, fine-tuned, or its trainer's)"
-    )
-    sub.add_argument("--model", required=True, metavar="FILE", help="model.pth")
-    sub.add_argument("--config", required=True, metavar="FILE", help="config.json")
-    sub.add_argument("--vocab", required=True, metavar="FILE", help="vocab.json")
-    sub.add_argument("--dvae", metavar="FILE", help="dvae.pth: the audio tokenizer, needed to train on the model")
-    sub.add_argument("--mel-stats", metavar="FILE", help="mel_stats.pth (default: the checkpoint's own)")
-    sub.add_argument("--out", required=True, metavar="BUNDLE", help="folder to make, say data/xtts_v2")
-
-    sub = command("export-coqui", _export_coqui, "write a bundle as a checkpoint that Coqui TTS loads")
-    sub.add_argument("--model", required=True, metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
-    sub.add_argument("--out", required=True, metavar="FOLDER", help="folder to make")
-
-
-def _add_run_commands(command: Command) -> None:
-    sub = command("runs", _runs, "the runs of this project, with what their parameters differ in")
-    sub.add_argument("--stage", choices=RUN_STAGES, help="only these")
-    sub.add_argument("--metric", action="append", default=[], metavar="NAME", help="a column; may be repeated (default: what is watched)")
-    sub.add_argument("--sort", metavar="METRIC", help="the best of these first (default: the newest)")
-    sub.add_argument("--limit", type=int, default=50, metavar="N", help="how many (default: 50)")
-    _add_params_options(sub)
-
-    sub = command("best", _best, "the best checkpoint over all runs")
-    sub.add_argument("--metric", required=True, metavar="NAME", help="say val/mel_loss; lower is better but for accuracies and the like")
-    sub.add_argument("--stage", choices=RUN_STAGES, help="where several stages measure it")
-    _add_params_options(sub)
-
-    sub = command("compare", _compare, "two runs side by side, as one page: parameters, metrics, curves, pictures, sound")
-    sub.add_argument("first", metavar="RUN", help="id of a run, or the beginning of it")
-    sub.add_argument("second", metavar="RUN")
-    sub.add_argument("--out", type=Path, metavar="FILE", help="default: reports/compare/<first>-<second>.html")
-    _add_params_options(sub)
-
-    sub = command("sync", _sync, "deliver to MLflow what waited for it while it was away")
-    sub.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="--checkpoint-dir of `myxtts train` outside checkpoints/")
-
-    command("relocate", _relocate, "after the repository was moved: where the artifacts of its runs are now")
-
-    sub = command("registry", _registry, "versions of the registered model: list, promote, rollback")
-    sub.add_argument("action", choices=["list", "promote", "rollback"])
-    sub.add_argument("version", nargs="?", help="for promote: the version number")
-    sub.add_argument("--to", default="champion", metavar="ALIAS", help="alias to move (default: champion)")
-    _add_params_options(sub)
 
 
 def _import_tensorflow() -> None:
@@ -390,6 +243,29 @@ def _schema(options: argparse.Namespace) -> None:
         options.out.write_text(json_schema(), encoding="utf-8")
     else:
         print(json_schema(), end="")
+
+
+COMMANDS = {
+    "params": _params,
+    "use": _use,
+    "stage": _stage,
+    "pipeline": _pipeline,
+    "made": _made,
+    "schema": _schema,
+    "train": _train,
+    "worker": _worker,
+    "suggest": _suggest,
+    "doctor": _doctor,
+    "say": _say,
+    "import-coqui": _import_coqui,
+    "export-coqui": _export_coqui,
+    "runs": _runs,
+    "best": _best,
+    "compare": _compare,
+    "sync": _sync,
+    "relocate": _relocate,
+    "registry": _registry,
+}
 
 
 if __name__ == "__main__":

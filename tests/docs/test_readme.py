@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from myxtts.cli import _parser
+from myxtts.arguments import make_parser
+from myxtts.cli import COMMANDS
 from myxtts.pipeline.stages import STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,7 +17,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def subparsers() -> dict:
-    return next(action.choices for action in _parser()._actions if hasattr(action, "choices") and isinstance(action.choices, dict))
+    return next(action.choices for action in make_parser()._actions if hasattr(action, "choices") and isinstance(action.choices, dict))
 
 
 def shell_lines(text: str) -> list[str]:
@@ -54,6 +55,10 @@ def test_readme_table_lists_every_command():
     table = (ROOT / "README.md").read_text(encoding="utf-8")
     missing = [name for name in subparsers() if f"`myxtts {name}" not in table]
     assert not missing
+
+
+def test_every_command_that_can_be_typed_is_carried_out():
+    assert set(subparsers()) == set(COMMANDS)
 
 
 def test_help_works_without_heavy_imports():
