@@ -112,6 +112,7 @@ def _add_speech_commands(command: Command) -> None:
     sub.add_argument("--vocab", required=True, metavar="FILE", help="vocab.json")
     sub.add_argument("--dvae", metavar="FILE", help="dvae.pth: the audio tokenizer, needed to train on the model")
     sub.add_argument("--mel-stats", metavar="FILE", help="mel_stats.pth (default: the checkpoint's own)")
+    sub.add_argument("--licence", default="", metavar="NAME", help="of these weights: it is said in the card of every model made from them")
     sub.add_argument("--out", required=True, metavar="BUNDLE", help="folder to make, say data/xtts_v2")
 
     sub = command("export-coqui", "write a bundle as a checkpoint that Coqui TTS loads")
@@ -143,8 +144,16 @@ def _add_run_commands(command: Command) -> None:
 
     command("relocate", "after the repository was moved: where the artifacts of its runs are now")
 
-    sub = command("registry", "versions of the registered model: list, promote, rollback")
-    sub.add_argument("action", choices=["list", "promote", "rollback"])
-    sub.add_argument("version", nargs="?", help="for promote: the version number")
+    sub = command("registry", "the versions of the registered model, with their aliases and figures")
+    sub.add_argument("action", choices=["list"])
+    _add_params_options(sub)
+
+    sub = command("promote", "give a version an alias, once it passes the gates of params.yaml and loads")
+    sub.add_argument("version", metavar="VERSION", help="its number: see `myxtts registry list`")
     sub.add_argument("--to", default="champion", metavar="ALIAS", help="alias to move (default: champion)")
+    sub.add_argument("--evaluate", action="store_true", help="measure it and today's champion here and now, instead of as recorded")
+    _add_params_options(sub)
+
+    sub = command("rollback", "give an alias back to the version that had it before")
+    sub.add_argument("--alias", default="champion", metavar="ALIAS", help="(default: champion)")
     _add_params_options(sub)

@@ -172,7 +172,7 @@ def _import_coqui(options: argparse.Namespace) -> None:
     _import_tensorflow()
     from myxtts.serving.coqui import import_coqui
 
-    summary = import_coqui(options.model, options.config, options.vocab, options.dvae, options.mel_stats, options.out)
+    summary = import_coqui(options.model, options.config, options.vocab, options.dvae, options.mel_stats, options.out, options.licence)
     print(json.dumps(summary, indent=1, ensure_ascii=False))
 
 
@@ -189,16 +189,21 @@ def _export_coqui(options: argparse.Namespace) -> None:
 def _registry(options: argparse.Namespace) -> None:
     from myxtts.serving import registry
 
-    config = _config(options)
-    name, root = config.bundle.name, Path.cwd()
-    if options.action == "list":
-        print(registry.table(registry.list_versions(name, root)))
-    elif options.action == "promote":
-        if options.version is None:
-            raise MyXTTSError("promote needs a version number: see `myxtts registry list`")
-        print(registry.promote(name, options.version, options.to, root))
-    else:
-        print(registry.rollback(name, options.to, root))
+    print(registry.table(registry.list_versions(_config(options).bundle.name, Path.cwd())))
+
+
+def _promote(options: argparse.Namespace) -> None:
+    from myxtts.pipeline.paths import Paths
+    from myxtts.serving.promotion import promote
+
+    root = Path.cwd()
+    print(promote(_config(options), options.version, options.to, root, Paths(root).processed, options.evaluate))
+
+
+def _rollback(options: argparse.Namespace) -> None:
+    from myxtts.serving.promotion import rollback
+
+    print(rollback(_config(options).bundle.name, options.alias, Path.cwd()))
 
 
 def _runs(options: argparse.Namespace) -> None:
@@ -265,6 +270,8 @@ COMMANDS = {
     "sync": _sync,
     "relocate": _relocate,
     "registry": _registry,
+    "promote": _promote,
+    "rollback": _rollback,
 }
 
 

@@ -22,6 +22,7 @@ from myxtts.config.stages import (
     HardwareConfig,
     LoopConfig,
     PrepareConfig,
+    PromotionConfig,
     StartConfig,
     SynthesisConfig,
     TrackingConfig,
@@ -44,6 +45,7 @@ class XTTSConfig(Section):
     synthesis: SynthesisConfig = SynthesisConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     bundle: BundleConfig = BundleConfig()
+    promotion: PromotionConfig = PromotionConfig()
     tracking: TrackingConfig = TrackingConfig()
 
     @classmethod
@@ -143,6 +145,8 @@ def _explain(root: type[BaseModel], item: Mapping[str, Any]) -> str:
 def _keys_at(root: type[BaseModel], location: list[str]) -> list[str]:
     model = root
     for part in location:
+        if part not in model.model_fields:  # the key of a mapping: what follows is a key of its values' section
+            continue
         annotation = model.model_fields[part].annotation
         candidates = [a for a in (annotation, *typing.get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]
         if not candidates:

@@ -255,6 +255,30 @@ class BundleConfig(Section):
     name: str = Field("myxtts", min_length=1, pattern=r"^[A-Za-z0-9._-]+$", description="registered model and folder name")
 
 
+class GateConfig(Section):
+    """What a metric must reach. Which of two values is better: `max` says less, `min` says more, else the metric's name does."""
+
+    max: float | None = Field(None, description="no more than this")
+    min: float | None = Field(None, description="no less than this")
+    worse_by: float | None = Field(
+        None, ge=0, description="by how much it may be worse than the champion's on the same evaluation set; empty = not compared"
+    )
+
+    @model_validator(mode="after")
+    def _asks_for_something(self):
+        if self.max is None and self.min is None and self.worse_by is None:
+            raise ValueError("a gate needs max, min or worse_by; remove it, or set one of them")
+        if self.max is not None and self.min is not None and self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}: nothing could pass")
+        return self
+
+
+class PromotionConfig(Section):
+    """What a registered version must reach before `myxtts promote` gives it an alias."""
+
+    gates: dict[str, GateConfig] = Field({}, description="metric of reports/evaluate.json -> gate; a metric that was not measured fails it")
+
+
 class TrackingConfig(Section):
     experiment: str = Field("myxtts", min_length=1)
     flush_seconds: float = Field(3.0, gt=0, description="metrics are sent in batches this often")

@@ -54,10 +54,14 @@ def run_evaluate(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
 def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]:
     """Speaks and copies held-out sentences, measures them, logs all of it to `run`, which then names the stages' runs."""
     from myxtts.evaluation.evaluate import evaluate
+    from myxtts.evaluation.yardstick import evaluation_set, machine_name
 
     run.tags({f"myxtts.run.{stage}": link["run_id"] for stage, link in _links(paths).items() if link["run_id"]} | _start_tags(paths))
     metrics = evaluate(config, load_synthesizer(config, paths), paths.processed, paths.evaluation, config.seed)
     metrics |= _best_of_stages(paths)
+    # what tells whether the figures of two models may be compared
+    tested_on = evaluation_set(paths.processed, config.evaluate.num_sentences, config.seed)
+    metrics |= {"evaluation_set": tested_on, "machine": machine_name()}
     write_report(paths.report("evaluate"), metrics)
     run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)}, step=0)
     for folder in ("audio", "pictures"):

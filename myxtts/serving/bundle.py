@@ -199,6 +199,13 @@ def md5(path: Path) -> str:
     return digest.hexdigest()
 
 
+def folder_md5(folder: Path) -> str:
+    """Of all files of a folder: the hash by which DVC knows it, without its `.dir` ending."""
+    files = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*") if path.is_file())
+    listing = [{"md5": md5(path), "relpath": name} for name, path in files]
+    return hashlib.md5(json.dumps(listing, sort_keys=True).encode()).hexdigest()
+
+
 def _replace(part: Path, out: Path) -> None:
     """Puts a folder in the place of another; what was there stays if the move fails."""
     old = part.with_name(part.name + ".old")

@@ -1,4 +1,4 @@
-"""The model card: README.md of a bundle."""
+"""The model card: README.md of a bundle, and the description of a registered version."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -45,6 +45,27 @@ Speak only with voices whose owners agreed to it, and say that the speech is syn
 """
 
 
+def version_card(values: Mapping[str, Any], origin: Mapping[str, str]) -> str:
+    """The description of a registered version: its card, what it was made of first, for MLflow cuts long ones.
+
+    values: of bundle.json; origin: tags of the version, those of git and DVC among them.
+    """
+    card = model_card(values).split("---\n", 2)[2].lstrip()  # without the front matter, which is for model hubs
+    title, _, rest = card.partition("\n\n")
+    made_of = "\n".join(f"- {key}: `{value}`" for key, value in sorted(origin.items()) if key.startswith(("git.", "dvc.", "data.")))
+    licence = f"Licence of imported weights: {origin['licence']}.\n\n" if "licence" in origin else ""
+    return f"{title}\n\n{licence}## Made of\n\n{made_of or '- outside git and DVC'}\n\n{rest}"
+
+
+def licence_of(values: Mapping[str, Any]) -> str:
+    """The licence of the weights that a bundle was imported from, or that its training began with: `values` are those of bundle.json."""
+    while "start" in values:
+        values = values["start"]
+    if "imported" not in values:
+        return "none imported: the weights were trained from random ones"
+    return values["imported"].get("licence") or "not stated when they were imported (myxtts import-coqui --licence)"
+
+
 def _origin(values: Mapping[str, Any]) -> Iterator[str]:
     """Sections on what the bundle was made of: runs of training, then the model it began with, and so on back to files of others."""
     if "imported" not in values:
@@ -57,7 +78,8 @@ def _origin(values: Mapping[str, Any]) -> Iterator[str]:
         yield f"## Model that training started from: {made['name']}\n\n{_files(made)}\n\nNetworks taken over unchanged: {own}."
         whose = f"{made['name']} was"
     if "imported" in made:
-        note = "Their licence holds for this bundle too; see where they came from."
+        stated = made["imported"].get("licence")
+        note = f"Their licence holds for this bundle too{f': {stated}.' if stated else '; see where they came from.'}"
         source = "" if made is values else f" ({made['imported']['from']})"
         yield f"## Files {whose} imported from{source}\n\n{_files(made['imported'])}\n\n{note}"
 

@@ -30,12 +30,19 @@ UNUSED_TOKEN = "[UNUSED]"
 
 
 def import_coqui(
-    model: str | Path, config: str | Path, vocab: str | Path, dvae: str | Path | None, mel_stats: str | Path | None, out: str | Path
+    model: str | Path,
+    config: str | Path,
+    vocab: str | Path,
+    dvae: str | Path | None,
+    mel_stats: str | Path | None,
+    out: str | Path,
+    licence: str = "",
 ) -> dict[str, Any]:
     """Makes the bundle `out` of a released, fine-tuned or trainer checkpoint; whole or not at all.
 
     model: model.pth; config: config.json; vocab: vocab.json; dvae: dvae.pth, where the checkpoint has no `dvae.*` of its own (without
-    either, the bundle speaks but has no audio tokenizer); mel_stats: mel_stats.pth, where the checkpoint has none. Returns a summary.
+    either, the bundle speaks but has no audio tokenizer); mel_stats: mel_stats.pth, where the checkpoint has none; licence: of these
+    weights, for the card of whatever is made from them. Returns a summary.
     Raises ModelError or ConfigError naming what is missing, unknown, of another shape, or beyond our architecture.
     """
     out = Path(out)
@@ -47,7 +54,7 @@ def import_coqui(
         _write_components(read.state, read.params.model, read.components, part)
         np.save(part / MEL_NORM, read.mel_norm)
         (part / TOKENIZER).write_bytes(read.vocabulary)
-        imported = {"from": "Coqui TTS (XTTS)", "md5": read.digests, "config": read.config}
+        imported = {"from": "Coqui TTS (XTTS)", "md5": read.digests, "config": read.config, **({"licence": licence} if licence else {})}
         described = seal_bundle(part, read.params, {}, {}, {"imported": imported})
     check_bundle(out)
     return {

@@ -1,5 +1,7 @@
 """Where a run comes from: the commit, the data's hashes as DVC knows them, the versions of what computed it."""
 
+import configparser
+import contextlib
 import hashlib
 import json
 import os
@@ -42,7 +44,7 @@ def common_tags(config: XTTSConfig, root: Path, stage: str, lineage: bool = True
 
 def config_fingerprint(config: XTTSConfig) -> str:
     """Twelve hex digits over all that shapes a result; where it is tracked and what the machine is do not."""
-    values = {key: value for key, value in config.to_dict().items() if key not in ("tracking", "hardware", "loop")}
+    values = {key: value for key, value in config.to_dict().items() if key not in ("tracking", "hardware", "loop", "promotion")}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -56,6 +58,22 @@ def git_tags(root: Path) -> dict[str, str]:
     if branch and branch != "HEAD":
         tags["mlflow.source.git.branch"] = branch
     return tags
+
+
+def remotes(root: Path) -> dict[str, str]:
+    """`git.remote` and `dvc.remote`: where commit and data can be fetched from, without names and passwords; {} where there is none."""
+    found = {"git.remote": _git(root, "remote", "get-url", "origin")}
+    parser = configparser.ConfigParser(strict=False)
+    with contextlib.suppress(configparser.Error, OSError, UnicodeDecodeError):  # DVC reports a broken file better than a tag could
+        parser.read(root / ".dvc" / "config", encoding="utf-8")  # the one in git; config.local is nobody else's business
+    name = parser.get("core", "remote", fallback="")
+    found["dvc.remote"] = parser.get(f"'remote \"{name}\"'", "url", fallback=None)
+    return {key: without_credentials(value) for key, value in found.items() if value}
+
+
+def without_credentials(url: str) -> str:
+    """An address without `user:password@`."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
 
 
 def is_dirty(root: Path) -> bool:

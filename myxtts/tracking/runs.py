@@ -12,7 +12,7 @@ from myxtts.config.stages import TRAINED_STAGES
 from myxtts.tracking.store import ensure_store, experiment_url, main_checkout, make_client, tracking_uri
 
 # what these words are in the name of is better when it is higher; of all else (losses, errors, distances, times) when it is lower
-HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|per_second|codes_used")
+HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|per_second|codes_used|stopped_share")
 # params that say how a machine was used, not what was trained
 OF_THE_MACHINE = ("suggested.", "hardware.", "tracking.", "loop.")
 SHOWN_PARAMS = 8

@@ -77,6 +77,24 @@ def run_id(project, client) -> str:
     return client.create_run(ensure_store(project, "voices")).info.run_id
 
 
+@pytest.fixture
+def register(project, run_id, whole_bundle):
+    """Registers one more version, with these metrics."""
+    from myxtts.serving import registry
+
+    return lambda **metrics: registry.register(whole_bundle, make_config(), run_id, metrics, project)
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """A version is loaded in a fresh process, which takes seconds: most tests only see for which this was asked."""
+    from myxtts.serving import promotion
+
+    asked = []
+    monkeypatch.setattr(promotion, "_load_once", lambda name, version, root: asked.append(version))
+    return asked
+
+
 @pytest.fixture(scope="session")
 def coqui_tokenizer():
     from coqui_checkpoint import TEXTS

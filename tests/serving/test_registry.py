@@ -1,9 +1,9 @@
 import base64
 import io
 import os
+import shutil
 import subprocess
 import sys
-import threading
 
 import mlflow
 import numpy as np
@@ -13,7 +13,8 @@ from small import make_config
 
 from myxtts.config import ModelError, TrackingError
 from myxtts.serving import registry
-from myxtts.serving.bundle import check_bundle
+from myxtts.serving.bundle import check_bundle, folder_md5
+from myxtts.serving.promotion import promote
 from myxtts.serving.pyfunc import requirements
 
 LOAD_AND_SPEAK = """
@@ -43,19 +44,6 @@ def reference() -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-@pytest.fixture
-def loads(monkeypatch):
-    """The gate loads in a fresh process, which takes seconds: most tests only see whether and for what it was asked."""
-    asked = []
-    monkeypatch.setattr(registry, "_load_once", lambda name, version, root: asked.append(version))
-    return asked
-
-
-@pytest.fixture
-def register(project, run_id, whole_bundle):
-    return lambda **metrics: registry.register(whole_bundle, make_config(), run_id, metrics, project)
-
-
 def test_a_registered_version_speaks_in_a_fresh_process(project, client, run_id, whole_bundle):
     version = registry.register(whole_bundle, make_config(), run_id, {"gpt/mel_loss": 2.5}, project)
     assert client.get_run(run_id).info.status == "RUNNING", "registering does not end the run"
@@ -74,7 +62,7 @@ def test_a_registered_version_speaks_in_a_fresh_process(project, client, run_id,
     assert answers[0] != answers[2]
     assert done.stdout.count("refused INVALID_PARAMETER_VALUE") == 3
 
-    assert "champion now" in registry.promote("myxtts", version, "champion", project)  # the real gate
+    assert "champion now" in promote(make_config(), version, "champion", project, project)  # which loads it in another one
     bundle = registry.resolve("models:/myxtts@champion", project)
     assert check_bundle(bundle, contents=True)["metrics"] == {"speech/phone_error_rate": 0.25}
     assert registry.resolve(whole_bundle, project) == whole_bundle
@@ -94,77 +82,50 @@ def test_a_version_carries_its_figures_and_its_origin(project, client, register,
     assert [output.model_id for output in outputs] == [info.model_id]
 
 
-def test_promotion_and_rollback_move_the_alias(project, register, loads):
-    for _ in range(3):
-        register()
-    assert registry.promote("myxtts", 1, "champion", project) == "myxtts version 1 is champion now"
-    assert registry.promote("myxtts", "3", "champion", project).endswith("before it was version 1")
-    assert "already" in registry.promote("myxtts", 3, "champion", project)
-    aliases = {item["version"]: item["aliases"] for item in registry.list_versions("myxtts", project)}
-    assert aliases == {3: ["candidate", "champion"], 2: [], 1: []}
-    assert "version 1 is champion again" in registry.rollback("myxtts", "champion", project)
-    with pytest.raises(ModelError, match="none to go back to"):
-        registry.rollback("myxtts", "champion", project)
-    assert loads == ["1", "3", "1"]
-    text = registry.table(registry.list_versions("myxtts", project))
-    assert text.splitlines()[0].split() == ["version", "created", "aliases"] and "champion" in text
+def test_a_version_says_what_it_was_made_of(project, client, register):
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["commit", "-qm", "all"],
+        ["remote", "add", "origin", "https://me:secret@git.example/voices"],
+    ):
+        subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *command], cwd=project, check=True)
+    (project / ".dvc").mkdir()
+    (project / ".dvc/config").write_text("[core]\n    remote = s\n['remote \"s\"']\n    url = s3://bucket/voices\n")
+    stored = client.get_model_version("myxtts", str(register(**{"evaluation_set": "0123", "machine": "two cores"})))
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project, capture_output=True, text=True, check=True).stdout.strip()
+    tags = stored.tags
+    assert (tags["git.commit"], tags["git.remote"], tags["dvc.remote"]) == (commit, "https://git.example/voices", "s3://bucket/voices")
+    assert (tags["languages"], tags["evaluation_set"], tags["machine"]) == ("en, fa", "0123", "two cores")
+    assert tags["licence"].startswith("none imported")
+    assert "secret" not in str(stored)
+    for said in (
+        "# myxtts\n",
+        f"git.commit: `{commit}`",
+        "s3://bucket/voices",
+        "| speech/phone_error_rate | 0.25 |",
+        "Licence of imported weights",
+    ):
+        assert said in stored.description
+    assert not stored.description.startswith("---")
 
 
-def test_promotions_at_the_same_time_lose_none(project, client, register, monkeypatch):
-    """Both see the old champion, load, and move the alias: whoever is second must remember the first."""
-    for _ in range(3):
-        register()
-    monkeypatch.setattr(registry, "_load_once", lambda *_: None)
-    registry.promote("myxtts", 1, "champion", project)
-    both = threading.Barrier(2)
-    monkeypatch.setattr(registry, "_load_once", lambda *_: both.wait(timeout=30))
-    threads = [threading.Thread(target=registry.promote, args=("myxtts", version, "champion", project)) for version in (2, 3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    champion = client.get_registered_model("myxtts").aliases["champion"]
-    (second,) = {2, 3} - {int(champion)}
-    previous = {
-        version: client.get_model_version("myxtts", str(version)).tags.get("previous.champion") for version in (int(champion), second)
-    }
-    assert previous == {int(champion): str(second), second: "1"}
-    monkeypatch.setattr(registry, "_load_once", lambda *_: None)
-    for expected in (second, 1):
-        registry.rollback("myxtts", "champion", project)
-        assert int(client.get_registered_model("myxtts").aliases["champion"]) == expected
+def test_the_hash_of_a_bundle_is_the_one_that_dvc_knows_it_by(whole_bundle, tmp_path):
+    root = tmp_path / "dvc"
+    shutil.copytree(whole_bundle, root / "models" / "bundle")
+    for command in (["init", "-q", "--no-scm"], ["add", "-q", "models/bundle"]):
+        subprocess.run([sys.executable, "-m", "dvc", *command], cwd=root, check=True)
+    assert f"md5: {folder_md5(root / 'models/bundle')}.dir" in (root / "models/bundle.dvc").read_text()
 
 
-def test_a_version_that_does_not_load_is_refused_and_the_champion_stays(project, client, register, run_id, loads):
-    register()
-    registry.promote("myxtts", 1, "champion", project)
-    external = mlflow.create_external_model(name="ckpt-1", source_run_id=run_id)
-    version = client.create_model_version("myxtts", f"models:/{external.model_id}", model_id=external.model_id).version
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_load_once", REAL_GATE)
-        with pytest.raises(ModelError, match="does not load, so the alias stays"):
-            registry.promote("myxtts", version, "champion", project)
-    assert str(client.get_model_version_by_alias("myxtts", "champion").version) == "1"
-
-
-REAL_GATE = registry._load_once
-
-
-def test_wrong_names_are_answered_with_what_there_is(project, register, loads, tmp_path):
+def test_wrong_names_are_answered_with_what_there_is(project, register, tmp_path):
     assert registry.list_versions("myxtts", project) == []
     assert "no version is registered" in registry.table([])
     register()
-    with pytest.raises(ModelError, match="registered are: 1"):
-        registry.promote("myxtts", 7, "champion", project)
-    with pytest.raises(ModelError, match="latest"):
-        registry.promote("myxtts", 1, "latest", project)
-    with pytest.raises(ModelError, match="promote one first"):
-        registry.rollback("myxtts", "champion", project)
     with pytest.raises(ModelError, match="registry list"):
         registry.resolve("models:/myxtts@champion", project)
     with pytest.raises(ModelError, match="no bundle folder"):
         registry.resolve(tmp_path / "nothing", project)
-    assert loads == []
 
 
 def test_a_damaged_bundle_is_not_registered(project, client, run_id, bundle):

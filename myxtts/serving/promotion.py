@@ -1,0 +1,206 @@
+"""Promotion: a version is judged by the gates of params.yaml, loaded, and given an alias; rollback gives it back."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from myxtts.config import ModelError, XTTSConfig
+from myxtts.serving.gates import Figures, Outcome, check_gates, gates_table, verdict
+from myxtts.serving.registry import EVALUATION_SET, MACHINE, METRIC, aliases_of, existing_version, readable_errors, resolve
+from myxtts.tracking.delivery import clean_key
+from myxtts.tracking.store import locked, make_client, tracking_uri
+
+_HISTORY = "history."  # tags of the registered model: history.<alias>.<time>-<any> = version
+_LOAD_SECONDS = 900
+_LOAD = "import sys, mlflow; mlflow.pyfunc.load_model(sys.argv[1]); print('loaded')"
+
+
+@dataclass
+class _Judge:
+    """Figures of versions, as they were recorded or, where these do not compare, as measured here on today's evaluation set."""
+
+    config: XTTSConfig
+    client: Any
+    root: Path
+    processed: Path
+    measure: bool
+
+    def outcomes(self, version: str, champion: str | None) -> list[Outcome]:
+        mine, theirs = self._recorded(version), self._recorded(champion) if champion else None
+        gates = self.config.promotion.gates
+        compared = theirs is not None and any(gate.worse_by is not None for gate in gates.values())
+        if self.measure or (compared and not (mine.evaluation_set and mine.evaluation_set == theirs.evaluation_set)):
+            today = self._today()
+            mine = self._on(today, version, mine)
+            theirs = self._on(today, champion, theirs) if compared else None
+        return check_gates(gates, mine, theirs)
+
+    def _recorded(self, version: str) -> Figures:
+        tags = self.client.get_model_version(self.config.bundle.name, version).tags
+        metrics = {key.removeprefix(METRIC): float(value) for key, value in tags.items() if key.startswith(METRIC)}
+        return Figures(metrics, tags.get(EVALUATION_SET, ""), tags.get(MACHINE, ""))
+
+    def _today(self) -> str:
+        from myxtts.config import DataError
+        from myxtts.evaluation.yardstick import evaluation_set
+
+        try:
+            return evaluation_set(self.processed, self.config.evaluate.num_sentences, self.config.seed)
+        except (DataError, OSError) as error:
+            raise ModelError(
+                f"both versions must be measured on the same sentences, which takes the prepared data, and {error}; "
+                "bring it here (dvc pull data/processed, or dvc repro prepare)"
+            ) from None
+
+    def _on(self, today: str, version: str, recorded: Figures) -> Figures:
+        """Figures on today's set: recorded, measured for an earlier promotion, or measured now; with `measure` always now."""
+        name, tag = self.config.bundle.name, f"evaluation.{today}"
+        if recorded.evaluation_set == today and not self.measure:
+            return recorded
+        kept = self.client.get_model_version(name, version).tags.get(tag)
+        if kept and not self.measure:
+            values = json.loads(kept)
+            return Figures(values["metrics"], today, values["machine"])
+        found = measure_version(self.config, version, self.root, self.processed, today)
+        numbers = {key: float(f"{value:.6g}") for key, value in found.metrics.items()}
+        self.client.set_model_version_tag(name, version, tag, json.dumps({"machine": found.machine, "metrics": numbers}))
+        # losses of the training were measured on its own validation set: they say something of this version alone
+        return Figures({**recorded.metrics, **numbers} if recorded.evaluation_set == today else numbers, today, found.machine)
+
+
+def measure_version(config: XTTSConfig, version: str, root: Path, processed: Path, today: str) -> Figures:
+    """Evaluates a registered version on the evaluation set of today's params.yaml, with the version's own synthesis settings."""
+    from myxtts.evaluation.evaluate import evaluate
+    from myxtts.evaluation.yardstick import machine_name
+    from myxtts.synthesis.speech import Synthesizer
+
+    name = config.bundle.name
+    print(f"measuring {name} version {version} on {config.evaluate.num_sentences} held-out sentences", flush=True)
+    synthesizer = Synthesizer.load(resolve(f"models:/{name}/{version}", root))
+    values = synthesizer.config.to_dict() | {"evaluate": config.to_dict()["evaluate"]}
+    with tempfile.TemporaryDirectory() as out:
+        metrics = evaluate(XTTSConfig.from_dict(values), synthesizer, processed, Path(out), config.seed)
+    return Figures(metrics, today, machine_name())
+
+
+def promote(config: XTTSConfig, version: int | str, alias: str, root: Path, processed: Path, measure: bool = False) -> str:
+    """Moves an alias to a version that passes the gates of `config.promotion` and loads in a fresh process; returns what was done.
+
+    Gates look at the figures that were recorded when the version was made. Where today's holder of the alias was measured on another
+    evaluation set, and with `measure` always, both are measured here, on `processed`. The verdict is kept as tags of the version.
+    Promotions at the same time do not lose one another: each is in the history that `rollback` goes back through. Raises ModelError,
+    and moves nothing, when there is no such version, it fails a gate or does not load.
+    """
+    client, name = make_client(root), config.bundle.name
+    version = existing_version(client, name, version, root)
+    _check_alias(alias)
+    judge, loaded = _Judge(config, client, root, processed, measure), False
+    with readable_errors(f"{name} version {version} could not be promoted"):
+        while True:
+            holder = aliases_of(client, name).get(alias)
+            if holder == version:
+                return f"{name} version {version} is {alias} already"
+            outcomes = judge.outcomes(version, holder)
+            _store_verdict(client, name, version, alias, outcomes, holder)
+            _refuse_failures(name, version, alias, outcomes, holder)
+            if not loaded:
+                _load_once(name, version, root)
+                loaded = True
+            with locked(tracking_uri(root)):
+                if aliases_of(client, name).get(alias) != holder:
+                    continue  # another was promoted meanwhile: it is that one which this must not be worse than
+                _remember(client, name, alias, holder, version)
+                client.set_registered_model_alias(name, alias, version)
+                break
+    table = gates_table(outcomes) + "\n" if outcomes else "no gates in params.yaml (promotion.gates): only loading was tested\n"
+    return f"{table}{name} version {version} is {alias} now" + (f"; before it was version {holder}" if holder else "")
+
+
+def rollback(name: str, alias: str, root: Path) -> str:
+    """Gives an alias back to the version that had it before. Raises ModelError when none had, or it does not load."""
+    client = make_client(root)
+    with readable_errors(f"{alias} of {name} could not be rolled back"):
+        now = aliases_of(client, name).get(alias)
+        if now is None:
+            raise ModelError(f"no version of {name} is {alias}: promote one first (myxtts promote VERSION)")
+        there = {str(item.version) for item in client.search_model_versions(f"name = '{name}'")}
+        history, undone = _history(client, name, alias), []
+        while history and (history[-1][1] == now or history[-1][1] not in there):  # versions may have been deleted
+            undone.append(history.pop()[0])
+        if not history:
+            raise ModelError(f"{name} version {now} is the first {alias}: there is none to go back to; promote another version")
+        before = history[-1][1]
+        _load_once(name, before, root)
+        client.set_registered_model_alias(name, alias, before)
+        for key in undone:
+            client.delete_registered_model_tag(name, key)
+    return f"{name} version {before} is {alias} again; version {now} was"
+
+
+def _history(client, name: str, alias: str) -> list[tuple[str, str]]:
+    """(tag, version) of each promotion to an alias, the oldest first."""
+    tags = client.get_registered_model(name).tags
+    return sorted((key, version) for key, version in tags.items() if key.startswith(f"{_HISTORY}{alias}."))
+
+
+def _remember(client, name: str, alias: str, holder: str | None, version: str) -> None:
+    """Each promotion writes a tag of its own, so that none can overwrite another's; one that was made by hand is caught up."""
+    history = _history(client, name, alias)
+    for entry in [*([holder] if holder and (not history or history[-1][1] != holder) else []), version]:
+        client.set_registered_model_tag(name, f"{_HISTORY}{alias}.{time.time_ns():020d}-{uuid.uuid4().hex[:4]}", entry)
+
+
+def _store_verdict(client, name: str, version: str, alias: str, outcomes: Sequence[Outcome], holder: str | None) -> None:
+    good, when = all(item.passed for item in outcomes), time.strftime("%Y-%m-%d %H:%M:%S")
+    beside = f", beside version {holder}" if holder else ""
+    tags = {f"promotion.{alias}": f"{'passed' if good else 'refused'} {when}{beside}"}
+    for item in outcomes:
+        theirs = "" if item.champion is None else f"; {alias} {item.champion:.6g}"
+        tags[clean_key(f"gate.{item.metric}")] = f"{item.value} ({item.rule}{theirs}): {verdict(item)}"
+    for key, value in tags.items():
+        client.set_model_version_tag(name, version, key, value)
+
+
+def _refuse_failures(name: str, version: str, alias: str, outcomes: Sequence[Outcome], holder: str | None) -> None:
+    if failed := [item.metric for item in outcomes if not item.passed]:
+        stays = f"version {holder} stays {alias}" if holder else f"{name} has no {alias}"
+        raise ModelError(
+            f"{name} version {version} is refused because of {', '.join(failed)}; {stays}.\n{gates_table(outcomes)}\n"
+            "train a better one, or change the gates (promotion.gates in params.yaml)"
+        )
+
+
+def _check_alias(alias: str) -> None:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", alias) or re.fullmatch(r"v\d+|latest", alias, re.IGNORECASE):
+        raise ModelError(f"{alias!r} cannot be an alias: expected letters, digits, - and _, and not `latest` or `v1`, which MLflow keeps")
+
+
+def _load_once(name: str, version: str, root: Path) -> None:
+    """Loads a version as a server would: in a fresh process, through MLflow, with the code it carries."""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri(root), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _LOAD, f"models:/{name}/{version}"],
+            cwd=root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_LOAD_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise ModelError(f"{name} version {version} was not loaded within {_LOAD_SECONDS} s; the alias stays where it is") from None
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise ModelError(
+            f"{name} version {version} does not load, so the alias stays where it is: {reason}; bundle it again (dvc repro bundle)"
+        )
