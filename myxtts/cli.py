@@ -194,16 +194,28 @@ def _registry(options: argparse.Namespace) -> None:
 
 def _promote(options: argparse.Namespace) -> None:
     from myxtts.pipeline.paths import Paths
+    from myxtts.pipeline.reproduce import uncommitted
     from myxtts.serving.promotion import promote
 
-    root = Path.cwd()
-    print(promote(_config(options), options.version, options.to, root, Paths(root).processed, options.evaluate))
+    root, config = Path.cwd(), _config(options)
+    print(promote(config, options.version, options.to, root, Paths(root).processed, options.evaluate))
+    if note := uncommitted(f"models:/{config.bundle.name}/{options.version}", root):
+        print(f"note: {note}")
 
 
 def _rollback(options: argparse.Namespace) -> None:
     from myxtts.serving.promotion import rollback
 
     print(rollback(_config(options).bundle.name, options.alias, Path.cwd()))
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    from myxtts.pipeline.reproduce import reproduce
+
+    result = reproduce(options.source, Path.cwd(), options.out)
+    print(result.describe())
+    if result.differences:
+        raise SystemExit(1)
 
 
 def _runs(options: argparse.Namespace) -> None:
@@ -272,6 +284,7 @@ COMMANDS = {
     "registry": _registry,
     "promote": _promote,
     "rollback": _rollback,
+    "reproduce": _reproduce,
 }
 
 

@@ -136,6 +136,20 @@ def aliases_of(client, name: str) -> dict[str, str]:
         raise
 
 
+def find_version(source: str, root: Path) -> Any:
+    """MLflow's ModelVersion behind `models:/name/version` or `models:/name@alias`. Raises ModelError where there is none."""
+    found = re.fullmatch(r"models:/([^/@]+)(?:/(\d+)|@([\w-]+))", source)
+    if not found:
+        raise ModelError(f"{source!r} names no version: expected models:/NAME/NUMBER or models:/NAME@ALIAS (see: myxtts registry list)")
+    name, number, alias = found.groups()
+    client = make_client(root)
+    if alias:
+        number = aliases_of(client, name).get(alias)
+        if number is None:
+            raise ModelError(f"no version of {name} is {alias}: promote one (myxtts promote VERSION), or name a number")
+    return client.get_model_version(name, existing_version(client, name, number, root))
+
+
 def existing_version(client, name: str, version: int | str, root: Path) -> str:
     from mlflow.exceptions import MlflowException
 

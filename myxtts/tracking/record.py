@@ -70,15 +70,17 @@ class StageRun:
             Image.fromarray(array).save(path)
             self._send("image", file=str(path), key=clean_key(key), step=int(step))
 
-    def audio(self, name: str, wave: np.ndarray, sample_rate: int, step: int) -> None:
-        """Logs a wave (N,) in [-1, 1] as `audio/step_<step>/<name>.wav`, which MLflow's page plays."""
+    def audio(self, name: str, wave: np.ndarray, sample_rate: int, step: int) -> str:
+        """Logs a wave (N,) in [-1, 1] as `audio/step_<step>/<name>.wav`, which MLflow's page plays; returns that path."""
         import soundfile
 
         wave = np.clip(np.nan_to_num(np.asarray(wave, np.float32)), -1.0, 1.0)
+        folder, file = f"audio/step_{step:08d}", f"{clean_key(name).replace('/', '_')}.wav"
         with tempfile.TemporaryDirectory() as place:
-            path = Path(place) / f"{clean_key(name).replace('/', '_')}.wav"
+            path = Path(place) / file
             soundfile.write(path, wave, sample_rate, subtype="PCM_16")
-            self._send("artifact", file=str(path), path=f"audio/step_{step:08d}")
+            self._send("artifact", file=str(path), path=folder)
+        return f"{folder}/{file}"
 
     def artifact(self, path: str | Path, folder: str = "") -> None:
         """Logs a file, or the content of a folder, under `folder` of the run's artifacts."""

@@ -15,11 +15,12 @@ from typing import Any
 
 from myxtts.config import TrackingError, XTTSConfig
 from myxtts.tracking.delivery import MAX_TAG, clean_key
-from myxtts.tracking.git import common_tags, config_fingerprint, git_diff
+from myxtts.tracking.git import common_tags, config_fingerprint, git_diff, installed_packages
 from myxtts.tracking.record import StageRun, write_json
 from myxtts.tracking.spool import Spool, deliver_spools
 from myxtts.tracking.stale import PROCESS, close_stale, process_tag
 from myxtts.tracking.store import ensure_store, experiment_url, is_http, main_checkout, make_client, tracking_uri
+from myxtts.tracking.system import system_metrics
 
 log = logging.getLogger("myxtts.tracking")
 RUN_FILE = "run.json"
@@ -73,7 +74,7 @@ def stage_run(
         else:
             experiment_id = _reopen(client, run_id)
         run = StageRun(client, tracking_uri(root), run_id, experiment_id, stage, folder, root, config.tracking.flush_seconds)
-        with _ended(run, shield, adopted=False):
+        with _ended(run, shield, adopted=False), _watched(run, client, config):
             _describe(run, config, root, tags)
             yield run
 
@@ -103,7 +104,7 @@ def voice_run(
             experiment_id = _reopen(client, run_id)
         folder = main_checkout(root) / "checkpoints" / "voice"
         run = StageRun(client, tracking_uri(root), run_id, experiment_id, "voice", folder, root, config.tracking.flush_seconds)
-        with _ended(run, shield, adopted=run_id == project):
+        with _ended(run, shield, adopted=run_id == project), _watched(run, client, config):
             _describe(run, config, root, all_tags)
             yield run
 
@@ -204,9 +205,15 @@ def _reopen(client, run_id: str) -> str:
     return run.info.experiment_id
 
 
+def _watched(run: StageRun, client, config: XTTSConfig):
+    started = client.get_run(run.run_id).info.start_time
+    return system_metrics(run, started, config.tracking.system_seconds)
+
+
 def _describe(run: StageRun, config: XTTSConfig, root: Path, tags: Mapping[str, Any]) -> None:
     run.tags(tags)
     run.params(config.flat())
+    run.text(installed_packages(), "packages.txt")
     if tags.get("git.dirty") == "true" and (diff := git_diff(root)):
         run.text(diff, "git.diff")
     uri = tracking_uri(root)

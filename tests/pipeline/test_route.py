@@ -46,7 +46,7 @@ def test_stage_runs_and_voice_run_hold_what_a_user_compares(project):
 
 def test_the_registered_version_speaks_in_a_fresh_process(project):
     assert "candidate" in project.run("myxtts", "registry", "list")
-    project.run("myxtts", "registry", "promote", "1")
+    project.run("myxtts", "promote", "1")
     reference = next((project.root / "data/processed/wavs").glob("en-us_*.wav"))
     code = (
         "import sys, base64, json, mlflow, pandas\n"
@@ -132,6 +132,50 @@ def test_a_fresh_clone_pulls_and_has_nothing_to_do(project, tmp_path):
     clone.run("dvc", "pull", "-q")
     assert clone.repro() == []
     assert (clone.root / "models/bundle/params.yaml").is_file()
+
+
+def test_a_version_is_reproduced_from_commit_and_data_or_what_differs_is_said(project, tmp_path):
+    latest = re.findall(r"^ +(\d+) ", project.run("myxtts", "registry", "list"), re.M)[0]
+    version, folder = f"models:/route/{latest}", project.root.parent / f"{project.root.name}-route-{latest}"
+    project.run("dvc", "repro", "-q")
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "trained again", "--allow-empty")
+    runs = len(project.runs("voice"))
+    output = project.run("myxtts", "reproduce", version)
+    assert "nothing to do" in output and "byte for byte" in output
+    worktree = type(project)(folder)
+    assert worktree.repro() == []
+    assert len(project.runs("voice")) == runs, "nothing was trained or registered"
+    assert "exists: remove it" in project.run("myxtts", "reproduce", version, check=False)
+    project.run("git", "worktree", "remove", "--force", str(folder))
+
+    # the same outputs, committed with parameters that they were not made with
+    tampered = type(project)(tmp_path / "tampered")
+    project.run("git", "clone", "-q", str(project.root), str(tampered.root))
+    shutil.copy(project.root / "mlflow.db", tampered.root)
+    tampered.change("seed: 3\n", "seed: 4\n")
+    tampered.run("git", "checkout", "-q", "--orphan", "alone")
+    tampered.run("git", "add", "-A")
+    tampered.run("git", "commit", "-qm", "tampered")
+    for branch in tampered.run("git", "for-each-ref", "--format=%(refname)").split():
+        if not branch.endswith("/alone"):
+            tampered.run("git", "update-ref", "-d", branch)
+    output = tampered.run("myxtts", "reproduce", version, "--out", str(tmp_path / "w"), check=False)
+    assert "It is not reproduced" in output and "dvae: " in output and re.search("dvc repro would run .*dvae", output)
+    assert "Traceback" not in output
+
+
+def test_a_version_that_no_commit_holds_is_not_reproduced(project, tmp_path):
+    clone = type(project)(tmp_path / "clone")
+    first = project.run("git", "rev-list", "--max-parents=0", "HEAD").strip()
+    project.run("git", "clone", "-q", str(project.root), str(clone.root))
+    shutil.copy(project.root / "mlflow.db", clone.root)
+    clone.run("git", "checkout", "-q", "-B", "start", first)
+    for reference in clone.run("git", "for-each-ref", "--format=%(refname)").split():
+        if not reference.endswith("/start"):
+            clone.run("git", "update-ref", "-d", reference)
+    assert "no commit here has the dvc.lock of route version 1" in clone.run("myxtts", "reproduce", "models:/route/1", check=False)
+    assert "names no version" in clone.run("myxtts", "reproduce", "route/1", check=False)
 
 
 def test_a_plain_folder_without_git_works_too(project, tmp_path):
