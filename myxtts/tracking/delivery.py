@@ -90,8 +90,21 @@ def _table(client, row, folder) -> None:
 def _dataset(client, row, folder) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    dataset = Dataset(row["name"], row["digest"], source_type="local", source=json.dumps({"uri": row["path"]}))
+    source = json.dumps({"uri": row["path"]})
+    profile, schema = row.get("profile"), _dataset_schema(row.get("schema"))
+    dataset = Dataset(row["name"], row["digest"], "local", source, schema, json.dumps(profile) if profile else None)
     client.log_inputs(row["run"], datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", row["context"])])])
+
+
+def _dataset_schema(fields: Mapping[str, Any] | None) -> str | None:
+    """{field: [dtype, shape]} as MLflow writes the schema of arrays."""
+    if not fields:
+        return None
+    import numpy as np
+    from mlflow.types import Schema, TensorSpec
+
+    features = Schema([TensorSpec(np.dtype(dtype), tuple(shape) or (1,), name) for name, (dtype, shape) in fields.items()])
+    return json.dumps({"mlflow_tensorspec": {"features": features.to_json(), "targets": None}})
 
 
 def _checkpoint(client, row, folder) -> str:

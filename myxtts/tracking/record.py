@@ -95,10 +95,22 @@ class StageRun:
         if rows:
             self._send("table", rows=[dict(row) for row in rows], path=path)
 
-    def dataset(self, name: str, digest: str, path: str, context: str) -> None:
-        """Names data the run reads: a chip on its page. In context `validation`, checkpoint metrics are linked to it."""
+    def dataset(
+        self,
+        name: str,
+        digest: str,
+        path: str,
+        context: str,
+        profile: Mapping[str, Any] | None = None,
+        schema: Mapping[str, tuple[str, tuple[int | None, ...]]] | None = None,
+    ) -> None:
+        """Names data the run reads: a chip on its page. In context `validation`, checkpoint metrics are linked to it.
+
+        profile: its figures (clips, hours, …); schema: field -> (dtype, shape), None = of any length.
+        """
         digest = digest[:36]
-        self._send("dataset", name=name, digest=digest, path=str(path), context=context)
+        fields = {field: [dtype, [-1 if size is None else size for size in shape]] for field, (dtype, shape) in (schema or {}).items()}
+        self._send("dataset", name=name, digest=digest, path=str(path), context=context, profile=dict(profile or {}), schema=fields)
         if context in ("validation", "eval", "evaluation"):
             self._validation_set = (name, digest)
 

@@ -189,7 +189,8 @@ def test_everything_a_stage_shows_arrives(project, client, tmp_path):
     checkpoint.mkdir()
     (checkpoint / "weights").write_bytes(b"12345")
     with stage_run(config(), "gpt", project, folder(project)) as run:
-        run.dataset("processed", "d41d8cd98f00b204e9800998ecf8427e", "data/processed", "training")
+        fields = {"codes": ("int32", (None,)), "row": ("int32", ()), "mel": ("float16", (None, 80))}
+        run.dataset("processed", "d41d8cd98f00b204e9800998ecf8427e", "data/processed", "training", {"clips": 7, "hours": 0.5}, fields)
         run.dataset("processed-eval", "0a1b", "data/processed", "validation")
         run.image("mel/val_0", np.zeros((5, 7, 3), np.uint8), step=3)
         run.image("attention", np.zeros((5, 7), np.uint8), step=3)
@@ -205,6 +206,11 @@ def test_everything_a_stage_shows_arrives(project, client, tmp_path):
     assert sum(name.startswith("images/mel~val_0+step+3") for name in names) == 2
     datasets = {(d.dataset.name, d.dataset.digest, d.tags[0].value) for d in stored.inputs.dataset_inputs}
     assert ("processed", "d41d8cd98f00b204e9800998ecf8427e", "training") in datasets
+    (dataset,) = [item.dataset for item in stored.inputs.dataset_inputs if item.dataset.name == "processed"]
+    assert json.loads(dataset.profile) == {"clips": 7, "hours": 0.5}
+    features = json.loads(json.loads(dataset.schema)["mlflow_tensorspec"]["features"])
+    shapes = {field["name"]: (field["tensor-spec"]["dtype"], field["tensor-spec"]["shape"]) for field in features}
+    assert shapes == {"codes": ("int32", [-1]), "row": ("int32", [1]), "mel": ("float16", [-1, 80])}
     assert [(output.model_id, output.step) for output in stored.outputs.model_outputs] == [(model_id, 12000)]
     model = client.get_logged_model(model_id)
     assert model.name == "ckpt-00012000" and model.tags["final"] == "true" and model.tags["bytes"] == "5" and "md5" in model.tags
