@@ -129,7 +129,7 @@ class GPT(keras.Model):
         positions = ops.maximum(ops.sum(ops.cast(audio_mask, "float32"), axis=1), 1.0)[:, None]  # (B, 1)
         best_score, best = -1.0, ops.zeros_like(kept)
         for block in self.blocks:
-            looks = block.weights(x, mask)[:, :, end:, first:end] * kept[:, None]  # (B, H, S, T)
+            looks = block.attention_map(x, mask)[:, :, end:, first:end] * kept[:, None]  # (B, H, S, T)
             sharpness = ops.sum(ops.max(looks, axis=3), axis=2) / positions  # (B, H)
             constancy = ops.max(ops.sum(looks, axis=2), axis=2) / positions
             head = ops.argmax(sharpness - constancy, axis=1)[:, None]  # (B, 1)

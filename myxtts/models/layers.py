@@ -127,7 +127,7 @@ class TransformerBlock(keras.layers.Layer):
         """`call` in inference mode, and the keys and values (B, H, Q, d) that a cache keeps."""
         return self._whole(x, mask, ())
 
-    def weights(self, x: Any, mask: Any) -> Any:
+    def attention_map(self, x: Any, mask: Any) -> Any:
         """The attention weights (B, H, Q, Q) float32 of `call` in inference mode, which is for looking at them."""
         query, key, _ = self._heads(x)
         return attention_weights(query, key, mask)

@@ -68,7 +68,7 @@ def test_alignment_is_the_head_that_follows_the_text_best(gpt, batch):
     x, mask = np.concatenate([prefix, audio], 1), causal_mask(5 + T + S, np.concatenate([prefix_mask, audio_mask], 1))
     heads = []
     for block in gpt.blocks:
-        heads.append(np.asarray(block.weights(x, mask))[:, :, 5 + T :, 5 : 5 + T])
+        heads.append(np.asarray(block.attention_map(x, mask))[:, :, 5 + T :, 5 : 5 + T])
         x = block(x, mask)
     heads = np.concatenate(heads, axis=1)  # (B, layers x H, S, T)
     assert heads.shape[1] == 6
