@@ -1,6 +1,6 @@
 """One function per metric; `METRICS` names them all.
 
-N samples, F frames, M mel bands. Waves are float32 (N,) in [-1, 1]. For every metric here less is better.
+N samples, F frames, M mel bands. Waves are float32 (N,) in [-1, 1].
 """
 
 import re
@@ -30,11 +30,12 @@ class Metric:
     """A metric, and what it can judge.
 
     needs: "text" -> function(wave, sample_rate, text); "reference" -> function(wave, reference, sample_rate, aligned).
-    languages: codes it is valid for; None = any. meaning: one line for reports.
+    better: which way lies the better model. languages: codes it is valid for; None = any. meaning: one line for reports.
     """
 
     function: Callable[..., float]
     needs: Literal["text", "reference"]
+    better: Literal["less", "more"]
     languages: tuple[str, ...] | None
     unit: str
     meaning: str
@@ -123,6 +124,7 @@ METRICS: dict[str, Metric] = {
     "phone_error_rate": Metric(
         phone_error_rate,
         needs="text",
+        better="less",
         languages=("en",),
         unit="share",
         meaning="phones that a recogniser hears wrongly, by the phones of the text (English)",
@@ -130,6 +132,7 @@ METRICS: dict[str, Metric] = {
     "mel_distance": Metric(
         mel_distance,
         needs="reference",
+        better="less",
         languages=None,
         unit="dB",
         meaning="mean absolute difference of the log-mel spectrogram from the recording's",

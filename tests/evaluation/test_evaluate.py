@@ -131,6 +131,7 @@ def test_the_report_explains_itself(report):
     text = (out / "README.md").read_text(encoding="utf-8")
     for name in (*means, *METRICS, *module.KINDS, *(sample["id"] for sample in samples), *(sample["text"] for sample in samples)):
         assert name in text
+    assert "`mel_distance` (dB, less is better)" in text
     assert str(out) not in text + json.dumps(samples)  # no machine's paths
 
 
