@@ -58,6 +58,12 @@ def phone_error_rate(wave: np.ndarray, sample_rate: int, text: str) -> float:
     return float(jiwer.wer(" ".join(expected), " ".join(heard))) if heard else 1.0
 
 
+def heard_phones(wave: np.ndarray, sample_rate: int) -> str:
+    """What the recogniser of `phone_error_rate` hears in an English `wave` (N,), as phones with blanks between; errors as there."""
+    _, recogniser, _ = _phone_tools()
+    return " ".join(_phones_of_wave(recogniser, np.asarray(wave, np.float32), sample_rate))
+
+
 def mel_distance(wave: np.ndarray, reference: np.ndarray, sample_rate: int, aligned: bool) -> float:
     """Mean absolute difference of two log-mel spectrograms in decibel, over frames and bands.
 

@@ -85,6 +85,20 @@ def test_metrics_are_flat_finite_and_complete(report):
     assert means["speech/real_time_factor"] > 0
 
 
+def test_what_was_heard_stands_beside_the_text_it_is_judged_by(report):
+    jiwer = pytest.importorskip("jiwer", reason="needs the extra: pip install 'myxtts[evaluation]'")
+    from myxtts.evaluation.metrics import _phone_tools, _phones_of_text
+
+    _, _, samples = report
+    assert all(sample["heard"] == "" for sample in samples if sample["language"] == "fa")
+    english = [sample for sample in samples if sample["language"] == "en"]
+    for sample in english:
+        expected = " ".join(_phones_of_text(_phone_tools()[2], sample["normalized"]))
+        rate = jiwer.wer(expected, sample["heard"]) if sample["heard"] else 1.0
+        assert rate == pytest.approx(sample["speech/phone_error_rate"], abs=1e-3)
+    assert english
+
+
 def test_means_are_those_of_the_samples(report):
     means, _, samples = report
     for name in ("copy/mel_distance", "speech/length_ratio", "ground_truth/phone_error_rate"):
