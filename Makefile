@@ -1,5 +1,6 @@
 # make demo   set up, run the pipeline on the embedded sample, say what was made     (PRESET=smoke: the route in a few minutes)
 # make test   set up, run the tests
+# make team   set up, with what a team's MLflow server, its clients and their tests need
 # make parity set up, compare every component with the kept numbers of Coqui TTS      (PEER=its python: make these anew first)
 # make corpus CORPUS=folder   the pipeline on your own recordings (audio_file|text|speaker|language in folder/metadata.csv)
 PYTHON ?= python3
@@ -15,7 +16,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export TF_ENABLE_ONEDNN_OPTS ?= 1
 export PYTHONUNBUFFERED := 1
 
-.PHONY: setup demo corpus test test-slow parity lint ui clean
+.PHONY: setup team demo corpus test test-slow parity lint ui clean
 
 setup: $(VENV)/ready
 
@@ -26,6 +27,10 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --upgrade pip
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[sample,evaluation,languages,dev]'
 	@touch $@
+
+# a team's server, its clients and their tests (docs/team.md)
+team: setup
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[team,team-test]'
 
 demo: setup
 	@myxtts use $(PRESET) $(foreach pair,$(SET),--set '$(pair)')

@@ -74,8 +74,9 @@ def _tag_project_run(root: Path) -> None:
 
 def what_was_made(root: Path) -> str:
     """The end of `make demo`: the model, its figures, and how to open everything."""
+    from myxtts.tracking.credentials import shown_uri
     from myxtts.tracking.run import read_link
-    from myxtts.tracking.store import experiment_url, tracking_uri
+    from myxtts.tracking.store import experiment_url, is_http, tracking_uri
 
     paths = Paths(root)
     registered = _read(paths.reports / "registered.json")
@@ -94,11 +95,9 @@ def what_was_made(root: Path) -> str:
     lines.append("Figures (reports/evaluate.json)")
     lines += [f"  {name:<32}{metrics[name]:.4g}" for name in sorted(metrics) if isinstance(metrics[name], int | float)]
     reference = next(iter(sorted((paths.evaluation / "audio").glob("*ground_truth*.wav"))), None)
-    lines += [
-        "How to open it",
-        f"  .venv/bin/mlflow ui --backend-store-uri {uri}",
-        f"  then  {experiment_url(uri, link['experiment_id'], link['run_id'])}",
-    ]
+    page = experiment_url(uri, link["experiment_id"], link["run_id"])
+    start = [] if is_http(uri) else [f"  .venv/bin/mlflow ui --backend-store-uri {shown_uri(uri)}"]  # a server is up already
+    lines += ["How to open it", *start, f"  then  {page}" if start else f"  {page}"]
     if reference:
         lines += [
             "Speak",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import XTTSConfig
+from myxtts.tracking.credentials import masked_diff, without_credentials
 
 # `dvc repro` itself edits these while a stage runs: they do not make a commit unfaithful
 _NOT_DIRT = ("dvc.lock", ".gitignore")
@@ -77,11 +78,6 @@ def remotes(root: Path) -> dict[str, str]:
     return {key: without_credentials(value) for key, value in found.items() if value}
 
 
-def without_credentials(url: str) -> str:
-    """An address without `user:password@`."""
-    return re.sub(r"(?<=://)[^/@]*@", "", url)
-
-
 def is_dirty(root: Path) -> bool:
     """True when a tracked file differs from the commit, or an untracked source or YAML file lies in the tree."""
     for line in (_git(root, "status", "--porcelain", "--no-renames", "--untracked-files=all", ".") or "").splitlines():
@@ -94,8 +90,9 @@ def is_dirty(root: Path) -> bool:
 
 
 def git_diff(root: Path) -> str:
-    """The uncommitted changes, cut at 1 MB; empty when clean."""
-    return (_git(root, "diff", "HEAD", "--", ".", ":(exclude)*dvc.lock", ":(exclude)reports") or "")[:_DIFF_LIMIT]
+    """The uncommitted changes, cut at 1 MB, without passwords; empty when clean."""
+    diff = _git(root, "diff", "HEAD", "--", ".", ":(exclude)*dvc.lock", ":(exclude)reports") or ""
+    return masked_diff(diff)[:_DIFF_LIMIT]
 
 
 def _git(root: Path, *arguments: str) -> str | None:

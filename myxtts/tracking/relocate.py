@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from myxtts.config import TrackingError
+from myxtts.tracking.credentials import shown_uri
 from myxtts.tracking.store import locked, main_checkout, sqlite_path, tracking_uri
 
 STORE = "mlruns"  # the folder of artifacts beside mlflow.db
@@ -26,7 +27,7 @@ def relocate(root: Path) -> int:
     """
     main, uri = main_checkout(root), tracking_uri(root)
     if not uri.startswith("sqlite") or not sqlite_path(uri).is_file():
-        raise TrackingError(f"{uri} is no SQLite file of this repository: there is nothing here whose places could be corrected")
+        raise TrackingError(f"{shown_uri(uri)} is no SQLite file of this repository: there is nothing here whose places could be corrected")
     corrected = 0
     with locked(uri), closing(sqlite3.connect(sqlite_path(uri), timeout=20)) as database, database:
         for table, column in COLUMNS:

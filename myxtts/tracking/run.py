@@ -14,12 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import TrackingError, XTTSConfig
+from myxtts.tracking.credentials import shown_uri
 from myxtts.tracking.delivery import MAX_TAG, clean_key
 from myxtts.tracking.git import common_tags, config_fingerprint, git_diff, installed_packages
 from myxtts.tracking.record import StageRun, write_json
 from myxtts.tracking.spool import Spool, deliver_spools
 from myxtts.tracking.stale import PROCESS, close_stale, process_tag
-from myxtts.tracking.store import ensure_store, experiment_url, is_http, main_checkout, make_client, tracking_uri
+from myxtts.tracking.store import (
+    ensure_store,
+    experiment_url,
+    first_line,
+    is_http,
+    main_checkout,
+    make_client,
+    remedy_for,
+    tracking_uri,
+)
 from myxtts.tracking.system import system_metrics
 
 log = logging.getLogger("myxtts.tracking")
@@ -130,7 +140,7 @@ def _open_store(config: XTTSConfig, root: Path):
     if project:
         found = _get_run(client, project)
         if found is None:
-            log.warning("MLFLOW_RUN_ID names run %s, which %s does not hold; it is ignored", project, tracking_uri(root))
+            log.warning("MLFLOW_RUN_ID names run %s, which %s does not hold; it is ignored", project, shown_uri(tracking_uri(root)))
             project = None
         else:
             experiment_id = found.info.experiment_id  # a child shows under its parent only in the same experiment
@@ -150,7 +160,8 @@ def _get_run(client, run_id: str):
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
-        raise TrackingError(f"the MLflow store cannot read run {run_id}: {error}; try again, or see the server's log") from error
+        remedy = remedy_for(error) or "try again, or see the server's log"
+        raise TrackingError(f"the MLflow store cannot read run {run_id}: {first_line(error)}; {remedy}") from error
     return run if run.info.lifecycle_stage == "active" else None
 
 
@@ -185,7 +196,8 @@ def _create(client, experiment_id: str, name: str, tags: Mapping[str, Any]) -> s
     try:
         return client.create_run(experiment_id, tags=kept, run_name=name).info.run_id
     except MlflowException as error:
-        raise TrackingError(f"the MLflow store does not take a new run: {error}; see its log, or set MLFLOW_TRACKING_URI") from error
+        remedy = remedy_for(error) or "see its log, or set MLFLOW_TRACKING_URI"
+        raise TrackingError(f"the MLflow store does not take a new run: {first_line(error)}; {remedy}") from error
 
 
 def _reopen(client, run_id: str) -> str:
@@ -201,7 +213,9 @@ def _reopen(client, run_id: str) -> str:
             if "error" in run.data.tags and key in run.data.tags:
                 client.delete_tag(run_id, key)
     except MlflowException as error:
-        raise TrackingError(f"the MLflow store cannot reopen run {run_id}: {error}; see its log") from error
+        raise TrackingError(
+            f"the MLflow store cannot reopen run {run_id}: {first_line(error)}; {remedy_for(error) or 'see its log'}"
+        ) from error
     return run.info.experiment_id
 
 
@@ -217,7 +231,7 @@ def _describe(run: StageRun, config: XTTSConfig, root: Path, tags: Mapping[str, 
     if tags.get("git.dirty") == "true" and (diff := git_diff(root)):
         run.text(diff, "git.diff")
     uri = tracking_uri(root)
-    hint = "" if is_http(uri) else f"  (start the page with: mlflow ui --backend-store-uri {uri})"
+    hint = "" if is_http(uri) else f"  (start the page with: mlflow ui --backend-store-uri {shown_uri(uri)})"
     print(f"MLflow run of {run.stage}: {experiment_url(uri, run.experiment_id, run.run_id)}{hint}", flush=True)
 
 

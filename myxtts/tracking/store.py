@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from myxtts.config import TrackingError
+from myxtts.tracking.credentials import shown_uri, split_credentials, without_credentials
 
 KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
 LOCAL_UI = "http://127.0.0.1:5000"
@@ -22,7 +23,9 @@ _CLIENT_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # its link opens the GenAI view; ours is printed when a run starts
 }
+_DATABASES = ("postgresql", "mysql", "mssql")
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -39,7 +42,8 @@ def main_checkout(root: str | Path) -> Path:
 def tracking_uri(root: str | Path) -> str:
     """`MLFLOW_TRACKING_URI` if set (a relative SQLite path is taken from the main checkout), else SQLite in the main checkout.
 
-    Raises TrackingError for a file store, which MLflow 3 no longer writes.
+    A server's address comes without the user and password in it: `make_client` hands those to MLflow. A database's is whole; show it
+    by `shown_uri` only. Raises TrackingError for a file store, which MLflow 3 no longer writes.
     """
     main = main_checkout(root)
     uri = os.environ.get("MLFLOW_TRACKING_URI", "").strip()
@@ -48,12 +52,12 @@ def tracking_uri(root: str | Path) -> str:
     scheme = urlsplit(uri).scheme
     if scheme in ("", "file"):
         raise TrackingError(
-            f"MLFLOW_TRACKING_URI is {uri!r}, a file store, which MLflow 3 no longer writes; unset it (runs then go to "
+            f"MLFLOW_TRACKING_URI is {shown_uri(uri)!r}, a file store, which MLflow 3 no longer writes; unset it (runs then go to "
             f"{main / 'mlflow.db'}), or give sqlite:///path/to/mlflow.db or the address of a server"
         )
     if scheme == "sqlite" and not (path := sqlite_path(uri)).is_absolute():
         return f"sqlite:///{main / path}"
-    return uri
+    return split_credentials(uri)[0] if is_http(uri) else uri
 
 
 def sqlite_path(uri: str) -> Path:
@@ -67,28 +71,40 @@ def is_http(uri: str) -> bool:
 
 def unreachable(uri: str, timeout: float = 2.0) -> str | None:
     """Why nothing answers at `uri` (a server's, or a database server's), or None when something does, or when it is a file."""
-    parts = urlsplit(uri)
-    default_port = _PORTS.get(parts.scheme.partition("+")[0])
-    if default_port is None or not parts.hostname:
-        return None
     try:
-        socket.create_connection((parts.hostname, parts.port or default_port), timeout=timeout).close()
-    except (OSError, ValueError) as error:
+        parts = urlsplit(uri)
+        default_port = _PORTS.get(parts.scheme.partition("+")[0])
+        if default_port is None or not parts.hostname:
+            return None
+        address = (parts.hostname, parts.port or default_port)
+    except ValueError:  # its text quotes the password
+        return "its address cannot be read: / : @ ? # in a password are written %2F %3A %40 %3F %23"
+    try:
+        socket.create_connection(address, timeout=timeout).close()
+    except OSError as error:
         return str(error) or type(error).__name__
     return None
 
 
 def make_client(root: str | Path):
-    """An `MlflowClient` of the store of `root`, with short retries. Raises TrackingError when a server does not answer."""
+    """An `MlflowClient` of the store of `root`, with short retries.
+
+    Raises TrackingError, within seconds, when a server does not answer, does not know this user, or has a database that cannot be used.
+    """
     for key, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(key, value)
     uri = tracking_uri(root)
     if reason := unreachable(uri):
+        port = re.search(r":(\d+)(/|$)", uri)
+        start = f"start it (mlflow server --port {port[1] if port else 80})" if is_http(uri) else "start it"
         raise TrackingError(
-            f"the MLflow server {uri} cannot be reached ({reason}); start it (mlflow server --port "
-            f"{urlsplit(uri).port or 80}), correct MLFLOW_TRACKING_URI, or unset it to keep runs in "
-            f"{main_checkout(root) / 'mlflow.db'}"
+            f"the MLflow server {shown_uri(uri)} cannot be reached ({reason}); {start}, correct MLFLOW_TRACKING_URI, or unset it to "
+            f"keep runs in {main_checkout(root) / 'mlflow.db'}"
         )
+    if is_http(uri):
+        _hand_over_login()
+    elif uri.startswith(_DATABASES):
+        _try_database(uri)
     import mlflow  # imported late: it takes seconds
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -101,7 +117,44 @@ def make_client(root: str | Path):
             os.environ.pop("MLFLOW_TRACKING_URI", None)
         else:
             os.environ["MLFLOW_TRACKING_URI"] = named
-        return _guarded(uri, lambda: mlflow.MlflowClient(uri))
+        return _guarded(uri, lambda: _greeted(mlflow.MlflowClient(uri)) if is_http(uri) else mlflow.MlflowClient(uri))
+
+
+def _hand_over_login() -> None:
+    """User and password of `http://user:password@host` go to MLflow's own variables: an address is shown and logged, these are not."""
+    _, user, password = split_credentials(os.environ.get("MLFLOW_TRACKING_URI", "").strip())
+    for name, value in (("MLFLOW_TRACKING_USERNAME", user), ("MLFLOW_TRACKING_PASSWORD", password)):
+        if value is not None:
+            os.environ[name] = value
+
+
+def _greeted(client):
+    """Asks a server for anything: a wrong password shows now, with one remedy for every command, not in the middle of one."""
+    client.search_experiments(max_results=1)
+    return client
+
+
+def _try_database(uri: str) -> None:
+    """Connects once: MLflow would retry a wrong password for minutes. Raises TrackingError."""
+    import sqlalchemy
+
+    engine = None
+    try:
+        engine = sqlalchemy.create_engine(uri)
+        engine.connect().close()
+    except ModuleNotFoundError as error:
+        raise TrackingError(
+            f"{shown_uri(uri)} needs the database driver {error.name}, which is not installed: install it, or for PostgreSQL write "
+            "postgresql://… and pip install 'myxtts[team]'"
+        ) from None
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        reason = without_credentials(str(getattr(error, "orig", error)).strip().splitlines()[0][:300])
+        raise TrackingError(
+            f"the database {shown_uri(uri)} cannot be used ({reason}); correct user, password and database in MLFLOW_TRACKING_URI"
+        ) from None
+    finally:
+        if engine is not None:
+            engine.dispose()
 
 
 def ensure_store(root: str | Path, experiment: str) -> str:
@@ -166,15 +219,28 @@ def _guarded(uri: str, action):
     try:
         return action()
     except MlflowException as error:
-        text = str(error)
-        remedy = "see the message, or set MLFLOW_TRACKING_URI to another store"
-        if "out-of-date database schema" in text:
-            remedy = f"back it up, then run: mlflow db upgrade {uri}"
-        elif "Invalid Host header" in text:
-            remedy = "start the server with --allowed-hosts naming the host of MLFLOW_TRACKING_URI"
-        elif "401" in text or "403" in text or "not authenticated" in text:
-            remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        raise TrackingError(f"the MLflow store {uri} cannot be used: {text.splitlines()[0][:500]}; {remedy}") from error
+        remedy = remedy_for(error) or "see the message, or set MLFLOW_TRACKING_URI to another store"
+        if "out-of-date database schema" in str(error):
+            remedy = f"back it up, then run: mlflow db upgrade {shown_uri(uri)}" + ("" if uri == shown_uri(uri) else " (with its password)")
+        raise TrackingError(f"the MLflow store {shown_uri(uri)} cannot be used: {first_line(error)}; {remedy}") from error
+
+
+def first_line(error: Exception) -> str:
+    """What MLflow says, without the passwords of addresses."""
+    return without_credentials((str(error).splitlines() or [type(error).__name__])[0][:500])
+
+
+def remedy_for(error: Exception) -> str | None:
+    """What to do about a server that refuses this client (401, 403); None for other errors."""
+    text = str(error)
+    if "Invalid Host header" in text:
+        return "start the server with --allowed-hosts naming the host of MLFLOW_TRACKING_URI"
+    if re.search(r"error code 401\b|not authenticated", text):
+        return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to what the server's administrator gave you"
+    if re.search(r"error code 403\b|Permission denied|PERMISSION_DENIED", text):
+        user = os.environ.get("MLFLOW_TRACKING_USERNAME")
+        return f"ask the server's administrator to let {user or 'your MLflow user'} write here (EDIT), or set MLFLOW_TRACKING_USERNAME"
+    return None
 
 
 def _experiment(client, name: str, artifacts: str | None) -> str:

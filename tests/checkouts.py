@@ -4,9 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "DVC"))} | {
     "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ["PATH"],
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -41,13 +42,15 @@ tracking: {}
 
 
 class Project:
-    """A checkout in a temporary folder."""
+    """A checkout in a temporary folder; its commands run in ENVIRONMENT, with `settings` over it."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, settings: Mapping[str, str] | None = None):
         self.root = root
+        self.settings = dict(settings or {})
 
     def run(self, *command: str, check: bool = True) -> str:
-        done = subprocess.run(command, cwd=self.root, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        environment = ENVIRONMENT | self.settings
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, f"{command} exited {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout + done.stderr
 
@@ -73,14 +76,14 @@ class Project:
         path.write_text(text.replace(old, new))
 
 
-def checkout(root: Path, params: str) -> Project:
+def checkout(root: Path, params: str, settings: Mapping[str, str] | None = None) -> Project:
     """The repository's code and sample in `root`, under git and DVC, with this params.yaml."""
     for name in ("myxtts", "recipes", "data/sample", "data/scratch"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "MLproject", "python_env.yaml", ".gitignore", ".dvcignore", "pyproject.toml", "constraints.txt"):
         shutil.copy2(ROOT / name, root / name)
     (root / "params.yaml").write_text(params)
-    made = Project(root)
+    made = Project(root, settings)
     made.run("git", "init", "-q")
     made.run("dvc", "init", "-q")
     made.run("git", "add", "-A")
