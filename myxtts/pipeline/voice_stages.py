@@ -57,7 +57,10 @@ def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]
     from myxtts.evaluation.evaluate import evaluate
     from myxtts.evaluation.yardstick import evaluation_set, machine_name
 
-    run.tags({f"myxtts.run.{stage}": link["run_id"] for stage, link in _links(paths).items() if link["run_id"]} | _start_tags(paths))
+    run.tags(
+        {f"myxtts.run.{stage}": run.known_as(link["run_id"]) for stage, link in _links(paths).items() if link["run_id"]}
+        | _start_tags(paths)
+    )
     metrics = evaluate(config, load_synthesizer(config, paths), paths.processed, paths.evaluation, config.seed)
     metrics |= _best_of_stages(paths)
     # what tells whether the figures of two models may be compared

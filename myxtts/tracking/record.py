@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from myxtts.config import TrackingError
+from myxtts.tracking import offline
 from myxtts.tracking.delivery import clean_key, is_refusal, send
+from myxtts.tracking.offline import Away
 from myxtts.tracking.spool import OUTBOX, Spool
-from myxtts.tracking.store import main_checkout, unreachable
+from myxtts.tracking.store import main_checkout, make_client, unreachable
 from myxtts.tracking.writer import MetricWriter
 
 log = logging.getLogger("myxtts.tracking")
@@ -32,12 +35,25 @@ class StageRun:
     def __init__(self, client, uri: str, run_id: str, experiment_id: str, stage: str, folder: Path, root: Path, flush_seconds: float):
         self.run_id, self.experiment_id, self.stage, self.uri = run_id, experiment_id, stage, uri
         self.model_id: str | None = None
+        self.journal_id = run_id  # what the run is called in files beside its checkpoints
         self._client, self._folder, self._root = client, folder, root
         self.spool = Spool(folder)
         self.writer = MetricWriter(client, run_id, self.spool, flush_seconds)
         self._latest: dict[str, tuple[int, float, int]] = {}
         self._validation_set: tuple[str, str] | None = None
         self._down_until = 0.0
+
+    @property
+    def away(self) -> str:
+        """Why MLflow does not know this run yet; "" where it does."""
+        return self._client.reason if isinstance(self._client, Away) else ""
+
+    def known_as(self, run_id: str) -> str:
+        """MLflow's id of another run, which may have begun while it was away."""
+        try:
+            return offline.run_of(self._client, run_id)
+        except Exception:  # away still, or not delivered: the run itself says by a tag what it was called
+            return run_id
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Logs params (cut at 6000 characters). A value that differs from what the run already has becomes tag `changed.<key>`."""
@@ -157,15 +173,21 @@ class StageRun:
         """Sends what waits and sets the end state."""
         self.writer.close()
         self._down_until = 0.0
-        self._send("status", status=status)
-        if self.spool.waiting() and not unreachable(self.uri):
-            self.spool.deliver(self._client)
+        self._send("status", status=status, time=int(time.time() * 1000))
+        self._deliver()
 
     def leave(self) -> None:
         """Sends what waits and leaves the run open, for whoever started it to end."""
         self.writer.close()
-        if self.spool.waiting() and not unreachable(self.uri):
-            self.spool.deliver(self._client)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        if not self.spool.waiting() or unreachable(self.uri):
+            return
+        try:
+            self.spool.deliver(make_client(self._root) if self.away else self._client)
+        except TrackingError as error:  # it answers, and does not let us in: the spool stays
+            log.warning("%s", error)
 
     def _send(self, kind: str, **payload: Any) -> Any:
         row = {"kind": kind, "run": self.run_id, **payload}
@@ -209,6 +231,10 @@ class NullRun:
     run_id = ""
     experiment_id = ""
     model_id: str | None = None
+    away = ""
+
+    def known_as(self, run_id: str) -> str:
+        return run_id
 
     def _ignore(self, *arguments: Any, **named: Any) -> None:
         return None

@@ -37,7 +37,7 @@ class Reporter:
         settings: all that decides what the steps after `step` give.
         """
         if self.is_chief:
-            self.journal.open(getattr(self.logger, "run_id", ""))
+            self.journal.open(getattr(self.logger, "journal_id", ""))
             self.journal.go_on(step, settings)
             if self.logger:
                 for row in self.journal.after(step):

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from myxtts.config import TrackingError, XTTSConfig
+from myxtts.tracking.opening import read_link
 from myxtts.tracking.record import NullRun, StageRun
-from myxtts.tracking.run import Terminated, read_link, stage_run, voice_run
+from myxtts.tracking.run import Terminated, stage_run, voice_run
 from myxtts.tracking.spool import deliver_spools
 from myxtts.tracking.stale import PROCESS, close_stale
 from myxtts.tracking.store import ensure_store
