@@ -25,6 +25,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[sample,evaluation,languages,plots,dev]'
+	$(BIN)/myxtts plots
 	@touch $@
 
 demo: setup
