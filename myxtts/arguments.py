@@ -50,6 +50,8 @@ def _add_project_commands(command: Command) -> None:
 
     command("made", "what the pipeline made, its figures and how to open it")
 
+    command("plots", "make `dvc plots show` and `diff` of this checkout draw without a network (`make setup` calls it)")
+
     sub = command("schema", "print the JSON Schema of params.yaml")
     sub.add_argument("--out", type=Path, metavar="FILE", help="write it there instead")
 

@@ -100,6 +100,12 @@ def _made(options: argparse.Namespace) -> None:
     print(what_was_made(Path.cwd()))
 
 
+def _plots(options: argparse.Namespace) -> None:
+    from myxtts.pipeline.plots import use_offline_page
+
+    print(f"{use_offline_page(Path.cwd())}: the page of dvc plots, which needs no network")
+
+
 def _train(options: argparse.Namespace) -> None:
     config = _config(options)
     _import_tensorflow()
@@ -268,6 +274,7 @@ COMMANDS = {
     "stage": _stage,
     "pipeline": _pipeline,
     "made": _made,
+    "plots": _plots,
     "schema": _schema,
     "train": _train,
     "worker": _worker,

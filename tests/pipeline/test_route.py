@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import soundfile
 
+from myxtts.config.stages import TRAINED_STAGES
 from myxtts.pipeline.project import ensure_dvc
 from myxtts.pipeline.stages import STAGES
 
@@ -119,6 +120,66 @@ def test_mlflow_run_is_the_voice_run_and_nests_the_stage_runs(project):
     assert again.data.tags["myxtts.up_to_date"] == "true"
     assert again.data.tags["myxtts.made_by_run"] == run_id
     assert again.info.status == "FINISHED"
+
+
+def curve(project, run_id: str, metric: str) -> dict[int, float]:
+    """A metric of an MLflow run: {step: value}."""
+    return {point.step: point.value for point in project.client().get_metric_history(run_id, metric)}
+
+
+def plotted(plots: dict, revision: str) -> dict[tuple[str, str], dict[int, float]]:
+    """What the plots of one revision show: {(file, column): {step: value}}."""
+    curves: dict[tuple[str, str], dict[int, float]] = {}
+    for (plot,) in plots.values():
+        for row in plot["content"]["data"]["values"]:
+            if row["rev"] == revision:
+                file, _, column = row.get("filename::field", f"{row.get('filename')}::").partition("::")
+                column = column or next(name for name in ("reconstruction_loss", "mel_loss") if name in row)
+                curves.setdefault((file, column), {})[int(row["step"])] = float(row[column])
+    return curves
+
+
+def test_dvc_and_mlflow_say_the_same_numbers_of_two_versions(project):
+    def voice() -> dict[str, float]:
+        link = json.loads((project.root / "reports/voice_run.json").read_text())
+        metrics = project.client().get_run(link["run_id"]).data.metrics
+        return {name: value for name, value in metrics.items() if not name.startswith("system/")}  # the load of the machine
+
+    def stage_runs() -> dict[str, str]:
+        return {stage: json.loads((project.root / f"reports/{stage}_run.json").read_text())["run_id"] for stage in TRAINED_STAGES}
+
+    project.run("git", "add", "-A")
+    project.run("git", "commit", "-qm", "first", "--allow-empty")
+    first, first_runs = voice(), stage_runs()
+    steps = int(re.search(r"decoder: {max_steps: (\d)", (project.root / "params.yaml").read_text()).group(1))
+    other_steps = {2: 3, 3: 2}[steps]  # both have been trained by the tests above: they come from DVC's run cache
+    project.run("dvc", "exp", "run", "-S", f"training.decoder.max_steps={other_steps}")
+    second, second_runs = voice(), stage_runs()
+    assert first.keys() == second.keys() and first != second
+
+    def numbers(values: dict) -> dict[str, float]:
+        return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+
+    shown = json.loads(project.output("dvc", "metrics", "show", "--json"))[""]["data"]["reports/evaluate.json"]["data"]
+    assert numbers(shown) == second
+    changed = json.loads(project.output("dvc", "metrics", "diff", "--all", "--json", "HEAD"))["reports/evaluate.json"]
+    assert numbers({name: item["old"] for name, item in changed.items()}) == first
+    assert numbers({name: item["new"] for name, item in changed.items()}) == second
+    table = {row["rev"]: row["data"]["metrics"] for row in json.loads(project.output("dvc", "exp", "show", "--json"))}
+    committed = project.output("git", "rev-parse", "HEAD").strip()
+    for revision, expected in (("workspace", second), (committed, first)):
+        assert numbers(table[revision]["reports/evaluate.json"]["data"]) == expected
+
+    plots, lengths = json.loads(project.output("dvc", "plots", "diff", "HEAD", "--json"))["data"], []
+    for revision, runs in (("HEAD", first_runs), ("workspace", second_runs)):
+        curves = plotted(plots, revision)
+        assert {file.partition("_")[0] for file, _ in curves} == set(TRAINED_STAGES)
+        assert ("gpt_val.csv", "wrong_text_mel_loss") in curves
+        lengths.append(len(curves["decoder_train.csv", "mel_loss"]))
+        for (file, column), points in curves.items():
+            stage, kind = file.removesuffix(".csv").split("_")
+            assert points == curve(project, runs[stage], f"{kind}/{column}"), (revision, file, column)
+    assert lengths == [steps, other_steps]
 
 
 def test_a_fresh_clone_pulls_and_has_nothing_to_do(project, tmp_path):
