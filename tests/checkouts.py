@@ -56,7 +56,8 @@ class Project:
 
     def output(self, *command: str) -> str:
         """What a command that must succeed writes to its standard output."""
-        return subprocess.run(command, cwd=self.root, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True).stdout
+        environment = ENVIRONMENT | self.settings
+        return subprocess.run(command, cwd=self.root, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
 
     def repro(self, *arguments: str) -> list[str]:
         """`dvc repro`; the names of the stages that really ran."""

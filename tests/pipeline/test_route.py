@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -35,7 +36,17 @@ def test_stage_runs_and_voice_run_hold_what_a_user_compares(project):
         assert run.data.tags["git.commit"]
         assert any(key.startswith("dvc.dep.data/") for key in run.data.tags)
         names = {item.path for item in project.client().list_artifacts(run.info.run_id)}
-        assert {"audio", "images", "hardware.json", "curves"} <= names
+        assert {"audio", "images", "hardware.json", "curves", "packages.txt"} <= names
+        assert "system/cpu_utilization_percentage" in run.data.metrics
+        (trained_on,) = [item.dataset for item in run.inputs.dataset_inputs if item.tags[0].value == "training"]
+        assert json.loads(trained_on.profile)["languages"] == "en, fa" and "mlflow_tensorspec" in trained_on.schema
+    gpt = project.runs("gpt")[0].info.run_id
+    images = {item.path.split("+")[0] for item in project.client().list_artifacts(gpt, "images")}
+    assert {"images/alignment~val_0", "images/mel~val_0"} <= images
+    samples = json.loads(Path(project.client().download_artifacts(gpt, "samples.json")).read_text())
+    assert {"step", "text", "clip", "stopped", "audio_spoken"} <= set(samples["columns"])
+    heard = {item.path for item in project.client().list_artifacts(gpt, "audio/step_00000000")}
+    assert "audio/step_00000000/val_0_recording.wav" in heard
     link = json.loads((project.root / "reports/voice_run.json").read_text())
     voice = project.client().get_run(link["run_id"])
     assert voice.info.status == "FINISHED"
@@ -43,6 +54,10 @@ def test_stage_runs_and_voice_run_hold_what_a_user_compares(project):
     assert {"gpt/wrong_text_gap", "gpt/mel_loss", "copy/mel_distance", "ground_truth/phone_error_rate"} <= set(voice.data.metrics)
     assert voice.data.tags["myxtts.version"] == "route/1"
     assert {"dvc.dep.data/processed", "dvc.dep.models/gpt", "dvc.lock.md5"} <= set(voice.data.tags)
+    metrics = json.loads((project.root / "reports/evaluate.json").read_text())
+    assert [item.dataset.digest for item in voice.inputs.dataset_inputs] == [metrics["evaluation_set"]]
+    version = project.client().get_model_version("route", "1")
+    assert version.tags["evaluation_set"] == metrics["evaluation_set"] and version.tags["git.commit"] in version.description
 
 
 def test_the_registered_version_speaks_in_a_fresh_process(project):
@@ -87,20 +102,39 @@ def test_nothing_runs_again_and_one_parameter_reruns_only_what_it_shapes(project
     project.change("training:\n", "training:\n# a comment changes nothing\n")
     project.change("tracking: {}", "tracking: {flush_seconds: 2.0}")
     assert project.repro() == []
+    link = project.root / "reports/voice_run.json"
+    made_by = {2: json.loads(link.read_text())["run_id"]}
     project.change("evaluate: {num_sentences: 2,", "evaluate: {num_sentences: 1,")
     assert project.repro() == ["evaluate", "bundle"]
-    project.change("evaluate: {num_sentences: 1,", "evaluate: {num_sentences: 2,")
-    before = len(project.runs("voice"))
-    output = project.run("dvc", "repro")
-    assert "is cached" in output
-    assert "Running stage" not in output
-    assert len(project.runs("voice")) == before == 2
+    made_by[1] = json.loads(link.read_text())["run_id"]
+    for now, then in ((1, 2), (2, 1), (1, 2)):  # back, forth and back: DVC's run cache brings the outputs, and the link the right run
+        project.change(f"evaluate: {{num_sentences: {now},", f"evaluate: {{num_sentences: {then},")
+        output = project.run("dvc", "repro")
+        assert "is cached" in output
+        assert "Running stage" not in output
+        assert json.loads(link.read_text())["run_id"] == made_by[then]
+    assert {run.info.run_id for run in project.runs("voice")} == set(made_by.values())
     status = project.run("dvc", "status")
     assert "up to date" in status
     project.change("decoder: {max_steps: 2,", "decoder: {max_steps: 3,")
     changed = {line.rstrip(":") for line in project.run("dvc", "status").splitlines() if line and not line.startswith((" ", "\t"))}
     assert changed == {"decoder"}
     project.change("decoder: {max_steps: 3,", "decoder: {max_steps: 2,")
+
+
+def test_a_version_tested_on_other_sentences_is_measured_beside_the_champion_on_todays(project):
+    """Version 1 was tested on today's two sentences, version 2 on one."""
+    gate = "promotion.gates={copy/mel_distance: {worse_by: 0.001}, speech/real_time_factor: {max: 1000}}"
+    output = project.run("myxtts", "promote", "2", "--set", gate)
+    assert "measuring route version 2 on 2 held-out sentences" in output and "measuring route version 1" not in output
+    (row,) = [line.split() for line in output.splitlines() if line.startswith("copy/mel_distance")]
+    assert row[1] == row[2] and row[-1] == "passed", "the same networks give the same figure on the same sentences"
+    assert "route version 2 is champion now; before it was version 1" in output
+    tags = project.client().get_model_version("route", "2").tags
+    assert tags["promotion.champion"].startswith("passed") and tags["gate.copy/mel_distance"].endswith(": passed")
+    output = project.run("myxtts", "promote", "1", "--set", "promotion.gates={copy/mel_distance: {max: 0.001}}", check=False)
+    assert "refused because of copy/mel_distance; version 2 stays champion" in output and "Traceback" not in output
+    assert "version 1 is champion again" in project.run("myxtts", "rollback")
 
 
 def test_mlflow_run_is_the_voice_run_and_nests_the_stage_runs(project):
