@@ -1,6 +1,8 @@
 """The MLflow run of a stage: started, resumed, and always ended with the state it deserves."""
 
 import contextlib
+import hashlib
+import json
 import logging
 import os
 import signal
@@ -81,7 +83,7 @@ def voice_run(
     """The run that evaluation and bundling share.
 
     It is the project run under `mlflow run` (which then ends it: it is left RUNNING when all went well), else the run that
-    `link` (a file `{"run_id": …}`) names, else a new one. Raises TrackingError as `stage_run` does.
+    `link` (a file `{"run_id": …}`) names, else the one in which the same failed, else a new one. Raises TrackingError as `stage_run` does.
     """
     root = Path(root)
     store = Store.open(config, root)
@@ -92,16 +94,25 @@ def voice_run(
         all_tags["myxtts.linked_run"] = linked.id
     folder = main_checkout(root) / "checkpoints" / "voice"
     with _signals() as shield:
-        known = store.known(project) if project else linked
+        unfinished = folder / f"unfinished-{_inputs_mark(all_tags)}.json"
+        known = store.known(project) if project else linked or (store.unfinished(unfinished) if lineage else None)
         if known is None:
             name = os.environ.get("DVC_EXP_NAME") or f"voice-{config_fingerprint(config)[:6]}"
             known = store.create(name, all_tags, folder)
         else:
             store.reopen(known, folder)
+        write_json(unfinished, {"run_id": known.id, "experiment_id": known.experiment})
         run = _stage_run(store, known, "voice", folder, root, config)
         with _ended(run, shield, adopted=known.id == project), _watched(run, known, config):
             _describe(run, config, root, all_tags)
             yield run
+        unfinished.unlink(missing_ok=True)
+
+
+def _inputs_mark(tags: Mapping[str, Any]) -> str:
+    """Of configuration and data: what failed and is started again with the same goes on in its run."""
+    kept = {key: value for key, value in tags.items() if key == "config.fingerprint" or key.startswith("dvc.dep.")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _stage_run(store: Store, known: KnownRun, stage: str, folder: Path, root: Path, config: XTTSConfig) -> StageRun:

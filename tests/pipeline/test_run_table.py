@@ -121,8 +121,10 @@ def test_a_stage_that_fails_under_mlflow_run_and_is_repaired_ends_well_in_the_sa
     assert failed.info.status == "FAILED"
     code.write_text(good)
     assert project.repro()[:1] == ["evaluate"], "what was trained is not trained again"
-    repaired = project.client().get_run(link(project, "voice"))
+    assert link(project, "voice") == run_id
+    repaired = project.client().get_run(run_id)
     assert repaired.info.status == "FINISHED" and repaired.data.params["evaluate.num_sentences"] == "1"
+    assert "error" not in repaired.data.tags and "copy/mel_distance" in repaired.data.metrics
 
 
 def test_git_and_dvc_checkout_bring_back_the_run_with_the_model(project):
@@ -144,7 +146,7 @@ def test_queued_experiments_of_a_fresh_clone_run_beside_each_other_into_the_main
     clone.run("dvc", "checkout", "-q")
     assert not (clone.root / "mlflow.db").exists()
     clone.run("dvc", "exp", "run", "--queue", "-S", "training.decoder.max_steps=5,6")
-    clone.run("dvc", "exp", "run", "--queue", "-S", "training.decoder.learning_rate=-1", "-n", "bad-rate")
+    clone.run("dvc", "exp", "run", "--queue", "-S", "training.decoder.segment_codes=1", "-n", "bad-value")
     clone.run("dvc", "queue", "start", "-j", "2")
     deadline = time.monotonic() + 500
     while re.search(r"Queued|Running", table := clone.run("dvc", "queue", "status")) and time.monotonic() < deadline:
@@ -156,7 +158,7 @@ def test_queued_experiments_of_a_fresh_clone_run_beside_each_other_into_the_main
     assert all(run.info.status == "FINISHED" for run in decoders)
     names = {run.data.tags["dvc.exp_name"] for run in decoders}
     assert len(names) == 2 and names == {run.data.tags["dvc.exp_name"] for run in clone.runs("voice")}
-    assert "learning_rate: got -1" in clone.run("dvc", "queue", "logs", "bad-rate")
+    assert "segment_codes: got 1" in clone.run("dvc", "queue", "logs", "bad-value")
     assert not list((clone.root / ".dvc/tmp/exps").glob("**/mlflow.db")), "a workspace's own store would be lost with it"
 
 

@@ -298,6 +298,22 @@ def test_evaluation_and_bundling_share_the_voice_run(project, client):
     assert stored.info.status == "FINISHED" and stored.data.tags["stage_run.gpt"] == "abc"
 
 
+def test_an_evaluation_that_failed_goes_on_in_its_run_if_it_is_the_same(project, client):
+    with pytest.raises(RuntimeError), voice_run(config(), project, None) as failed:
+        raise RuntimeError("out of memory")
+    with voice_run(config(learning_rate=0.5), project, None) as other:
+        pass
+    assert other.run_id != failed.run_id, "that was another configuration"
+    with voice_run(config(), project, None) as again:
+        pass
+    assert again.run_id == failed.run_id
+    stored = client.get_run(failed.run_id)
+    assert stored.info.status == "FINISHED" and "error" not in stored.data.tags
+    with voice_run(config(), project, None) as new:
+        pass
+    assert new.run_id != failed.run_id, "it ended well: the next one is one of its own"
+
+
 def test_a_link_to_a_run_of_another_store_makes_a_new_run(project, client):
     link = project / "voice_run.json"
     link.write_text(json.dumps({"run_id": "f" * 32, "model_id": None, "experiment_id": "9"}))
