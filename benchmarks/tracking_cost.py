@@ -1,6 +1,6 @@
 """What logging to MLflow costs a training step: wall time in the loop and processor time of the sending thread.
 
-    python benchmarks/tracking_cost.py [--steps 300] [--step-ms 100] [--metrics 8] [--log-steps 1 50] [--flush-seconds 3]
+    python benchmarks/tracking_cost.py [--steps 300] [--step-ms 100] [--metrics 8] [--log-steps 1 50] [--flush-seconds 10]
 
 The store is SQLite in a temporary folder. `log_step` 50 is the default of training; 1, every step, is the worst case.
 `step_share_percent` is what a step loses: (time that `MetricWriter.log` holds up the loop + processor time of its thread
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--step-ms", type=float, default=100.0)
     parser.add_argument("--metrics", type=int, default=8)
     parser.add_argument("--log-steps", type=int, nargs="+", default=[1, 50])
-    parser.add_argument("--flush-seconds", type=float, default=3.0)
+    parser.add_argument("--flush-seconds", type=float, default=10.0)
     options = parser.parse_args()
     for log_step in options.log_steps:
         result = measure(options.steps, options.step_ms / 1000, options.metrics, options.flush_seconds, log_step)

@@ -15,8 +15,8 @@ from myxtts.tracking.store import ensure_store, experiment_url, main_checkout, m
 
 # what these words are in the name of is better when it is higher; of all else (losses, errors, distances, times) when it is lower
 HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|per_second|codes_used|stopped_share")
-# params that say how a machine was used, not what was trained
-OF_THE_MACHINE = ("suggested.", "hardware.", "tracking.", "loop.")
+# params that say how a machine was used or a version judged, not what was trained
+OF_THE_MACHINE = ("suggested.", "hardware.", "tracking.", "loop.", "promotion.")
 SHOWN_PARAMS = 8
 # columns of the table where none are asked for: what chooses a stage's best checkpoint, and what the voice is judged by
 DEFAULT_METRICS = ("best/val/reconstruction_loss", "best/val/mel_loss", "speech/phone_error_rate")
