@@ -11,7 +11,7 @@ import soundfile
 from myxtts.training.tasks.base import Preview
 
 PIXELS_PER_FRAME, PIXELS_PER_BAND = 3, 2
-PIXELS_PER_CODE, PIXELS_PER_TOKEN = 6, 4
+PIXELS_PER_CODE, PIXELS_PER_TOKEN = 12, 9
 SAMPLES = "samples.json"
 
 
@@ -35,8 +35,11 @@ def spectrogram_picture(mels: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def alignment_picture(alignments: dict[str, np.ndarray]) -> np.ndarray:
-    """Attention of codes to text (S, T), one above the other -> (H, W, 3) uint8: time to the right, the text from bottom to top."""
-    return _strips(alignments, PIXELS_PER_CODE, PIXELS_PER_TOKEN)
+    """Attention of codes to text (S, T), one above the other -> (H, W, 3) uint8: time to the right, the text from bottom to top.
+
+    Its square root, so that faint attention shows beside the first codes' on the first token.
+    """
+    return _strips({name: np.sqrt(weights) for name, weights in alignments.items()}, PIXELS_PER_CODE, PIXELS_PER_TOKEN)
 
 
 def _strips(arrays: dict[str, np.ndarray], across: int, up: int) -> np.ndarray:
