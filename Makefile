@@ -25,7 +25,8 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[sample,evaluation,languages,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[sample,evaluation,languages,plots,dev]'
+	$(BIN)/myxtts plots
 	@touch $@
 
 # a team's server, its clients and their tests (docs/team.md)

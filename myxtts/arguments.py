@@ -50,6 +50,8 @@ def _add_project_commands(command: Command) -> None:
 
     command("made", "what the pipeline made, its figures and how to open it")
 
+    command("plots", "make `dvc plots show` and `diff` of this checkout draw without a network (`make setup` calls it)")
+
     sub = command("schema", "print the JSON Schema of params.yaml")
     sub.add_argument("--out", type=Path, metavar="FILE", help="write it there instead")
 
@@ -157,3 +159,7 @@ def _add_run_commands(command: Command) -> None:
     sub = command("rollback", "give an alias back to the version that had it before")
     sub.add_argument("--alias", default="champion", metavar="ALIAS", help="(default: champion)")
     _add_params_options(sub)
+
+    sub = command("reproduce", "check out what a version was made of, with its data, and prove that it gives that version")
+    sub.add_argument("source", metavar="VERSION", help="models:/myxtts/3, or models:/myxtts@champion")
+    sub.add_argument("--out", type=Path, metavar="FOLDER", help="worktree to make (default: beside this folder)")

@@ -100,6 +100,12 @@ def _made(options: argparse.Namespace) -> None:
     print(what_was_made(Path.cwd()))
 
 
+def _plots(options: argparse.Namespace) -> None:
+    from myxtts.pipeline.plots import use_offline_page
+
+    print(f"{use_offline_page(Path.cwd())}: the page of dvc plots, which needs no network")
+
+
 def _train(options: argparse.Namespace) -> None:
     config = _config(options)
     _import_tensorflow()
@@ -194,16 +200,28 @@ def _registry(options: argparse.Namespace) -> None:
 
 def _promote(options: argparse.Namespace) -> None:
     from myxtts.pipeline.paths import Paths
+    from myxtts.pipeline.reproduce import uncommitted
     from myxtts.serving.promotion import promote
 
-    root = Path.cwd()
-    print(promote(_config(options), options.version, options.to, root, Paths(root).processed, options.evaluate))
+    root, config = Path.cwd(), _config(options)
+    print(promote(config, options.version, options.to, root, Paths(root).processed, options.evaluate))
+    if note := uncommitted(f"models:/{config.bundle.name}/{options.version}", root):
+        print(f"note: {note}")
 
 
 def _rollback(options: argparse.Namespace) -> None:
     from myxtts.serving.promotion import rollback
 
     print(rollback(_config(options).bundle.name, options.alias, Path.cwd()))
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    from myxtts.pipeline.reproduce import reproduce
+
+    result = reproduce(options.source, Path.cwd(), options.out)
+    print(result.describe())
+    if result.differences:
+        raise SystemExit(1)
 
 
 def _runs(options: argparse.Namespace) -> None:
@@ -256,6 +274,7 @@ COMMANDS = {
     "stage": _stage,
     "pipeline": _pipeline,
     "made": _made,
+    "plots": _plots,
     "schema": _schema,
     "train": _train,
     "worker": _worker,
@@ -272,6 +291,7 @@ COMMANDS = {
     "registry": _registry,
     "promote": _promote,
     "rollback": _rollback,
+    "reproduce": _reproduce,
 }
 
 

@@ -54,6 +54,11 @@ class Project:
         assert not check or done.returncode == 0, f"{command} exited {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout + done.stderr
 
+    def output(self, *command: str) -> str:
+        """What a command that must succeed writes to its standard output."""
+        environment = ENVIRONMENT | self.settings
+        return subprocess.run(command, cwd=self.root, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
     def repro(self, *arguments: str) -> list[str]:
         """`dvc repro`; the names of the stages that really ran."""
         output = self.run("dvc", "repro", *arguments)

@@ -1,6 +1,6 @@
 """The configuration: one Pydantic tree over params.yaml."""
 
-from myxtts.config.errors import ConfigError, DataError, ModelError, MyXTTSError, TrackingError
+from myxtts.config.errors import ConfigError, DataError, ModelError, MyXTTSError, TrackerAway, TrackingError
 from myxtts.config.model import AudioConfig, DecoderConfig, DVAEConfig, GPTConfig, ModelConfig, SpeakerEncoderConfig
 from myxtts.config.schema import XTTSConfig
 
@@ -15,6 +15,7 @@ __all__ = [
     "ModelError",
     "MyXTTSError",
     "SpeakerEncoderConfig",
+    "TrackerAway",
     "TrackingError",
     "XTTSConfig",
 ]

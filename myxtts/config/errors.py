@@ -19,3 +19,7 @@ class ModelError(MyXTTSError):
 
 class TrackingError(MyXTTSError):
     """The MLflow server or store cannot be used."""
+
+
+class TrackerAway(TrackingError):
+    """The MLflow server does not answer: a training goes on without it."""

@@ -282,3 +282,4 @@ class PromotionConfig(Section):
 class TrackingConfig(Section):
     experiment: str = Field("myxtts", min_length=1)
     flush_seconds: float = Field(3.0, gt=0, description="metrics are sent in batches this often")
+    system_seconds: float | None = Field(10.0, gt=0, description="load of processor, memory and GPUs is sampled this often; empty = never")

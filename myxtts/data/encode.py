@@ -31,6 +31,7 @@ class IndexRow:
     language: str
     text_length: int
     code_length: int
+    text: str = ""  # as it was written, for people to read
 
 
 def prompt_frames(config: XTTSConfig) -> int:
@@ -150,7 +151,7 @@ def _select(
             rejected.append(Rejected(row.id, row.audio, "audio_too_long", detail))
         else:
             records.append({"text_ids": text_ids, "codes": clip_codes, "row": len(kept)})
-            kept.append(IndexRow(row.id, row.audio, row.speaker, row.language, len(text_ids), len(clip_codes)))
+            kept.append(IndexRow(row.id, row.audio, row.speaker, row.language, len(text_ids), len(clip_codes), row.text))
     return kept, records
 
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from myxtts.audio.wave import write_atomically
 from myxtts.config import DataError
@@ -166,3 +167,13 @@ def read_split(processed: Path, split: str) -> list[Utterance]:
     if not path.is_file():
         raise DataError(f"no {path.name} in {processed}: expected a prepared data set (metadata_train.csv, metadata_eval.csv, wavs/)")
     return read_metadata(path)
+
+
+def profile(processed: Path, split: str) -> dict[str, Any]:
+    """Clips, hours, speakers and languages of a split of a processed data set; {} where it is not on this machine."""
+    if not (processed / f"metadata_{split}.csv").is_file():
+        return {}
+    rows = read_split(processed, split)
+    hours = sum(row.seconds or 0.0 for row in rows) / 3600
+    languages = ", ".join(sorted({row.language for row in rows}))
+    return {"clips": len(rows), "hours": round(hours, 4), "speakers": len({row.speaker for row in rows}), "languages": languages}

@@ -4,6 +4,7 @@ N samples, S codes, T text tokens, F frames, M mel bands. Each kind of audio is 
 the copies, and the copies bound the speech, so that the metrics of all of them show which network loses what.
 """
 
+import contextlib
 import json
 import random
 from collections import Counter, defaultdict
@@ -20,7 +21,7 @@ from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.config import DataError, XTTSConfig
 from myxtts.data.features import read_split
 from myxtts.data.manifest import Utterance
-from myxtts.evaluation.metrics import METRICS
+from myxtts.evaluation.metrics import METRICS, heard_phones
 from myxtts.evaluation.pictures import draw_spectrograms
 from myxtts.synthesis.generate import longest_generation, trace_count
 from myxtts.synthesis.speech import Synthesizer, Voice
@@ -48,6 +49,7 @@ class Row:
     speech_seconds: float = 0.0
     work_seconds: float = 0.0
     files: list[str] = field(default_factory=list)
+    heard: str = ""  # phones that the recogniser heard in the speech, where it knows the language
 
 
 def evaluate(config: XTTSConfig, synthesizer: Synthesizer, processed: Path, out: Path, seed: int) -> dict[str, float]:
@@ -176,6 +178,9 @@ def _speak(row: Row, config: XTTSConfig, synthesizer: Synthesizer, voice: Voice,
 def _measure(row: Row, sample_rate: int) -> None:
     """Every metric on every kind of audio, as far as it can judge that."""
     truth = row.waves["ground_truth"]
+    if "speech" in row.waves and row.utterance.language in METRICS["phone_error_rate"].languages:
+        with contextlib.suppress(DataError):  # not installed: the metric says so
+            row.heard = heard_phones(row.waves["speech"], sample_rate)
     for name, metric in METRICS.items():
         if metric.languages and row.utterance.language not in metric.languages:
             row.omitted[name] = f"{name} judges {', '.join(metric.languages)}; this sentence is {row.utterance.language}"
@@ -245,6 +250,7 @@ def _sample(row: Row, names: list[str]) -> dict[str, Any]:
         "id": row.utterance.id,
         "text": row.utterance.text,
         "normalized": row.utterance.normalized,
+        "heard": row.heard,
         "language": row.utterance.language,
         "speaker": row.utterance.speaker,
         "reference": row.reference.id,
@@ -270,9 +276,9 @@ def _readme(config: XTTSConfig, samples: list[dict[str, Any]], means: dict[str, 
         "",
         *(f"- `{kind}`: {meaning}" for kind, meaning in KINDS.items()),
         "",
-        "Metrics, less is better:",
+        "Metrics:",
         "",
-        *(f"- `{name}` ({metric.unit}): {metric.meaning}" for name, metric in METRICS.items()),
+        *(f"- `{name}` ({metric.unit}, {metric.better} is better): {metric.meaning}" for name, metric in METRICS.items()),
         "",
         "Besides: `stopped_share`: sentences that the model ended by itself; `length_ratio`: duration by the recording's, near 1 is "
         "right; `real_time_factor`: seconds of work for a second of speech, without compilation.",

@@ -114,6 +114,31 @@ class GPT(keras.Model):
         text, audio = x[:, first:end], x[:, end:]
         return GPTOutput(*(ops.cast(part, "float32") for part in (self.text_head(text), self.audio_head(audio), audio)))
 
+    def alignment(self, latents: Any, text_ids: Any, text_mask: Any, audio_ids: Any, audio_mask: Any) -> Any:
+        """Which text token each audio position looks at: attention weights (B, S, T) float32 of one head, padding 0.
+
+        Arguments as of `call`. Of all layers' heads each row's is the one that follows its text best: whose weights are sharp at
+        every position, and not always on the same token (as those of heads that rest on [START] are).
+        """
+        prefix, prefix_mask = self._prefix(latents, text_ids, text_mask)
+        audio = self._embed(audio_ids, self.audio_embedding, self.audio_position_embedding, "codes", "max_audio_tokens")
+        x = ops.concatenate([prefix, audio], axis=1)  # (B, P + S, D)
+        mask = causal_mask(x.shape[1], ops.concatenate([prefix_mask, ops.cast(audio_mask, "bool")], axis=1))
+        first, end = latents.shape[1], prefix.shape[1]
+        kept = ops.cast(ops.cast(audio_mask, "bool")[:, :, None] & ops.cast(text_mask, "bool")[:, None, :], "float32")  # (B, S, T)
+        positions = ops.maximum(ops.sum(ops.cast(audio_mask, "float32"), axis=1), 1.0)[:, None]  # (B, 1)
+        best_score, best = -1.0, ops.zeros_like(kept)
+        for block in self.blocks:
+            looks = block.attention_map(x, mask)[:, :, end:, first:end] * kept[:, None]  # (B, H, S, T)
+            sharpness = ops.sum(ops.max(looks, axis=3), axis=2) / positions  # (B, H)
+            constancy = ops.max(ops.sum(looks, axis=2), axis=2) / positions
+            head = ops.argmax(sharpness - constancy, axis=1)[:, None]  # (B, 1)
+            score = ops.take_along_axis(sharpness - constancy, head, axis=1)[:, :, None]  # (B, 1, 1)
+            chosen = ops.take_along_axis(looks, head[:, :, None, None], axis=1)[:, 0]  # (B, S, T)
+            best_score, best = ops.maximum(score, best_score), ops.where(score > best_score, chosen, best)
+            x = block(x, mask)
+        return best
+
     def prefill(self, latents: Any, text_ids: Any, text_mask: Any, max_audio: int) -> Cache:
         """Runs the prefix once. Shapes as in `call`; latents may be (1, L, D) for all rows. max_audio: audio ids to make room for.
 

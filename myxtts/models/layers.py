@@ -40,15 +40,20 @@ def attention(query: Any, key: Any, value: Any, mask: Any = None, drop: Callable
     query (B, H, Q, d), key and value (B, H, P, d). mask: boolean, broadcastable to (B, H, Q, P), True = keep; None = keep all.
     drop: a function put on the weights. Weights are computed in float32 under every precision policy. Returns (B, H, Q, d).
     """
+    weights = ops.cast(attention_weights(query, key, mask), value.dtype)
+    if drop is not None:
+        weights = drop(weights)
+    return ops.matmul(weights, value)  # (B, H, Q, d)
+
+
+def attention_weights(query: Any, key: Any, mask: Any = None) -> Any:
+    """What `attention` weighs values with: (B, H, Q, P) float32, summing to 1 over P. Arguments as there."""
     scale = query.shape[-1] ** -0.5
     scores = ops.matmul(query * scale, ops.transpose(key, (0, 1, 3, 2)))  # (B, H, Q, P)
     scores = ops.cast(scores, "float32")
     if mask is not None:
         scores = ops.where(mask, scores, HIDDEN_SCORE)
-    weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
-    if drop is not None:
-        weights = drop(weights)
-    return ops.matmul(weights, value)  # (B, H, Q, d)
+    return ops.softmax(scores, axis=-1)
 
 
 class SeedGenerator(keras.random.SeedGenerator):
@@ -122,10 +127,19 @@ class TransformerBlock(keras.layers.Layer):
         """`call` in inference mode, and the keys and values (B, H, Q, d) that a cache keeps."""
         return self._whole(x, mask, ())
 
+    def attention_map(self, x: Any, mask: Any) -> Any:
+        """The attention weights (B, H, Q, Q) float32 of `call` in inference mode, which is for looking at them."""
+        query, key, _ = self._heads(x)
+        return attention_weights(query, key, mask)
+
+    def _heads(self, x: Any) -> tuple[Any, ...]:
+        """Query, key and value, (B, H, Q, d) each."""
+        return tuple(split_heads(part, self.num_heads) for part in ops.split(self.qkv(self.attention_norm(x)), 3, axis=-1))
+
     def _whole(self, x: Any, mask: Any, seeds: Sequence[Any], again: bool = False) -> tuple[Any, Any, Any]:
         """seeds: of the three dropouts (weights, attention, mlp); none = no dropout."""
         drop_weights, drop_attended, drop_mlp = (self._dropout(seed) for seed in seeds or (None, None, None))
-        query, key, value = (split_heads(part, self.num_heads) for part in ops.split(self.qkv(self.attention_norm(x)), 3, axis=-1))
+        query, key, value = self._heads(x)
         attended = run_again(lambda *heads: attention(*heads, mask, drop_weights), again)(query, key, value)
         x = x + drop_attended(self.attention_out(merge_heads(attended)))
         return x + drop_mlp(self._mlp(x, again)), key, value

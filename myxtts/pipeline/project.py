@@ -59,10 +59,10 @@ def _tag_project_run(root: Path) -> None:
         return
     import hashlib
 
-    from myxtts.tracking.run import read_link
+    from myxtts.tracking.opening import resolved_link
     from myxtts.tracking.store import make_client
 
-    made_by = read_link(paths.link("voice"))["run_id"]
+    made_by = resolved_link(paths.link("voice"), root)["run_id"]
     client = make_client(root)
     if (root / "dvc.lock").is_file():
         client.set_tag(run_id, "dvc.lock.md5", hashlib.md5((root / "dvc.lock").read_bytes()).hexdigest())
@@ -75,13 +75,13 @@ def _tag_project_run(root: Path) -> None:
 def what_was_made(root: Path) -> str:
     """The end of `make demo`: the model, its figures, and how to open everything."""
     from myxtts.tracking.credentials import shown_uri
-    from myxtts.tracking.run import read_link
+    from myxtts.tracking.opening import resolved_link
     from myxtts.tracking.store import experiment_url, is_http, tracking_uri
 
     paths = Paths(root)
     registered = _read(paths.reports / "registered.json")
     metrics, prepared = _read(paths.report("evaluate")), _read(paths.report("prepare"))
-    link, uri = read_link(paths.link("voice")), tracking_uri(root)
+    link, uri = resolved_link(paths.link("voice"), root), tracking_uri(root)
     lines = [
         "",
         "What was made",

@@ -145,7 +145,13 @@ def run_train_stage(stage: str, config: XTTSConfig, paths: Paths) -> dict[str, A
 
 
 def log_datasets(run: Any, stage: str, paths: Paths) -> None:
-    """Names the stage's record files as the run's inputs."""
+    """Names the stage's record files as the run's inputs, with the fields of a record and the figures of their clips."""
+    from myxtts.data.manifest import profile
+    from myxtts.data.records import mel_schema, token_schema
+
     folder = records_of(stage, paths)
+    schema = mel_schema(int(np.load(paths.mels / "mel_norm.npy").size)) if stage == "dvae" else token_schema()
+    fields = {name: (field.dtype, field.shape) for name, field in schema.items()}
     for split, context in (("train", "training"), ("eval", "validation")):
-        run.dataset(f"{folder.name}-{split}", fingerprint({}, [folder / f"{split}.tfrecord"]), str(folder), context)
+        digest = fingerprint({}, [folder / f"{split}.tfrecord"])
+        run.dataset(f"{folder.name}-{split}", digest, str(folder), context, profile(paths.processed, split), fields)

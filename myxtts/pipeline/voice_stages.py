@@ -5,6 +5,7 @@ from typing import Any
 
 from myxtts.config import XTTSConfig
 from myxtts.config.stages import TRAINED_STAGES
+from myxtts.data.manifest import profile
 from myxtts.pipeline.data_stages import write_report
 from myxtts.pipeline.paths import Paths
 
@@ -56,12 +57,16 @@ def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]
     from myxtts.evaluation.evaluate import evaluate
     from myxtts.evaluation.yardstick import evaluation_set, machine_name
 
-    run.tags({f"myxtts.run.{stage}": link["run_id"] for stage, link in _links(paths).items() if link["run_id"]} | _start_tags(paths))
+    run.tags(
+        {f"myxtts.run.{stage}": run.known_as(link["run_id"]) for stage, link in _links(paths).items() if link["run_id"]}
+        | _start_tags(paths)
+    )
     metrics = evaluate(config, load_synthesizer(config, paths), paths.processed, paths.evaluation, config.seed)
     metrics |= _best_of_stages(paths)
     # what tells whether the figures of two models may be compared
     tested_on = evaluation_set(paths.processed, config.evaluate.num_sentences, config.seed)
     metrics |= {"evaluation_set": tested_on, "machine": machine_name()}
+    run.dataset("processed-eval", tested_on, str(paths.processed), "evaluation", profile(paths.processed, "eval"))
     write_report(paths.report("evaluate"), metrics)
     run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)}, step=0)
     for folder in ("audio", "pictures"):

@@ -19,7 +19,7 @@ import pandas as pd
 import soundfile
 from mlflow.exceptions import MlflowException
 
-from myxtts.config import MyXTTSError
+from myxtts.config import DataError, MyXTTSError
 
 _VOICES_KEPT = 32
 
@@ -40,14 +40,15 @@ class SpeechModel(mlflow.pyfunc.PythonModel):
         self._lock = threading.Lock()
 
     def predict(self, context, model_input, params=None):
-        """DataFrame in, DataFrame out; a bad row is refused as the caller's error (HTTP 400)."""
-        params = params or {}
+        """DataFrame in, DataFrame out; a bad row is refused as the caller's error (HTTP 400), with its number and the reason."""
+        asked, answers = model_input.to_dict("records"), []
         with self._lock:
-            try:
-                rows = [self._speak(row, params) for row in model_input.to_dict("records")]
-            except MyXTTSError as error:
-                raise MlflowException.invalid_parameter_value(str(error)) from error
-        return pd.DataFrame(rows, columns=["audio", "sample_rate", "seconds"])
+            for number, row in enumerate(asked, 1):
+                try:
+                    answers.append(self._speak(row, params or {}))
+                except MyXTTSError as error:
+                    raise MlflowException.invalid_parameter_value(f"row {number} of {len(asked)}: {error}") from error
+        return pd.DataFrame(answers, columns=["audio", "sample_rate", "seconds"])
 
     def _speak(self, row, params):
         settings = self.synthesizer.config.synthesis
@@ -72,14 +73,17 @@ class SpeechModel(mlflow.pyfunc.PythonModel):
         try:
             raw = base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError, TypeError) as error:
-            raise MlflowException.invalid_parameter_value(
+            raise DataError(
                 f"reference_audio must be the base64 text of an audio file ({error}): "
                 "base64.b64encode(open(path, 'rb').read()).decode() in Python"
             ) from None
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "reference_audio"
             path.write_bytes(raw)
-            voice = self.synthesizer.voice([path])
+            try:
+                voice = self.synthesizer.voice([path])
+            except DataError as error:  # where it lay on the server is nothing to the caller
+                raise DataError(str(error).replace(str(path), path.name)) from None
         self._voices[key] = voice
         if len(self._voices) > _VOICES_KEPT:
             self._voices.popitem(last=False)

@@ -13,6 +13,7 @@ from myxtts.serving.bundle import check_bundle, folder_md5
 from myxtts.serving.card import licence_of, version_card
 from myxtts.serving.pyfunc import log_bundle
 from myxtts.tracking.git import dependency_hashes, git_tags, remotes
+from myxtts.tracking.offline import run_of
 from myxtts.tracking.store import main_checkout, make_client, model_url, tracking_uri
 
 CANDIDATE = "candidate"
@@ -31,7 +32,8 @@ def register(bundle: Path, config: XTTSConfig, run_id: str, metrics: Mapping[str
     values = check_bundle(bundle)
     client, name = make_client(root), config.bundle.name
     origin = _origin(bundle, values, config, root)
-    tags = _metric_tags(values["metrics"], metrics) | {f"run.{stage}": run for stage, run in values["runs"].items()} | origin
+    runs = {f"run.{stage}": _known_as(client, run) for stage, run in values["runs"].items()}
+    tags = _metric_tags(values["metrics"], metrics) | runs | origin
     with readable_errors(f"the bundle {bundle} could not be registered as {name}"):
         from mlflow.exceptions import MlflowException
 
@@ -46,6 +48,14 @@ def register(bundle: Path, config: XTTSConfig, run_id: str, metrics: Mapping[str
         client.set_registered_model_alias(name, CANDIDATE, str(version))
     print(f"registered {name} version {version}: {model_url(tracking_uri(root), name, version)}", flush=True)
     return int(version)
+
+
+def _known_as(client, run_id: str) -> str:
+    """MLflow's id of a stage's run; what it was called here where that waits to be delivered still."""
+    try:
+        return run_of(client, run_id)
+    except LookupError:
+        return run_id
 
 
 def _metric_tags(*sources: Mapping[str, Any]) -> dict[str, str]:
@@ -134,6 +144,20 @@ def aliases_of(client, name: str) -> dict[str, str]:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return {}
         raise
+
+
+def find_version(source: str, root: Path) -> Any:
+    """MLflow's ModelVersion behind `models:/name/version` or `models:/name@alias`. Raises ModelError where there is none."""
+    found = re.fullmatch(r"models:/([^/@]+)(?:/(\d+)|@([\w-]+))", source)
+    if not found:
+        raise ModelError(f"{source!r} names no version: expected models:/NAME/NUMBER or models:/NAME@ALIAS (see: myxtts registry list)")
+    name, number, alias = found.groups()
+    client = make_client(root)
+    if alias:
+        number = aliases_of(client, name).get(alias)
+        if number is None:
+            raise ModelError(f"no version of {name} is {alias}: promote one (myxtts promote VERSION), or name a number")
+    return client.get_model_version(name, existing_version(client, name, number, root))
 
 
 def existing_version(client, name: str, version: int | str, root: Path) -> str:

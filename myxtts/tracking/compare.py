@@ -9,7 +9,8 @@ from typing import Any
 
 from myxtts.config import TrackingError, XTTSConfig
 from myxtts.tracking.page import MOST_POINTS, Pair, page
-from myxtts.tracking.runs import OF_THE_MACHINE, Run, as_run
+from myxtts.tracking.queries import Run, as_run
+from myxtts.tracking.runs import OF_THE_MACHINE
 from myxtts.tracking.store import ensure_store, experiment_url, make_client, tracking_uri
 
 # metrics with a curve worth looking at

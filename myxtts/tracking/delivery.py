@@ -10,6 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from myxtts.tracking import offline
+from myxtts.tracking.store import find_or_make_experiment
+
+NOTE = "mlflow.note.content"
 MAX_PARAM, MAX_TAG, MAX_KEY = 6000, 8000, 250
 _BATCH = 1000  # metrics in one log_batch
 _REFUSED = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE")
@@ -30,7 +34,29 @@ def is_refusal(error: Exception) -> bool:
 
 def send(client, row: Mapping[str, Any], folder: Path) -> Any:
     """Sends one row; raises whatever MLflow raises. Returns what the kind makes: a checkpoint's model id."""
+    if row["kind"] != "create":  # a run that began offline has got another id since
+        row = {**row, "run": offline.run_of(client, row["run"])}
     return SENDERS[row["kind"]](client, row, folder)
+
+
+def reopen(client: Any, run_id: str, process: Mapping[str, str]) -> None:
+    """Makes a run RUNNING again, of this `process` (tag), without the marks of how it ended last time."""
+    run = client.get_run(run_id)
+    client.update_run(run_id, status="RUNNING")
+    for key, value in process.items():
+        if key in run.data.tags:  # else it is not ours to end
+            client.set_tag(run_id, key, value)
+    for key in ("error", NOTE):
+        if "error" in run.data.tags and key in run.data.tags:
+            client.delete_tag(run_id, key)
+
+
+def _create(client, row, folder) -> None:
+    offline.create(client, row, find_or_make_experiment(client, row["experiment"]))
+
+
+def _reopen(client, row, folder) -> None:
+    reopen(client, row["run"], row["process"])
 
 
 def _metrics(client, row, folder) -> None:
@@ -59,7 +85,7 @@ def _params(client, row, folder) -> None:
 
 
 def _status(client, row, folder) -> None:
-    client.set_terminated(row["run"], row["status"])
+    client.set_terminated(row["run"], row["status"], row.get("time"))
 
 
 def _artifact(client, row, folder) -> None:
@@ -90,8 +116,21 @@ def _table(client, row, folder) -> None:
 def _dataset(client, row, folder) -> None:
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    dataset = Dataset(row["name"], row["digest"], source_type="local", source=json.dumps({"uri": row["path"]}))
+    source = json.dumps({"uri": row["path"]})
+    profile, schema = row.get("profile"), _dataset_schema(row.get("schema"))
+    dataset = Dataset(row["name"], row["digest"], "local", source, schema, json.dumps(profile) if profile else None)
     client.log_inputs(row["run"], datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", row["context"])])])
+
+
+def _dataset_schema(fields: Mapping[str, Any] | None) -> str | None:
+    """{field: [dtype, shape]} as MLflow writes the schema of arrays."""
+    if not fields:
+        return None
+    import numpy as np
+    from mlflow.types import Schema, TensorSpec
+
+    features = Schema([TensorSpec(np.dtype(dtype), tuple(shape) or (1,), name) for name, (dtype, shape) in fields.items()])
+    return json.dumps({"mlflow_tensorspec": {"features": features.to_json(), "targets": None}})
 
 
 def _checkpoint(client, row, folder) -> str:
@@ -99,8 +138,9 @@ def _checkpoint(client, row, folder) -> str:
     import mlflow
     from mlflow.entities import LoggedModelOutput, Metric
 
+    experiment = row["experiment"] or client.get_run(row["run"]).info.experiment_id
     model = mlflow.create_external_model(
-        name=row["name"], source_run_id=row["run"], tags=row["tags"], model_type=row["type"], experiment_id=row["experiment"]
+        name=row["name"], source_run_id=row["run"], tags=row["tags"], model_type=row["type"], experiment_id=experiment
     )
     client.log_outputs(row["run"], [LoggedModelOutput(model.model_id, row["step"])])
     dataset_name, digest = row["dataset"] or (None, None)
@@ -113,6 +153,8 @@ def _checkpoint(client, row, folder) -> str:
 
 
 SENDERS: dict[str, Callable[[Any, Mapping[str, Any], Path], Any]] = {
+    "create": _create,
+    "reopen": _reopen,
     "metrics": _metrics,
     "tags": _tags,
     "params": _params,

@@ -43,6 +43,12 @@ def common_tags(config: XTTSConfig, root: Path, stage: str, lineage: bool = True
     return tags
 
 
+def installed_packages() -> str:
+    """`name==version` of every installed package, one a line: what pip would freeze."""
+    found = {item.metadata["Name"]: item.version for item in metadata.distributions() if item.metadata["Name"]}
+    return "".join(f"{name}=={found[name]}\n" for name in sorted(found, key=str.lower))
+
+
 def config_fingerprint(config: XTTSConfig) -> str:
     """Twelve hex digits over all that shapes a result; where it is tracked and what the machine is do not."""
     values = {key: value for key, value in config.to_dict().items() if key not in ("tracking", "hardware", "loop", "promotion")}

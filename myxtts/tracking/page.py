@@ -6,7 +6,8 @@ from html import escape
 from pathlib import PurePosixPath
 from typing import Any
 
-from myxtts.tracking.runs import Run, higher_is_better
+from myxtts.tracking.queries import Run
+from myxtts.tracking.runs import higher_is_better
 
 Pair = tuple[str, Any, Any]  # name, of the first run, of the second
 Points = Sequence[tuple[int, float]]

@@ -14,9 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from myxtts.config import TrackingError
+from myxtts.tracking import offline
 from myxtts.tracking.delivery import clean_key, is_refusal, send
+from myxtts.tracking.offline import Away
 from myxtts.tracking.spool import OUTBOX, Spool
-from myxtts.tracking.store import main_checkout, unreachable
+from myxtts.tracking.store import main_checkout, make_client, unreachable
 from myxtts.tracking.writer import MetricWriter
 
 log = logging.getLogger("myxtts.tracking")
@@ -32,12 +35,25 @@ class StageRun:
     def __init__(self, client, uri: str, run_id: str, experiment_id: str, stage: str, folder: Path, root: Path, flush_seconds: float):
         self.run_id, self.experiment_id, self.stage, self.uri = run_id, experiment_id, stage, uri
         self.model_id: str | None = None
+        self.journal_id = run_id  # what the run is called in files beside its checkpoints
         self._client, self._folder, self._root = client, folder, root
         self.spool = Spool(folder)
         self.writer = MetricWriter(client, run_id, self.spool, flush_seconds)
         self._latest: dict[str, tuple[int, float, int]] = {}
         self._validation_set: tuple[str, str] | None = None
         self._down_until = 0.0
+
+    @property
+    def away(self) -> str:
+        """Why MLflow does not know this run yet; "" where it does."""
+        return self._client.reason if isinstance(self._client, Away) else ""
+
+    def known_as(self, run_id: str) -> str:
+        """MLflow's id of another run, which may have begun while it was away."""
+        try:
+            return offline.run_of(self._client, run_id)
+        except Exception:  # away still, or not delivered: the run itself says by a tag what it was called
+            return run_id
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Logs params (cut at 6000 characters). A value that differs from what the run already has becomes tag `changed.<key>`."""
@@ -70,15 +86,17 @@ class StageRun:
             Image.fromarray(array).save(path)
             self._send("image", file=str(path), key=clean_key(key), step=int(step))
 
-    def audio(self, name: str, wave: np.ndarray, sample_rate: int, step: int) -> None:
-        """Logs a wave (N,) in [-1, 1] as `audio/step_<step>/<name>.wav`, which MLflow's page plays."""
+    def audio(self, name: str, wave: np.ndarray, sample_rate: int, step: int) -> str:
+        """Logs a wave (N,) in [-1, 1] as `audio/step_<step>/<name>.wav`, which MLflow's page plays; returns that path."""
         import soundfile
 
         wave = np.clip(np.nan_to_num(np.asarray(wave, np.float32)), -1.0, 1.0)
+        folder, file = f"audio/step_{step:08d}", f"{clean_key(name).replace('/', '_')}.wav"
         with tempfile.TemporaryDirectory() as place:
-            path = Path(place) / f"{clean_key(name).replace('/', '_')}.wav"
+            path = Path(place) / file
             soundfile.write(path, wave, sample_rate, subtype="PCM_16")
-            self._send("artifact", file=str(path), path=f"audio/step_{step:08d}")
+            self._send("artifact", file=str(path), path=folder)
+        return f"{folder}/{file}"
 
     def artifact(self, path: str | Path, folder: str = "") -> None:
         """Logs a file, or the content of a folder, under `folder` of the run's artifacts."""
@@ -93,10 +111,22 @@ class StageRun:
         if rows:
             self._send("table", rows=[dict(row) for row in rows], path=path)
 
-    def dataset(self, name: str, digest: str, path: str, context: str) -> None:
-        """Names data the run reads: a chip on its page. In context `validation`, checkpoint metrics are linked to it."""
+    def dataset(
+        self,
+        name: str,
+        digest: str,
+        path: str,
+        context: str,
+        profile: Mapping[str, Any] | None = None,
+        schema: Mapping[str, tuple[str, tuple[int | None, ...]]] | None = None,
+    ) -> None:
+        """Names data the run reads: a chip on its page. In context `validation`, checkpoint metrics are linked to it.
+
+        profile: its figures (clips, hours, …); schema: field -> (dtype, shape), None = of any length.
+        """
         digest = digest[:36]
-        self._send("dataset", name=name, digest=digest, path=str(path), context=context)
+        fields = {field: [dtype, [-1 if size is None else size for size in shape]] for field, (dtype, shape) in (schema or {}).items()}
+        self._send("dataset", name=name, digest=digest, path=str(path), context=context, profile=dict(profile or {}), schema=fields)
         if context in ("validation", "eval", "evaluation"):
             self._validation_set = (name, digest)
 
@@ -143,15 +173,21 @@ class StageRun:
         """Sends what waits and sets the end state."""
         self.writer.close()
         self._down_until = 0.0
-        self._send("status", status=status)
-        if self.spool.waiting() and not unreachable(self.uri):
-            self.spool.deliver(self._client)
+        self._send("status", status=status, time=int(time.time() * 1000))
+        self._deliver()
 
     def leave(self) -> None:
         """Sends what waits and leaves the run open, for whoever started it to end."""
         self.writer.close()
-        if self.spool.waiting() and not unreachable(self.uri):
-            self.spool.deliver(self._client)
+        self._deliver()
+
+    def _deliver(self) -> None:
+        if not self.spool.waiting() or unreachable(self.uri):
+            return
+        try:
+            self.spool.deliver(make_client(self._root) if self.away else self._client)
+        except TrackingError as error:  # it answers, and does not let us in: the spool stays
+            log.warning("%s", error)
 
     def _send(self, kind: str, **payload: Any) -> Any:
         row = {"kind": kind, "run": self.run_id, **payload}
@@ -195,6 +231,10 @@ class NullRun:
     run_id = ""
     experiment_id = ""
     model_id: str | None = None
+    away = ""
+
+    def known_as(self, run_id: str) -> str:
+        return run_id
 
     def _ignore(self, *arguments: Any, **named: Any) -> None:
         return None

@@ -1,7 +1,7 @@
 """The MLflow run of a stage: started, resumed, and always ended with the state it deserves."""
 
 import contextlib
-import getpass
+import hashlib
 import json
 import logging
 import os
@@ -13,40 +13,27 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from myxtts.config import TrackingError, XTTSConfig
+from myxtts.config import XTTSConfig
 from myxtts.tracking.credentials import shown_uri
-from myxtts.tracking.delivery import MAX_TAG, clean_key
-from myxtts.tracking.git import common_tags, config_fingerprint, git_diff
+from myxtts.tracking.delivery import NOTE
+from myxtts.tracking.git import common_tags, config_fingerprint, git_diff, installed_packages
+from myxtts.tracking.opening import KnownRun, Store
 from myxtts.tracking.record import StageRun, write_json
-from myxtts.tracking.spool import Spool, deliver_spools
-from myxtts.tracking.stale import PROCESS, close_stale, process_tag
 from myxtts.tracking.store import (
-    ensure_store,
     experiment_url,
-    first_line,
     is_http,
     main_checkout,
-    make_client,
-    remedy_for,
     tracking_uri,
 )
+from myxtts.tracking.system import system_metrics
 
 log = logging.getLogger("myxtts.tracking")
 RUN_FILE = "run.json"
-_PARENT, _NOTE, _NAME = "mlflow.parentRunId", "mlflow.note.content", "mlflow.runName"
-_project_run: str | None = None
+_PARENT = "mlflow.parentRunId"
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP arrived: whoever writes a checkpoint on Ctrl-C writes one now too."""
-
-
-def project_run() -> str | None:
-    """The run that `mlflow run` made for this process, taken out of the environment, where it would catch every new run."""
-    global _project_run
-    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
-    _project_run = os.environ.pop("MLFLOW_RUN_ID", None) or _project_run
-    return _project_run
 
 
 @contextlib.contextmanager
@@ -64,28 +51,29 @@ def stage_run(
     `folder` (the stage's checkpoints) holds `run.json`: an interrupted or failed run named there goes on, with the same id.
     `parent`: the run to nest under; by default the one of `mlflow run`. `inputs`: further tags.
     `lineage` False: the data is none of the project's, so no `dvc.*` hashes.
-    The run ends FINISHED, FAILED (exception) or KILLED (Ctrl-C, SIGTERM, SIGHUP). Raises TrackingError when the store
-    cannot be used at the start; later failures of it go to the spool.
+    The run ends FINISHED, FAILED (exception) or KILLED (Ctrl-C, SIGTERM, SIGHUP). A server that does not answer, at the start or later,
+    stops nothing: what it does not take goes to the spool. Raises TrackingError when the store cannot be used for another reason.
     """
     root, folder = Path(root), Path(folder)
-    client, experiment_id, project = _open_store(config, root)
-    parent = parent or project
+    store = Store.open(config, root)
+    parent = parent or store.project
     folder.mkdir(parents=True, exist_ok=True)
-    Spool(folder).deliver(client)  # `myxtts train` keeps its checkpoints outside the project's
+    store.deliver(folder)  # `myxtts train` keeps its checkpoints outside the project's
     with _signals() as shield:
-        run_id = _unfinished(client, folder / RUN_FILE)
+        known = store.unfinished(folder / RUN_FILE)
         tags = {**common_tags(config, root, stage, lineage), **(inputs or {})}
         if parent:
             tags[_PARENT] = parent
-        if run_id is None:
-            run_id = _create(client, experiment_id, f"{stage}-{config_fingerprint(config)[:6]}", tags)
-            write_json(folder / RUN_FILE, {"run_id": run_id, "experiment_id": experiment_id})
+        if known is None:
+            known = store.create(f"{stage}-{config_fingerprint(config)[:6]}", tags, folder)
+            write_json(folder / RUN_FILE, {"run_id": known.id, "experiment_id": known.experiment})
         else:
-            experiment_id = _reopen(client, run_id)
-        run = StageRun(client, tracking_uri(root), run_id, experiment_id, stage, folder, root, config.tracking.flush_seconds)
-        with _ended(run, shield, adopted=False):
+            store.reopen(known, folder)
+        run = _stage_run(store, known, stage, folder, root, config)
+        with _ended(run, shield, adopted=False), _watched(run, known, config):
             _describe(run, config, root, tags)
             yield run
+        write_json(folder / RUN_FILE, {"run_id": run.journal_id, "experiment_id": run.experiment_id, "finished": True})
 
 
 @contextlib.contextmanager
@@ -95,135 +83,59 @@ def voice_run(
     """The run that evaluation and bundling share.
 
     It is the project run under `mlflow run` (which then ends it: it is left RUNNING when all went well), else the run that
-    `link` (a file `{"run_id": …}`) names, else a new one. Raises TrackingError as `stage_run` does.
+    `link` (a file `{"run_id": …}`) names, else the one in which the same failed, else a new one. Raises TrackingError as `stage_run` does.
     """
     root = Path(root)
-    client, experiment_id, project = _open_store(config, root)
-    linked = _linked(client, link)
+    store = Store.open(config, root)
+    project, linked = store.project, store.linked(link)
     # of the pair of stages that share this run, evaluate is the one that reads data
     all_tags = {**common_tags(config, root, "evaluate", lineage), "dvc.stage": "voice", **(tags or {})}
-    if project and linked and linked != project:
-        all_tags["myxtts.linked_run"] = linked
+    if project and linked and linked.id != project:
+        all_tags["myxtts.linked_run"] = linked.id
+    folder = main_checkout(root) / "checkpoints" / "voice"
     with _signals() as shield:
-        run_id = project or linked
-        if run_id is None:
+        unfinished = folder / f"unfinished-{_inputs_mark(all_tags)}.json"
+        known = store.known(project) if project else linked or (store.unfinished(unfinished) if lineage else None)
+        if known is None:
             name = os.environ.get("DVC_EXP_NAME") or f"voice-{config_fingerprint(config)[:6]}"
-            run_id = _create(client, experiment_id, name, all_tags)
+            known = store.create(name, all_tags, folder)
         else:
-            experiment_id = _reopen(client, run_id)
-        folder = main_checkout(root) / "checkpoints" / "voice"
-        run = StageRun(client, tracking_uri(root), run_id, experiment_id, "voice", folder, root, config.tracking.flush_seconds)
-        with _ended(run, shield, adopted=run_id == project):
+            store.reopen(known, folder)
+        write_json(unfinished, {"run_id": known.id, "experiment_id": known.experiment})
+        run = _stage_run(store, known, "voice", folder, root, config)
+        with _ended(run, shield, adopted=known.id == project), _watched(run, known, config):
             _describe(run, config, root, all_tags)
             yield run
+        unfinished.unlink(missing_ok=True)
 
 
-def read_link(path: str | Path) -> dict[str, Any]:
-    """What `StageRun.write_link` wrote. Raises TrackingError naming the stage to run when there is none."""
-    path = Path(path)
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return {key: values[key] for key in ("run_id", "model_id", "experiment_id")}
-    except FileNotFoundError:
-        raise TrackingError(f"no link file {path}: run the stage that writes it (dvc repro), or fetch it (dvc pull)") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrackingError(f"{path} is not a link file ({error!r}); delete it and run its stage again (dvc repro)") from None
+def _inputs_mark(tags: Mapping[str, Any]) -> str:
+    """Of configuration and data: what failed and is started again with the same goes on in its run."""
+    kept = {key: value for key, value in tags.items() if key == "config.fingerprint" or key.startswith("dvc.dep.")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _open_store(config: XTTSConfig, root: Path):
-    from mlflow.exceptions import MlflowException
-
-    project = project_run()
-    experiment_id = ensure_store(root, config.tracking.experiment)
-    client = make_client(root)
-    if project:
-        found = _get_run(client, project)
-        if found is None:
-            log.warning("MLFLOW_RUN_ID names run %s, which %s does not hold; it is ignored", project, shown_uri(tracking_uri(root)))
-            project = None
-        else:
-            experiment_id = found.info.experiment_id  # a child shows under its parent only in the same experiment
-    deliver_spools(root, client)  # the end of a run may be among it
-    try:
-        close_stale(client, experiment_id, project)
-    except MlflowException as error:
-        log.warning("runs that were left RUNNING could not be looked for: %s", error)
-    return client, experiment_id, project
+def _stage_run(store: Store, known: KnownRun, stage: str, folder: Path, root: Path, config: XTTSConfig) -> StageRun:
+    uri, seconds = tracking_uri(root), config.tracking.flush_seconds
+    run = StageRun(store.client, uri, known.id, known.experiment, stage, folder, root, seconds)
+    run.journal_id = known.journal_id
+    return run
 
 
-def _get_run(client, run_id: str):
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        remedy = remedy_for(error) or "try again, or see the server's log"
-        raise TrackingError(f"the MLflow store cannot read run {run_id}: {first_line(error)}; {remedy}") from error
-    return run if run.info.lifecycle_stage == "active" else None
-
-
-def _unfinished(client, file: Path) -> str | None:
-    try:
-        run_id = json.loads(file.read_text(encoding="utf-8"))["run_id"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    run = _get_run(client, str(run_id))
-    return run.info.run_id if run is not None and run.info.status != "FINISHED" else None
-
-
-def _linked(client, link: Path | None) -> str | None:
-    if link is None or not Path(link).exists():
-        return None
-    run_id = read_link(link)["run_id"]
-    if not run_id:  # written without tracking
-        return None
-    run = _get_run(client, run_id)
-    if run is None:
-        log.warning("%s names run %s, which this MLflow store does not hold; a new run is made", link, run_id)
-    return run_id if run is not None else None
-
-
-def _create(client, experiment_id: str, name: str, tags: Mapping[str, Any]) -> str:
-    from mlflow.exceptions import MlflowException
-
-    with contextlib.suppress(KeyError, OSError):  # a container may know no name for its user
-        tags = {"mlflow.user": getpass.getuser(), **tags}
-    tags = {"mlflow.source.name": Path(sys.argv[0]).name or "python", "mlflow.source.type": "LOCAL", **process_tag(), **tags}
-    kept = {clean_key(key): str(value)[:MAX_TAG] for key, value in tags.items()}
-    try:
-        return client.create_run(experiment_id, tags=kept, run_name=name).info.run_id
-    except MlflowException as error:
-        remedy = remedy_for(error) or "see its log, or set MLFLOW_TRACKING_URI"
-        raise TrackingError(f"the MLflow store does not take a new run: {first_line(error)}; {remedy}") from error
-
-
-def _reopen(client, run_id: str) -> str:
-    """RUNNING again, without the marks of how it ended last time; returns its experiment's id."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-        client.update_run(run_id, status="RUNNING")
-        if PROCESS in run.data.tags:  # else it is not ours to end
-            client.set_tag(run_id, PROCESS, process_tag()[PROCESS])
-        for key in ("error", _NOTE):
-            if "error" in run.data.tags and key in run.data.tags:
-                client.delete_tag(run_id, key)
-    except MlflowException as error:
-        raise TrackingError(
-            f"the MLflow store cannot reopen run {run_id}: {first_line(error)}; {remedy_for(error) or 'see its log'}"
-        ) from error
-    return run.info.experiment_id
+def _watched(run: StageRun, known: KnownRun, config: XTTSConfig):
+    return system_metrics(run, known.started, config.tracking.system_seconds)
 
 
 def _describe(run: StageRun, config: XTTSConfig, root: Path, tags: Mapping[str, Any]) -> None:
     run.tags(tags)
     run.params(config.flat())
+    run.text(installed_packages(), "packages.txt")
     if tags.get("git.dirty") == "true" and (diff := git_diff(root)):
         run.text(diff, "git.diff")
     uri = tracking_uri(root)
+    if run.away:
+        print(f"MLflow is away: the run of {run.stage} waits in {run.spool.path} (deliver it: myxtts sync). {run.away}", flush=True)
+        return
     hint = "" if is_http(uri) else f"  (start the page with: mlflow ui --backend-store-uri {shown_uri(uri)})"
     print(f"MLflow run of {run.stage}: {experiment_url(uri, run.experiment_id, run.run_id)}{hint}", flush=True)
 
@@ -244,7 +156,7 @@ def _ended(run: StageRun, shield, adopted: bool) -> Iterator[None]:
                 _end_well(run, adopted)
             else:
                 reason = f"{type(error).__name__}: {error}"
-                run.tags({"error": reason[:2000], _NOTE: f"**Failed:** {reason[:2000]}"})
+                run.tags({"error": reason[:2000], NOTE: f"**Failed:** {reason[:2000]}"})
                 run.text("".join(traceback.format_exception(error)), "error.txt")
                 run.finish("FAILED")
         raise

@@ -2,38 +2,24 @@
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from myxtts.config import TrackingError, XTTSConfig
 from myxtts.config.stages import TRAINED_STAGES
-from myxtts.tracking.store import ensure_store, experiment_url, main_checkout, make_client, tracking_uri
+from myxtts.tracking.local import open_local
+from myxtts.tracking.queries import ClientQueries, Queries, Run
+from myxtts.tracking.store import ensure_store, experiment_url, main_checkout, make_client, sqlite_path, tracking_uri
 
 # what these words are in the name of is better when it is higher; of all else (losses, errors, distances, times) when it is lower
 HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|per_second|codes_used|stopped_share")
 # params that say how a machine was used, not what was trained
 OF_THE_MACHINE = ("suggested.", "hardware.", "tracking.", "loop.")
 SHOWN_PARAMS = 8
-CANDIDATES = 50  # checkpoints that are looked at for one whose run was not deleted
 # columns of the table where none are asked for: what chooses a stage's best checkpoint, and what the voice is judged by
 DEFAULT_METRICS = ("best/val/reconstruction_loss", "best/val/mel_loss", "speech/phone_error_rate")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run as MLflow has it. `metrics`: the latest value of each; `seconds`: None while it runs."""
-
-    id: str
-    experiment: str
-    name: str
-    stage: str
-    status: str
-    started: int  # ms since 1970
-    seconds: float | None
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -47,6 +33,17 @@ class Best:
     path: Path | None = None
 
 
+@contextmanager
+def open_queries(root: Path, experiment: str) -> Iterator[Queries]:
+    """Queries on an experiment of the store of `root`: straight from its tables where they can be read so, else by MLflow's client.
+
+    Makes the store and the experiment if need be. Raises TrackingError.
+    """
+    uri = tracking_uri(root)
+    with open_local(sqlite_path(uri), experiment) if uri.startswith("sqlite") else nullcontext() as local:
+        yield local or ClientQueries(make_client(root), ensure_store(root, experiment))
+
+
 def higher_is_better(metric: str) -> bool:
     """Whether more of a metric is better, by its name."""
     return bool(HIGHER_IS_BETTER.search(metric))
@@ -57,12 +54,8 @@ def find_runs(config: XTTSConfig, root: Path, stage: str | None = None, sort: st
 
     stage: `dvae`, `gpt`, `decoder` or `voice`. Raises TrackingError where the store cannot be used, or no run has `sort`.
     """
-    client, experiment = make_client(root), ensure_store(root, config.tracking.experiment)
-    order = ["attributes.start_time DESC"]
-    if sort:
-        order.insert(0, f"metrics.`{sort}` {'DESC' if higher_is_better(sort) else 'ASC'}")
-    kept = f"tags.`dvc.stage` = '{stage}'" if stage else ""
-    runs = [as_run(item) for item in client.search_runs([experiment], kept, order_by=order, max_results=limit)]
+    with open_queries(root, config.tracking.experiment) as queries:
+        runs = queries.runs(stage, sort, bool(sort) and higher_is_better(sort), limit)
     if sort and runs and not any(sort in run.metrics for run in runs):
         known = sorted({name for run in runs for name in run.metrics if name.startswith(sort.partition("/")[0])})
         raise TrackingError(f"no run has the metric {sort!r}; there are {', '.join(known[:20]) or 'none that begin like it'}")
@@ -105,34 +98,21 @@ def best(config: XTTSConfig, root: Path, metric: str, stage: str | None = None) 
     Raises TrackingError where nothing has that metric, or where checkpoints of several stages have it: a loss of one says nothing of
     another's.
     """
-    client, experiment = make_client(root), ensure_store(root, config.tracking.experiment)
-    per_stage = {name: _best_checkpoint(client, root, experiment, metric, name) for name in ([stage] if stage else TRAINED_STAGES)}
+    with open_queries(root, config.tracking.experiment) as queries:
+        stages, highest = [stage] if stage else TRAINED_STAGES, higher_is_better(metric)
+        per_stage = {name: queries.best_checkpoint(metric, name, highest) for name in stages}
     found = {name: item for name, item in per_stage.items() if item}
     if len(found) > 1:
         raise TrackingError(
             f"{metric} is measured by {' and '.join(found)}, which cannot be compared: add --stage, say --stage {next(iter(found))}"
         )
     if found:
-        return next(iter(found.values()))
+        checkpoint = next(iter(found.values()))
+        return Best(metric, checkpoint.value, checkpoint.run, checkpoint.step, main_checkout(root) / checkpoint.path)
     runs = find_runs(config, root, stage, sort=metric)
     if not runs:
         raise TrackingError(f"no run has the metric {metric!r}: there is no run at all yet" + (f" of stage {stage}" if stage else ""))
     return Best(metric, runs[0].metrics[metric], runs[0])
-
-
-def _best_checkpoint(client: Any, root: Path, experiment: str, metric: str, stage: str) -> Best | None:
-    import mlflow
-
-    order = [{"field_name": f"metrics.{metric}", "ascending": not higher_is_better(metric)}]
-    models = mlflow.search_logged_models(
-        [experiment], filter_string=f"model_type = '{stage}'", order_by=order, max_results=CANDIDATES, output_format="list"
-    )
-    for model in models:
-        values = [item.value for item in model.metrics or () if item.key == metric]
-        run = client.get_run(model.source_run_id)
-        if values and run.info.lifecycle_stage == "active":  # MLflow keeps the models of deleted runs
-            return Best(metric, values[0], as_run(run), int(model.tags["step"]), main_checkout(root) / model.tags["path"])
-    return None
 
 
 def describe_best(found: Best, root: Path) -> str:
@@ -145,15 +125,6 @@ def describe_best(found: Best, root: Path) -> str:
         lines.append(f"checkpoint of step {found.step}: {left}")
     lines.append(experiment_url(tracking_uri(root), found.run.experiment, found.run.id))
     return "\n".join(lines)
-
-
-def as_run(item: Any) -> Run:
-    """MLflow's own object as a Run."""
-    info, data = item.info, item.data
-    seconds = (info.end_time - info.start_time) / 1000 if info.end_time else None
-    stage = data.tags.get("dvc.stage", "")
-    name = info.run_name or ""
-    return Run(info.run_id, info.experiment_id, name, stage, info.status, info.start_time, seconds, data.params, data.metrics)
 
 
 def _cells(run: Run, metrics: Sequence[str]) -> list[str]:

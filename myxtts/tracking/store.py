@@ -1,15 +1,19 @@
 """The MLflow store: where runs are kept, made ready once, and refused early when it cannot be reached."""
 
+import http.client
 import logging
 import os
 import re
 import socket
 import sqlite3
+import ssl
+import urllib.error
+import urllib.request
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from myxtts.config import TrackingError
+from myxtts.config import TrackerAway, TrackingError
 from myxtts.tracking.credentials import shown_uri, split_credentials, without_credentials
 
 KIND_TAG, KIND = "mlflow.experimentKind", "custom_model_development"
@@ -26,6 +30,8 @@ _CLIENT_DEFAULTS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # its link opens the GenAI view; ours is printed when a run starts
 }
 _DATABASES = ("postgresql", "mysql", "mssql")
+# how MLflow's client says that there was no answer
+_NO_ANSWER = re.compile(r"Max retries exceeded|timed out|Connection (aborted|refused|reset)|error code 50[234]\b")
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -81,8 +87,22 @@ def unreachable(uri: str, timeout: float = 2.0) -> str | None:
         return "its address cannot be read: / : @ ? # in a password are written %2F %3A %40 %3F %23"
     try:
         socket.create_connection(address, timeout=timeout).close()
+        return _silent(uri, timeout) if is_http(uri) else None
     except OSError as error:
         return str(error) or type(error).__name__
+
+
+def _silent(uri: str, timeout: float) -> str | None:
+    """Why a server that takes connections answers nothing: it hangs, or a proxy before it says that it is gone. None when it answers."""
+    request = urllib.request.Request(f"{split_credentials(uri)[0].rstrip('/')}/health")
+    try:
+        urllib.request.urlopen(request, timeout=2.5 * timeout).close()
+    except urllib.error.HTTPError as error:
+        return f"HTTP {error.code}" if error.code in (502, 503, 504) else None
+    except urllib.error.URLError as error:  # of certificates MLflow's own client has its settings
+        return None if isinstance(error.reason, ssl.SSLError) else str(error.reason)
+    except http.client.HTTPException as error:
+        return f"no HTTP answer: {type(error).__name__}"
     return None
 
 
@@ -97,7 +117,7 @@ def make_client(root: str | Path):
     if reason := unreachable(uri):
         port = re.search(r":(\d+)(/|$)", uri)
         start = f"start it (mlflow server --port {port[1] if port else 80})" if is_http(uri) else "start it"
-        raise TrackingError(
+        raise TrackerAway(
             f"the MLflow server {shown_uri(uri)} cannot be reached ({reason}); {start}, correct MLFLOW_TRACKING_URI, or unset it to "
             f"keep runs in {main_checkout(root) / 'mlflow.db'}"
         )
@@ -168,7 +188,7 @@ def ensure_store(root: str | Path, experiment: str) -> str:
     if uri.startswith("sqlite"):
         artifacts = (main_checkout(root) / "mlruns" / re.sub(r"[^\w.-]+", "_", experiment)).as_uri()
     with locked(uri):
-        return _guarded(uri, lambda: _experiment(client, experiment, artifacts))
+        return _guarded(uri, lambda: find_or_make_experiment(client, experiment, artifacts))
 
 
 @contextmanager
@@ -222,7 +242,8 @@ def _guarded(uri: str, action):
         remedy = remedy_for(error) or "see the message, or set MLFLOW_TRACKING_URI to another store"
         if "out-of-date database schema" in str(error):
             remedy = f"back it up, then run: mlflow db upgrade {shown_uri(uri)}" + ("" if uri == shown_uri(uri) else " (with its password)")
-        raise TrackingError(f"the MLflow store {shown_uri(uri)} cannot be used: {first_line(error)}; {remedy}") from error
+        kind = TrackerAway if _NO_ANSWER.search(str(error)) else TrackingError
+        raise kind(f"the MLflow store {shown_uri(uri)} cannot be used: {first_line(error)}; {remedy}") from error
 
 
 def first_line(error: Exception) -> str:
@@ -243,7 +264,8 @@ def remedy_for(error: Exception) -> str | None:
     return None
 
 
-def _experiment(client, name: str, artifacts: str | None) -> str:
+def find_or_make_experiment(client, name: str, artifacts: str | None = None) -> str:
+    """The id of an experiment. artifacts: where a new one keeps its files; None = the server decides. Raises TrackingError."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)

@@ -11,7 +11,7 @@ from myxtts.data.batches import Batches
 from myxtts.training.guard import Guard
 from myxtts.training.hardware import Suggestion
 from myxtts.training.journal import Journal
-from myxtts.training.logger import RunLogger, log_preview
+from myxtts.training.logger import RunLogger, log_preview, log_recording
 from myxtts.training.optim import Plateau
 from myxtts.training.progress import Console, Meter
 from myxtts.training.tasks import Task
@@ -37,7 +37,7 @@ class Reporter:
         settings: all that decides what the steps after `step` give.
         """
         if self.is_chief:
-            self.journal.open(getattr(self.logger, "run_id", ""))
+            self.journal.open(getattr(self.logger, "journal_id", ""))
             self.journal.go_on(step, settings)
             if self.logger:
                 for row in self.journal.after(step):
@@ -121,7 +121,11 @@ class Reporter:
         """Pictures and audio of fixed validation clips. A network that cannot be heard yet may still learn to be."""
         if self.once("preview", step):
             try:
-                for preview in self.task.previews(path):
+                previews = self.task.previews(path)
+                if self.once("recordings", 0):
+                    for preview in previews:
+                        log_recording(self.logger, preview)
+                for preview in previews:
                     log_preview(self.logger, preview, step)
             except DataError as error:
                 self.tag(f"preview.failed.{step}", str(error))

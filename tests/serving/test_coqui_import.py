@@ -37,6 +37,12 @@ def test_a_released_checkpoint_becomes_a_whole_bundle(checkpoint, coqui_state, c
     assert [path.name for path in checkpoint.out.parent.iterdir()] == ["imported"], "no temporary folder is left"
 
 
+def test_a_licence_that_was_stated_is_in_the_card_and_in_the_bundle(checkpoint):
+    import_coqui(**checkpoint.write(), out=checkpoint.out, licence="CPML 1.0")
+    assert check_bundle(checkpoint.out)["imported"]["licence"] == "CPML 1.0"
+    assert "Their licence holds for this bundle too: CPML 1.0." in (checkpoint.out / "README.md").read_text()
+
+
 def test_weight_files_are_those_that_the_model_saves(checkpoint, coqui_model, tmp_path):
     checkpoint.run()
     coqui_model.save(tmp_path / "saved")

@@ -21,7 +21,7 @@ def project(tmp_path, empty_store, monkeypatch):
     """A plain folder with an empty store, and an environment that names no other."""
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "DVC_STAGE", "DVC_EXP_NAME"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("myxtts.tracking.run._project_run", None)
+    monkeypatch.setattr("myxtts.tracking.opening._project_run", None)
     root = tmp_path / "project"
     root.mkdir()
     shutil.copy(empty_store, root / "mlflow.db")

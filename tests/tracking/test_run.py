@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from myxtts.config import TrackingError, XTTSConfig
+from myxtts.tracking.opening import read_link
 from myxtts.tracking.record import NullRun, StageRun
-from myxtts.tracking.run import Terminated, read_link, stage_run, voice_run
+from myxtts.tracking.run import Terminated, stage_run, voice_run
 from myxtts.tracking.spool import deliver_spools
 from myxtts.tracking.stale import PROCESS, close_stale
 from myxtts.tracking.store import ensure_store
@@ -189,7 +190,8 @@ def test_everything_a_stage_shows_arrives(project, client, tmp_path):
     checkpoint.mkdir()
     (checkpoint / "weights").write_bytes(b"12345")
     with stage_run(config(), "gpt", project, folder(project)) as run:
-        run.dataset("processed", "d41d8cd98f00b204e9800998ecf8427e", "data/processed", "training")
+        fields = {"codes": ("int32", (None,)), "row": ("int32", ()), "mel": ("float16", (None, 80))}
+        run.dataset("processed", "d41d8cd98f00b204e9800998ecf8427e", "data/processed", "training", {"clips": 7, "hours": 0.5}, fields)
         run.dataset("processed-eval", "0a1b", "data/processed", "validation")
         run.image("mel/val_0", np.zeros((5, 7, 3), np.uint8), step=3)
         run.image("attention", np.zeros((5, 7), np.uint8), step=3)
@@ -205,6 +207,11 @@ def test_everything_a_stage_shows_arrives(project, client, tmp_path):
     assert sum(name.startswith("images/mel~val_0+step+3") for name in names) == 2
     datasets = {(d.dataset.name, d.dataset.digest, d.tags[0].value) for d in stored.inputs.dataset_inputs}
     assert ("processed", "d41d8cd98f00b204e9800998ecf8427e", "training") in datasets
+    (dataset,) = [item.dataset for item in stored.inputs.dataset_inputs if item.dataset.name == "processed"]
+    assert json.loads(dataset.profile) == {"clips": 7, "hours": 0.5}
+    features = json.loads(json.loads(dataset.schema)["mlflow_tensorspec"]["features"])
+    shapes = {field["name"]: (field["tensor-spec"]["dtype"], field["tensor-spec"]["shape"]) for field in features}
+    assert shapes == {"codes": ("int32", [-1]), "row": ("int32", [1]), "mel": ("float16", [-1, 80])}
     assert [(output.model_id, output.step) for output in stored.outputs.model_outputs] == [(model_id, 12000)]
     model = client.get_logged_model(model_id)
     assert model.name == "ckpt-00012000" and model.tags["final"] == "true" and model.tags["bytes"] == "5" and "md5" in model.tags
@@ -289,6 +296,22 @@ def test_evaluation_and_bundling_share_the_voice_run(project, client):
     assert second.run_id == first.run_id
     stored = client.get_run(first.run_id)
     assert stored.info.status == "FINISHED" and stored.data.tags["stage_run.gpt"] == "abc"
+
+
+def test_an_evaluation_that_failed_goes_on_in_its_run_if_it_is_the_same(project, client):
+    with pytest.raises(RuntimeError), voice_run(config(), project, None) as failed:
+        raise RuntimeError("out of memory")
+    with voice_run(config(learning_rate=0.5), project, None) as other:
+        pass
+    assert other.run_id != failed.run_id, "that was another configuration"
+    with voice_run(config(), project, None) as again:
+        pass
+    assert again.run_id == failed.run_id
+    stored = client.get_run(failed.run_id)
+    assert stored.info.status == "FINISHED" and "error" not in stored.data.tags
+    with voice_run(config(), project, None) as new:
+        pass
+    assert new.run_id != failed.run_id, "it ended well: the next one is one of its own"
 
 
 def test_a_link_to_a_run_of_another_store_makes_a_new_run(project, client):

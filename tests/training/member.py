@@ -38,7 +38,7 @@ def configured(stage: str, steps: int, memory: float | None) -> XTTSConfig:
 
 
 class Printer:
-    run_id = "printed"
+    journal_id = "printed"
 
     def metrics(self, values, step, timestamp=None):
         kept = {name: value for name, value in values.items() if name.startswith(("train/", "val/"))}

@@ -20,7 +20,7 @@ from myxtts.training.trainer import XTTSTrainer
 class Recorder:
     """A logger that keeps what it is told."""
 
-    run_id = "run-1"
+    journal_id = "run-1"
 
     def __init__(self):
         self.steps: dict[int, dict[str, float]] = {}

@@ -4,8 +4,9 @@ import abc
 import functools
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ import tensorflow as tf
 from myxtts.config import ConfigError, XTTSConfig
 from myxtts.config.stages import StageTraining
 from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow
+from myxtts.data.encode import IndexRow
 from myxtts.models.precision import all_layers
 from myxtts.models.xtts import XTTS
 from myxtts.training.hardware import Needs
@@ -25,12 +27,24 @@ Terms = dict[str, tf.Tensor]
 
 @dataclass(frozen=True)
 class Preview:
-    """Something to look at and listen to: log-mels (F, M) by name, waves (N,) by name."""
+    """Something to look at and listen to.
+
+    mels: log-mels (F, M) by name; alignments: attention of codes to text (S, T) by name; waves: (N,) by name, at sample_rate Hz;
+    recording: the file of the clip itself, where there is one; facts: what a reader must know of it, as a table's row.
+    """
 
     name: str
     mels: dict[str, np.ndarray] = field(default_factory=dict)
     waves: dict[str, np.ndarray] = field(default_factory=dict)
     sample_rate: int = 0
+    alignments: dict[str, np.ndarray] = field(default_factory=dict)
+    recording: Path | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, row: IndexRow, folder: Path) -> "Preview":
+        """Names the clip that it shows: `row` of the index in `folder`."""
+        facts = {"clip": row.id, "language": row.language, "speaker": row.speaker, "text": row.text} | self.facts
+        return replace(self, recording=folder / row.audio, facts=facts)
 
 
 class Task(abc.ABC):

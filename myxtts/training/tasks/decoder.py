@@ -172,7 +172,7 @@ class DecoderTask(Task):
     def previews(self, path: Path) -> list[Preview]:
         """Two validation clips, vocoded whole from their true latents."""
         rate = self.config.model.audio.output_sample_rate
-        speakers = np.load(path / "eval_speakers.npy", mmap_mode="r")
+        speakers, index = np.load(path / "eval_speakers.npy", mmap_mode="r"), read_index(path, "eval")
         previews = []
         for number, record in enumerate(read_records(self.latents / "eval.tfrecord", latent_schema(self.config.model.gpt.dim))):
             if number == 2:
@@ -181,5 +181,5 @@ class DecoderTask(Task):
             embedding = self.model.speaker_encoder(speakers[row : row + 1].astype(np.float32))
             wave = np.asarray(self.model.decoder(record["latents"][None].astype(np.float32), embedding))[0]
             mel = np.asarray(log_mel(wave[None], self.mel))[0]
-            previews.append(Preview(f"val_{number}", {"decoder": mel}, {"decoder": wave}, rate))
+            previews.append(Preview(f"val_{number}", {"decoder": mel}, {"decoder": wave}, rate).of(index[row], path))
         return previews

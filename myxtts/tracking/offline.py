@@ -1,0 +1,62 @@
+"""Runs that begin while the MLflow server is away: they have an id of ours until the server gives them one.
+
+What such a run logs waits in its spool (spool.py), and first of all the row that makes it; afterwards a tag says which run it became.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+PREFIX = "offline-"
+TAG = "myxtts.offline_id"
+_known: dict[str, str] = {}
+
+
+class Away:
+    """In the place of MLflow's client while the server is away: whatever it is asked for, the connection fails."""
+
+    def __init__(self, reason: str):
+        self.reason = reason
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConnectionError(self.reason)
+
+
+def new_run(name: str, experiment: str, tags: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """An id for a run that MLflow does not know yet, and the row that will make it."""
+    run_id = f"{PREFIX}{uuid.uuid4().hex}"
+    row = {"kind": "create", "run": run_id, "experiment": experiment, "name": name, "tags": dict(tags), "time": int(time.time() * 1000)}
+    return run_id, row
+
+
+def is_offline(run_id: str) -> bool:
+    return run_id.startswith(PREFIX)
+
+
+def run_of(client: Any, run_id: str) -> str:
+    """MLflow's id of a run: its own, or that of the run which an offline one became. Raises LookupError while it became none."""
+    if not is_offline(run_id):
+        return run_id
+    if run_id not in _known:
+        found = _search(client, run_id)
+        if found is None:
+            raise LookupError(f"run {run_id} began while MLflow was away, and has not been delivered yet: myxtts sync")
+        _known[run_id] = found
+    return _known[run_id]
+
+
+def create(client: Any, row: Mapping[str, Any], experiment_id: str) -> str:
+    """Makes the run of a row of `new_run`, unless that was done before a failure; returns MLflow's id."""
+    found = _search(client, row["run"])
+    if found is None:
+        tags = {**row["tags"], TAG: row["run"]}
+        found = client.create_run(experiment_id, start_time=row["time"], tags=tags, run_name=row["name"]).info.run_id
+    _known[row["run"]] = found
+    return found
+
+
+def _search(client: Any, run_id: str) -> str | None:
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    found = client.search_runs(experiments, f"tags.`{TAG}` = '{run_id}'", max_results=1) if experiments else []
+    return found[0].info.run_id if found else None

@@ -1,0 +1,171 @@
+"""Runs as people really start, stop, break and queue them, by the real dvc and mlflow: minutes long.
+
+pytest -m slow tests/pipeline/test_run_table.py
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from checkouts import ENVIRONMENT, PARAMS, Project, checkout
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Project:
+    """Everything done once, and committed."""
+    made = checkout(tmp_path_factory.mktemp("table") / "project", PARAMS)
+    made.repro()
+    made.run("git", "add", "-A")
+    made.run("git", "commit", "-qm", "trained")
+    return made
+
+
+@pytest.fixture
+def project(trained) -> Project:
+    """As it was committed, with the data of that."""
+    trained.run("git", "checkout", "-q", "-f", ".")
+    trained.run("dvc", "checkout", "-q", "-f")
+    return trained
+
+
+def link(project: Project, stage: str) -> str:
+    return json.loads((project.root / f"reports/{stage}_run.json").read_text())["run_id"]
+
+
+def steps_of(project: Project, run_id: str) -> list[int]:
+    return sorted(point.step for point in project.client().get_metric_history(run_id, "train/mel_loss"))
+
+
+class Started:
+    """A `dvc repro gpt` in a process group of its own."""
+
+    def __init__(self, project: Project):
+        self.project, self.began = project, time.time()
+        self.log = project.root.parent / f"{time.monotonic_ns()}.log"
+        file = self.log.open("w")
+        command = ["dvc", "repro", "gpt"]
+        self.dvc = subprocess.Popen(command, cwd=project.root, env=ENVIRONMENT, stdout=file, stderr=file, start_new_session=True)
+
+    def trainer(self) -> psutil.Process:
+        """The process that trains, once it has written a checkpoint."""
+        deadline = time.monotonic() + 240
+        while time.monotonic() < deadline:
+            assert self.dvc.poll() is None, self.log.read_text()[-3000:]
+            new = [path for path in self.project.root.glob("checkpoints/gpt/*/*/ckpt-*") if path.stat().st_mtime > self.began]
+            running = psutil.Process(self.dvc.pid).children(recursive=True)
+            found = [process for process in running if process.cmdline()[-2:] == ["stage", "gpt"] and "python" in process.name()]
+            if new and found:
+                return found[-1]
+            time.sleep(0.05)
+        raise AssertionError(f"no checkpoint: {self.log.read_text()[-3000:]}")
+
+
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [("ctrl-c", "KILLED"), ("sigterm to all", "KILLED"), ("kill -9", "RUNNING")],
+)
+def test_a_stopped_training_goes_on_in_its_run_with_every_step_once(project, how, status):
+    steps = {"ctrl-c": 41, "sigterm to all": 42, "kill -9": 43}[how]
+    project.change("gpt: {max_steps: 30,", f"gpt: {{max_steps: {steps},")
+    started = Started(project)
+    trainer = started.trainer()
+    if how == "kill -9":
+        trainer.kill()
+    else:
+        os.killpg(started.dvc.pid, signal.SIGINT if how == "ctrl-c" else signal.SIGTERM)
+    assert started.dvc.wait(120) != 0
+    deadline = time.monotonic() + 60
+    while trainer.is_running() and trainer.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+        time.sleep(0.1)
+    (run,) = [run for run in project.runs("gpt") if run.data.params["training.gpt.max_steps"] == str(steps)]
+    assert run.info.status == status
+    assert project.repro("gpt") == ["gpt"]
+    assert link(project, "gpt") == run.info.run_id
+    assert project.client().get_run(run.info.run_id).info.status == "FINISHED"
+    assert steps_of(project, run.info.run_id) == list(range(1, steps + 1))
+
+
+def test_a_trainer_that_outlives_dvc_is_not_doubled(project):
+    project.change("gpt: {max_steps: 30,", "gpt: {max_steps: 400,")
+    started = Started(project)
+    trainer = started.trainer()
+    started.dvc.terminate()  # dvc alone: its child goes on
+    started.dvc.wait(60)
+    assert trainer.is_running()
+    output = project.run("dvc", "repro", "gpt", check=False)
+    assert re.search(r"(another|already).*train", output, re.IGNORECASE) and str(trainer.pid) in output, output[-2000:]
+    assert len([run for run in project.runs("gpt") if run.data.params["training.gpt.max_steps"] == "400"]) == 1
+    trainer.send_signal(signal.SIGTERM)
+    trainer.wait(60)
+    (run,) = [run for run in project.runs("gpt") if run.data.params["training.gpt.max_steps"] == "400"]
+    assert run.info.status == "KILLED"
+
+
+def test_a_stage_that_fails_under_mlflow_run_and_is_repaired_ends_well_in_the_same_run(project):
+    code = project.root / "myxtts/evaluation/evaluate.py"
+    good = code.read_text()
+    code.write_text(good + '\nraise RuntimeError("the disk of the evaluation is on fire")\n')
+    command = ["mlflow", "run", ".", "--env-manager", "local", "--experiment-name", "myxtts", "-P", "set=evaluate.num_sentences=1"]
+    output = project.run(*command, check=False)
+    run_id = re.search(r"[Rr]un \(ID '(\w+)'\)", output).group(1)
+    failed = project.client().get_run(run_id)
+    assert failed.info.status == "FAILED"
+    code.write_text(good)
+    assert project.repro()[:1] == ["evaluate"], "what was trained is not trained again"
+    assert link(project, "voice") == run_id
+    repaired = project.client().get_run(run_id)
+    assert repaired.info.status == "FINISHED" and repaired.data.params["evaluate.num_sentences"] == "1"
+    assert "error" not in repaired.data.tags and "copy/mel_distance" in repaired.data.metrics
+
+
+def test_git_and_dvc_checkout_bring_back_the_run_with_the_model(project):
+    before = link(project, "voice"), link(project, "decoder")
+    project.change("decoder: {max_steps: 2,", "decoder: {max_steps: 4,")
+    assert project.repro() == ["decoder", "evaluate", "bundle"]
+    after = link(project, "voice"), link(project, "decoder")
+    assert before[0] != after[0] and before[1] != after[1]
+    project.run("git", "checkout", "-q", "-f", ".")
+    project.run("dvc", "checkout", "-q", "-f")
+    assert (link(project, "voice"), link(project, "decoder")) == before
+    assert project.repro() == []
+
+
+def test_queued_experiments_of_a_fresh_clone_run_beside_each_other_into_the_main_store(project, tmp_path):
+    clone = Project(tmp_path / "clone")
+    project.run("git", "clone", "-q", str(project.root), str(clone.root))
+    clone.run("dvc", "cache", "dir", "--local", str(project.root / ".dvc/cache"))
+    clone.run("dvc", "checkout", "-q")
+    assert not (clone.root / "mlflow.db").exists()
+    clone.run("dvc", "exp", "run", "--queue", "-S", "training.decoder.max_steps=5,6")
+    clone.run("dvc", "exp", "run", "--queue", "-S", "training.decoder.segment_codes=1", "-n", "bad-value")
+    clone.run("dvc", "queue", "start", "-j", "2")
+    deadline = time.monotonic() + 500
+    while re.search(r"Queued|Running", table := clone.run("dvc", "queue", "status")) and time.monotonic() < deadline:
+        time.sleep(3)
+    clone.run("dvc", "queue", "stop", check=False)
+    assert table.count("Success") == 2 and table.count("Failed") == 1, table
+    decoders = clone.runs("decoder")
+    assert sorted(run.data.params["training.decoder.max_steps"] for run in decoders) == ["5", "6"]
+    assert all(run.info.status == "FINISHED" for run in decoders)
+    names = {run.data.tags["dvc.exp_name"] for run in decoders}
+    assert len(names) == 2 and names == {run.data.tags["dvc.exp_name"] for run in clone.runs("voice")}
+    assert "segment_codes: got 1" in clone.run("dvc", "queue", "logs", "bad-value")
+    assert not list((clone.root / ".dvc/tmp/exps").glob("**/mlflow.db")), "a workspace's own store would be lost with it"
+
+
+def test_a_moved_repository_still_opens_the_artifacts_of_its_runs(project, tmp_path):
+    moved = Project(Path(shutil.copytree(project.root, tmp_path / "moved", symlinks=True)))
+    shutil.rmtree(moved.root / "checkpoints", ignore_errors=True)
+    assert "places of artifacts corrected" in moved.run("myxtts", "relocate")
+    run = moved.client().get_run(link(moved, "voice"))
+    assert str(moved.root) in run.info.artifact_uri
+    assert Path(moved.client().download_artifacts(run.info.run_id, "samples.json", str(tmp_path))).is_file()
