@@ -1,8 +1,11 @@
 """What logging to MLflow costs a training step: wall time in the loop and processor time of the sending thread.
 
-    python benchmarks/tracking_cost.py [--steps 300] [--step-ms 100] [--metrics 8] [--log-steps 1 50] [--flush-seconds 10]
+    python benchmarks/tracking_cost.py [--steps 300] [--step-ms 100] [--metrics 8] [--log-steps 1 50] [--flush-seconds 10] [--uri URI]
 
-The store is SQLite in a temporary folder. `log_step` 50 is the default of training; 1, every step, is the worst case.
+The store is SQLite in a temporary folder, or the one of `--uri`: a server, say, with user and password by MLFLOW_TRACKING_USERNAME and
+MLFLOW_TRACKING_PASSWORD. Its runs, in the experiment `tracking-cost`, are deleted at the end.
+
+`log_step` 50 is the default of training; 1, every step, is the worst case.
 `step_share_percent` is what a step loses: (time that `MetricWriter.log` holds up the loop + processor time of its thread
 divided by the cores that a step could use) / step time. Goal: under 1 %. `core_share_percent` counts the thread's time undivided.
 """
@@ -44,6 +47,8 @@ def measure(steps: int, step_seconds: float, metrics: int, flush_seconds: float,
         delivered = writer.close()
         close_seconds = time.perf_counter() - start
         arrived = len(client.get_metric_history(run_id, "train/metric_0"))
+        client.set_terminated(run_id)
+        client.delete_run(run_id)
     if not delivered or arrived != len(range(0, steps, log_step)):
         raise SystemExit(f"only {arrived} reports of {steps} steps arrived: the figures would mean nothing")
     wall, cpu = sum(waited) / steps, (writer.cpu_seconds - before) / steps
@@ -65,7 +70,12 @@ def main() -> None:
     parser.add_argument("--metrics", type=int, default=8)
     parser.add_argument("--log-steps", type=int, nargs="+", default=[1, 50])
     parser.add_argument("--flush-seconds", type=float, default=10.0)
+    parser.add_argument("--uri", help="the store, in place of SQLite in a temporary folder")
     options = parser.parse_args()
+    if options.uri:
+        os.environ["MLFLOW_TRACKING_URI"] = options.uri
+    else:
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
     for log_step in options.log_steps:
         result = measure(options.steps, options.step_ms / 1000, options.metrics, options.flush_seconds, log_step)
         print(json.dumps({key: round(value, 3) for key, value in result.items()}, indent=1), flush=True)

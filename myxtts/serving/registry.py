@@ -14,7 +14,7 @@ from myxtts.serving.card import licence_of, version_card
 from myxtts.serving.pyfunc import log_bundle
 from myxtts.tracking.git import dependency_hashes, git_tags, remotes
 from myxtts.tracking.offline import run_of
-from myxtts.tracking.store import main_checkout, make_client, model_url, tracking_uri
+from myxtts.tracking.store import first_line, main_checkout, make_client, model_url, remedy_for, tracking_uri
 
 CANDIDATE = "candidate"
 METRIC, EVALUATION_SET, MACHINE = "metrics.", "evaluation_set", "machine"  # tags of a version
@@ -187,5 +187,5 @@ def readable_errors(message: str, kind: type[Exception] = TrackingError):
     try:
         yield
     except (MlflowException, OSError) as error:
-        first_line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise kind(f"{message}: {first_line}") from error
+        remedy = remedy_for(error)
+        raise kind(f"{message}: {first_line(error)}" + (f"; {remedy}" if remedy else "")) from error

@@ -30,6 +30,7 @@ _CLIENT_DEFAULTS = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # its link opens the GenAI view; ours is printed when a run starts
 }
 _DATABASES = ("postgresql", "mysql", "mssql")
+_BAD_ADDRESS = "its address cannot be read: / : @ ? # in a password are written %2F %3A %40 %3F %23"
 # how MLflow's client says that there was no answer
 _NO_ANSWER = re.compile(r"Max retries exceeded|timed out|Connection (aborted|refused|reset)|error code 50[234]\b")
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -84,7 +85,7 @@ def unreachable(uri: str, timeout: float = 2.0) -> str | None:
             return None
         address = (parts.hostname, parts.port or default_port)
     except ValueError:  # its text quotes the password
-        return "its address cannot be read: / : @ ? # in a password are written %2F %3A %40 %3F %23"
+        return _BAD_ADDRESS
     try:
         socket.create_connection(address, timeout=timeout).close()
         return _silent(uri, timeout) if is_http(uri) else None
@@ -117,7 +118,8 @@ def make_client(root: str | Path):
     if reason := unreachable(uri):
         port = re.search(r":(\d+)(/|$)", uri)
         start = f"start it (mlflow server --port {port[1] if port else 80})" if is_http(uri) else "start it"
-        raise TrackerAway(
+        kind = TrackingError if reason == _BAD_ADDRESS else TrackerAway  # waiting would not better it
+        raise kind(
             f"the MLflow server {shown_uri(uri)} cannot be reached ({reason}); {start}, correct MLFLOW_TRACKING_URI, or unset it to "
             f"keep runs in {main_checkout(root) / 'mlflow.db'}"
         )
