@@ -46,15 +46,15 @@ Speak only with voices whose owners agreed to it, and say that the speech is syn
 
 
 def version_card(values: Mapping[str, Any], origin: Mapping[str, str]) -> str:
-    """The description of a registered version: its card, what it was made of first, for MLflow cuts long ones.
+    """The description of a registered version: its card, with what it was made of near the front, for MLflow cuts long ones.
 
     values: of bundle.json; origin: tags of the version, those of git and DVC among them.
     """
     card = model_card(values).split("---\n", 2)[2].lstrip()  # without the front matter, which is for model hubs
-    title, _, rest = card.partition("\n\n")
+    _, what, rest = card.split("\n\n", 2)  # without the title too: lists of versions show the first line
     made_of = "\n".join(f"- {key}: `{value}`" for key, value in sorted(origin.items()) if key.startswith(("git.", "dvc.", "data.")))
     licence = f"Licence of imported weights: {origin['licence']}.\n\n" if "licence" in origin else ""
-    return f"{title}\n\n{licence}## Made of\n\n{made_of or '- outside git and DVC'}\n\n{rest}"
+    return f"{what}\n\n{licence}## Made of\n\n{made_of or '- outside git and DVC'}\n\n{rest}"
 
 
 def licence_of(values: Mapping[str, Any]) -> str:

@@ -100,14 +100,13 @@ def test_a_version_says_what_it_was_made_of(project, client, register):
     assert tags["licence"].startswith("none imported")
     assert "secret" not in str(stored)
     for said in (
-        "# myxtts\n",
         f"git.commit: `{commit}`",
         "s3://bucket/voices",
         "| speech/phone_error_rate | 0.25 |",
         "Licence of imported weights",
     ):
         assert said in stored.description
-    assert not stored.description.startswith("---")
+    assert stored.description.startswith("A voice-cloning text-to-speech model")
 
 
 def test_the_hash_of_a_bundle_is_the_one_that_dvc_knows_it_by(whole_bundle, tmp_path):
