@@ -11,6 +11,13 @@ LAYOUTS = ("sample", "metadata", "ljspeech", "coqui")
 CLEANERS = ("myxtts", "coqui")
 SCRATCH = "data/scratch"
 TRAINED_STAGES = ("dvae", "gpt", "decoder")  # in the order in which one needs the other
+# kinds of audio that an evaluation measures: its metrics are named <kind>/<metric>
+KINDS = {
+    "ground_truth": "the recording, as prepared for training",
+    "copy": "the recording through the audio tokenizer: wave, codes, mel, Griffin-Lim; the most that any speech of these codes can reach",
+    "decoder_copy": "the recording's codes through GPT (teacher-forced) and decoder",
+    "speech": "the text, spoken by the whole model with another recording of the same speaker as reference",
+}
 REMATERIALISE = ("none", "selective", "blocks")  # least memory last
 
 
@@ -258,10 +265,13 @@ class BundleConfig(Section):
 class GateConfig(Section):
     """What a metric must reach. Which of two values is better: `max` says less, `min` says more, else the metric's name does."""
 
-    max: float | None = Field(None, description="no more than this")
-    min: float | None = Field(None, description="no less than this")
+    max: float | None = Field(None, allow_inf_nan=False, description="no more than this")
+    min: float | None = Field(None, allow_inf_nan=False, description="no less than this")
     worse_by: float | None = Field(
-        None, ge=0, description="by how much it may be worse than the champion's on the same evaluation set; empty = not compared"
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="by how much it may be worse than the champion's on the same evaluation set; empty = not compared",
     )
 
     @model_validator(mode="after")

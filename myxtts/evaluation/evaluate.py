@@ -19,6 +19,7 @@ from tqdm import tqdm
 from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.config import DataError, XTTSConfig
+from myxtts.config.stages import KINDS
 from myxtts.data.features import read_split
 from myxtts.data.manifest import Utterance
 from myxtts.evaluation.metrics import METRICS, heard_phones
@@ -26,12 +27,6 @@ from myxtts.evaluation.pictures import draw_spectrograms
 from myxtts.synthesis.generate import longest_generation, trace_count
 from myxtts.synthesis.speech import Synthesizer, Voice
 
-KINDS = {
-    "ground_truth": "the recording, as prepared for training",
-    "copy": "the recording through the audio tokenizer: wave, codes, mel, Griffin-Lim; the most that any speech of these codes can reach",
-    "decoder_copy": "the recording's codes through GPT (teacher-forced) and decoder",
-    "speech": "the text, spoken by the whole model with another recording of the same speaker as reference",
-}
 PICTURED = ("ground_truth", "copy", "speech")
 
 
@@ -212,12 +207,22 @@ def _means(rows: list[Row]) -> dict[str, float]:
             values[name].append(value)
     means = {name: float(np.mean(values[name])) for name in sorted(values)}
     spoken = [row for row in rows if "speech" not in row.omitted]
-    if spoken:
-        means["speech/stopped_share"] = sum(row.stopped for row in spoken) / len(spoken)
-        if duration := sum(row.speech_seconds for row in spoken):
-            means["speech/real_time_factor"] = sum(row.work_seconds for row in spoken) / duration
+    means["speech/judged_share"] = _judged_share(rows)
+    means["speech/stopped_share"] = sum(row.stopped for row in spoken) / len(rows)
+    if duration := sum(row.speech_seconds for row in spoken):
+        means["speech/real_time_factor"] = sum(row.work_seconds for row in spoken) / duration
     means["sentences"] = len(rows)
     return means
+
+
+def _judged_share(rows: list[Row]) -> float:
+    """Sentences that were spoken and judged by every metric, by all. Means are over what could be judged: a model could hide its failures.
+
+    A metric that could judge none of them (its package is missing) says nothing of the model.
+    """
+    lacking = [{name for name in row.omitted if name == "speech" or name.startswith("speech/")} for row in rows]
+    never = set.intersection(*lacking) - {"speech"}
+    return sum(not names - never for names in lacking) / len(rows)
 
 
 def _write_media(row: Row, out: Path, sample_rate: int) -> None:
@@ -280,7 +285,8 @@ def _readme(config: XTTSConfig, samples: list[dict[str, Any]], means: dict[str, 
         "",
         *(f"- `{name}` ({metric.unit}, {metric.better} is better): {metric.meaning}" for name, metric in METRICS.items()),
         "",
-        "Besides: `stopped_share`: sentences that the model ended by itself; `length_ratio`: duration by the recording's, near 1 is "
+        "Besides: `judged_share`: sentences that were spoken and that every metric could judge; `stopped_share`: those that the model "
+        "ended by itself; `length_ratio`: duration by the recording's, near 1 is "
         "right; `real_time_factor`: seconds of work for a second of speech, without compilation.",
         "",
         "| metric | mean |",

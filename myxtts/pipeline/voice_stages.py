@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from myxtts.config import XTTSConfig
+from myxtts.config import TrackingError, XTTSConfig
 from myxtts.config.stages import TRAINED_STAGES
 from myxtts.data.manifest import profile
 from myxtts.pipeline.data_stages import write_report
@@ -86,6 +86,8 @@ def run_bundle(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
 
     metrics = json.loads(paths.report("evaluate").read_text(encoding="utf-8"))
     with voice_run(config, paths.root, link=paths.link("voice")) as run:
+        if run.away:
+            raise TrackingError(f"the bundle stage registers the model, which takes the MLflow server: {run.away}")
         make_bundle(config, paths.root, metrics, paths.bundle)
         version = register(paths.bundle, config, run.run_id, metrics, paths.root)
         run.tags({"myxtts.version": f"{config.bundle.name}/{version}"})

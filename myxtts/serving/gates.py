@@ -1,5 +1,6 @@
 """Gates: whether a version's figures are good enough, by themselves and beside the champion's."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ class Figures:
     metrics: Mapping[str, float]
     evaluation_set: str = ""
     machine: str = ""
+    languages: tuple[str, ...] = ()
+    own: frozenset[str] = frozenset()  # metrics that were measured on data of the version's own
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,9 @@ def verdict(item: Outcome) -> str:
 def _check(metric: str, gate: GateConfig, candidate: Figures, champion: Figures | None) -> Outcome:
     rule, value = _rule(gate), candidate.metrics.get(metric)
     if value is None:
-        return Outcome(metric, rule, None, None, False, "not measured; is the metric's name right, is its package installed?")
+        return Outcome(metric, rule, None, None, False, _why_missing(metric, candidate))
+    if not math.isfinite(value):  # compares with nothing, and would pass
+        return Outcome(metric, rule, value, None, False, "not a finite number")
     if gate.max is not None and value > gate.max:
         return Outcome(metric, rule, value, None, False, f"above {gate.max:g}")
     if gate.min is not None and value < gate.min:
@@ -69,13 +74,25 @@ def _check(metric: str, gate: GateConfig, candidate: Figures, champion: Figures 
 
 
 def _incomparable(metric: str, theirs: float | None, candidate: Figures, champion: Figures) -> str:
-    if theirs is None:
-        return "the champion was not measured by it"
+    if theirs is None or not math.isfinite(theirs):
+        return "the champion was not measured by it" if theirs is None else f"the champion's is {theirs}"
+    if metric in candidate.own | champion.own:
+        return "each was measured on its own training's validation set"
     if not candidate.evaluation_set or candidate.evaluation_set != champion.evaluation_set:
         return "it is not known that both were measured on the same data"
     if any(name in metric for name in MACHINE_DEPENDENT) and (not candidate.machine or candidate.machine != champion.machine):
         return "measured on different machines (--evaluate measures both here)"
     return ""
+
+
+def _why_missing(metric: str, candidate: Figures) -> str:
+    from myxtts.evaluation.metrics import METRICS  # here, for it brings TensorFlow with it
+
+    judge = METRICS.get(metric.rpartition("/")[2])
+    if judge and judge.languages and candidate.languages and not set(judge.languages) & set(candidate.languages):
+        speaks = ", ".join(candidate.languages)
+        return f"it judges {', '.join(judge.languages)}, and this version speaks {speaks}: gate another metric (promotion.gates)"
+    return "not measured; is the metric's name right, is its package installed?"
 
 
 def _more_is_better(metric: str, gate: GateConfig) -> bool:

@@ -8,12 +8,13 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from myxtts.config import ModelError, XTTSConfig
+from myxtts.config.stages import KINDS
 from myxtts.serving.gates import Figures, Outcome, check_gates, gates_table, verdict
 from myxtts.serving.registry import EVALUATION_SET, MACHINE, METRIC, aliases_of, existing_version, readable_errors, resolve
 from myxtts.tracking.delivery import clean_key
@@ -37,17 +38,23 @@ class _Judge:
     def outcomes(self, version: str, champion: str | None) -> list[Outcome]:
         mine, theirs = self._recorded(version), self._recorded(champion) if champion else None
         gates = self.config.promotion.gates
-        compared = theirs is not None and any(gate.worse_by is not None for gate in gates.values())
-        if self.measure or (compared and not (mine.evaluation_set and mine.evaluation_set == theirs.evaluation_set)):
+        compared = {metric for metric, gate in gates.items() if gate.worse_by is not None} if theirs else set()
+        if self.measure or (compared and not self._comparable(mine, theirs, compared)):
             today = self._today()
-            mine = self._on(today, version, mine)
-            theirs = self._on(today, champion, theirs) if compared else None
+            mine = self._on(today, version, mine, compared)
+            theirs = self._on(today, champion, theirs, compared) if compared else None
         return check_gates(gates, mine, theirs)
+
+    def _comparable(self, mine: Figures, theirs: Figures, compared: set[str]) -> bool:
+        """Whether what was recorded of both is of the same sentences, and the champion's is all that is to be compared."""
+        same = mine.evaluation_set and mine.evaluation_set == theirs.evaluation_set
+        return bool(same) and not _measurable(compared & mine.metrics.keys()) - theirs.metrics.keys()
 
     def _recorded(self, version: str) -> Figures:
         tags = self.client.get_model_version(self.config.bundle.name, version).tags
         metrics = {key.removeprefix(METRIC): float(value) for key, value in tags.items() if key.startswith(METRIC)}
-        return Figures(metrics, tags.get(EVALUATION_SET, ""), tags.get(MACHINE, ""))
+        languages = tuple(filter(None, tags.get("languages", "").split(", ")))
+        return Figures(metrics, tags.get(EVALUATION_SET, ""), tags.get(MACHINE, ""), languages)
 
     def _today(self) -> str:
         from myxtts.config import DataError
@@ -61,20 +68,32 @@ class _Judge:
                 "bring it here (dvc pull data/processed, or dvc repro prepare)"
             ) from None
 
-    def _on(self, today: str, version: str, recorded: Figures) -> Figures:
-        """Figures on today's set: recorded, measured for an earlier promotion, or measured now; with `measure` always now."""
+    def _on(self, today: str, version: str, recorded: Figures, compared: set[str]) -> Figures:
+        """Figures on today's set: recorded, measured for an earlier promotion, or measured now; with `measure` always now.
+
+        What an evaluation does not measure (the losses of the training, on its own validation set) is the recorded figure of this
+        version, and compares only with figures of the same set.
+        """
         name, tag = self.config.bundle.name, f"evaluation.{today}"
-        if recorded.evaluation_set == today and not self.measure:
+        same = recorded.evaluation_set == today
+        if same and not self.measure and not _measurable(compared) - recorded.metrics.keys():
             return recorded
         kept = self.client.get_model_version(name, version).tags.get(tag)
         if kept and not self.measure:
             values = json.loads(kept)
-            return Figures(values["metrics"], today, values["machine"])
-        found = measure_version(self.config, version, self.root, self.processed, today)
-        numbers = {key: float(f"{value:.6g}") for key, value in found.metrics.items()}
-        self.client.set_model_version_tag(name, version, tag, json.dumps({"machine": found.machine, "metrics": numbers}))
-        # losses of the training were measured on its own validation set: they say something of this version alone
-        return Figures({**recorded.metrics, **numbers} if recorded.evaluation_set == today else numbers, today, found.machine)
+            numbers, machine = values["metrics"], values["machine"]
+        else:
+            found = measure_version(self.config, version, self.root, self.processed, today)
+            numbers, machine = {key: float(f"{value:.6g}") for key, value in found.metrics.items()}, found.machine
+            self.client.set_model_version_tag(name, version, tag, json.dumps({"machine": machine, "metrics": numbers}))
+        alone = {key: value for key, value in recorded.metrics.items() if not _measurable({key})}
+        own = frozenset() if same else frozenset(alone)
+        return Figures({**(recorded.metrics if same else alone), **numbers}, today, machine, recorded.languages, own)
+
+
+def _measurable(metrics: Set[str]) -> set[str]:
+    """Those that an evaluation can measure, by the kind of audio in their names."""
+    return {metric for metric in metrics if metric.partition("/")[0] in KINDS}
 
 
 def measure_version(config: XTTSConfig, version: str, root: Path, processed: Path, today: str) -> Figures:
@@ -113,13 +132,13 @@ def promote(config: XTTSConfig, version: int | str, alias: str, root: Path, proc
             _store_verdict(client, name, version, alias, outcomes, holder)
             _refuse_failures(name, version, alias, outcomes, holder)
             if not loaded:
-                _load_once(name, version, root)
+                _load_or_refuse(client, name, version, alias, root)
                 loaded = True
             with locked(tracking_uri(root)):
                 if aliases_of(client, name).get(alias) != holder:
                     continue  # another was promoted meanwhile: it is that one which this must not be worse than
-                _remember(client, name, alias, holder, version)
                 client.set_registered_model_alias(name, alias, version)
+                _remember(client, name, alias, holder, version)
                 break
     table = gates_table(outcomes) + "\n" if outcomes else "no gates in params.yaml (promotion.gates): only loading was tested\n"
     return f"{table}{name} version {version} is {alias} now" + (f"; before it was version {holder}" if holder else "")
@@ -127,23 +146,34 @@ def promote(config: XTTSConfig, version: int | str, alias: str, root: Path, proc
 
 def rollback(name: str, alias: str, root: Path) -> str:
     """Gives an alias back to the version that had it before. Raises ModelError when none had, or it does not load."""
-    client = make_client(root)
+    client, loaded = make_client(root), set()
     with readable_errors(f"{alias} of {name} could not be rolled back"):
-        now = aliases_of(client, name).get(alias)
-        if now is None:
-            raise ModelError(f"no version of {name} is {alias}: promote one first (myxtts promote VERSION)")
-        there = {str(item.version) for item in client.search_model_versions(f"name = '{name}'")}
-        history, undone = _history(client, name, alias), []
-        while history and (history[-1][1] == now or history[-1][1] not in there):  # versions may have been deleted
-            undone.append(history.pop()[0])
-        if not history:
-            raise ModelError(f"{name} version {now} is the first {alias}: there is none to go back to; promote another version")
-        before = history[-1][1]
-        _load_once(name, before, root)
-        client.set_registered_model_alias(name, alias, before)
-        for key in undone:
-            client.delete_registered_model_tag(name, key)
-    return f"{name} version {before} is {alias} again; version {now} was"
+        while True:
+            now, before, undone = _step_back(client, name, alias)
+            if before not in loaded:
+                _load_once(name, before, root)
+                loaded.add(before)
+            with locked(tracking_uri(root)):
+                if _step_back(client, name, alias) != (now, before, undone):
+                    continue  # another was promoted or rolled back meanwhile: it is that one which is to be undone
+                client.set_registered_model_alias(name, alias, before)
+                for key in undone:
+                    client.delete_registered_model_tag(name, key)
+                return f"{name} version {before} is {alias} again; version {now} was"
+
+
+def _step_back(client, name: str, alias: str) -> tuple[str, str, list[str]]:
+    """(version that has the alias, version that had it before, history tags that going back there undoes). Raises ModelError."""
+    now = aliases_of(client, name).get(alias)
+    if now is None:
+        raise ModelError(f"no version of {name} is {alias}: promote one first (myxtts promote VERSION)")
+    there = {str(item.version) for item in client.search_model_versions(f"name = '{name}'")}
+    history, undone = _history(client, name, alias), []
+    while history and (history[-1][1] == now or history[-1][1] not in there):  # versions may have been deleted
+        undone.append(history.pop()[0])
+    if not history:
+        raise ModelError(f"{name} version {now} is the first {alias}: there is none to go back to; promote another version")
+    return now, history[-1][1], undone
 
 
 def _history(client, name: str, alias: str) -> list[tuple[str, str]]:
@@ -155,19 +185,36 @@ def _history(client, name: str, alias: str) -> list[tuple[str, str]]:
 def _remember(client, name: str, alias: str, holder: str | None, version: str) -> None:
     """Each promotion writes a tag of its own, so that none can overwrite another's; one that was made by hand is caught up."""
     history = _history(client, name, alias)
+    last = int(history[-1][0].rpartition(".")[2].partition("-")[0]) if history else 0  # clocks of clients differ
+    when = max(time.time_ns(), last + 1)
     for entry in [*([holder] if holder and (not history or history[-1][1] != holder) else []), version]:
-        client.set_registered_model_tag(name, f"{_HISTORY}{alias}.{time.time_ns():020d}-{uuid.uuid4().hex[:4]}", entry)
+        client.set_registered_model_tag(name, f"{_HISTORY}{alias}.{when:020d}-{uuid.uuid4().hex[:4]}", entry)
+        when += 1
 
 
 def _store_verdict(client, name: str, version: str, alias: str, outcomes: Sequence[Outcome], holder: str | None) -> None:
-    good, when = all(item.passed for item in outcomes), time.strftime("%Y-%m-%d %H:%M:%S")
-    beside = f", beside version {holder}" if holder else ""
-    tags = {f"promotion.{alias}": f"{'passed' if good else 'refused'} {when}{beside}"}
+    good = all(item.passed for item in outcomes)
+    tags = {f"promotion.{alias}": f"{'passed' if good else 'refused'} {_now()}{f', beside version {holder}' if holder else ''}"}
     for item in outcomes:
         theirs = "" if item.champion is None else f"; {alias} {item.champion:.6g}"
-        tags[clean_key(f"gate.{item.metric}")] = f"{item.value} ({item.rule}{theirs}): {verdict(item)}"
+        tags[clean_key(f"gate.{alias}.{item.metric}")] = f"{item.value} ({item.rule}{theirs}): {verdict(item)}"
+    for key in client.get_model_version(name, version).tags:
+        if key.startswith(f"gate.{alias}.") and key not in tags:  # of gates that are no more
+            client.delete_model_version_tag(name, version, key)
     for key, value in tags.items():
         client.set_model_version_tag(name, version, key, value)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+
+
+def _load_or_refuse(client, name: str, version: str, alias: str, root: Path) -> None:
+    try:
+        _load_once(name, version, root)
+    except ModelError:
+        client.set_model_version_tag(name, version, f"promotion.{alias}", f"refused {_now()}: it does not load")
+        raise
 
 
 def _refuse_failures(name: str, version: str, alias: str, outcomes: Sequence[Outcome], holder: str | None) -> None:

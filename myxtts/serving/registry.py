@@ -153,11 +153,12 @@ def find_version(source: str, root: Path) -> Any:
         raise ModelError(f"{source!r} names no version: expected models:/NAME/NUMBER or models:/NAME@ALIAS (see: myxtts registry list)")
     name, number, alias = found.groups()
     client = make_client(root)
-    if alias:
-        number = aliases_of(client, name).get(alias)
-        if number is None:
-            raise ModelError(f"no version of {name} is {alias}: promote one (myxtts promote VERSION), or name a number")
-    return client.get_model_version(name, existing_version(client, name, number, root))
+    with readable_errors(f"{source} could not be looked up"):
+        if alias:
+            number = aliases_of(client, name).get(alias)
+            if number is None:
+                raise ModelError(f"no version of {name} is {alias}: promote one (myxtts promote VERSION), or name a number")
+        return client.get_model_version(name, existing_version(client, name, number, root))
 
 
 def existing_version(client, name: str, version: int | str, root: Path) -> str:

@@ -70,7 +70,7 @@ def git_tags(root: Path) -> dict[str, str]:
 def remotes(root: Path) -> dict[str, str]:
     """`git.remote` and `dvc.remote`: where commit and data can be fetched from, without names and passwords; {} where there is none."""
     found = {"git.remote": _git(root, "remote", "get-url", "origin")}
-    parser = configparser.ConfigParser(strict=False)
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
     with contextlib.suppress(configparser.Error, OSError, UnicodeDecodeError):  # DVC reports a broken file better than a tag could
         parser.read(root / ".dvc" / "config", encoding="utf-8")  # the one in git; config.local is nobody else's business
     name = parser.get("core", "remote", fallback="")
@@ -91,7 +91,9 @@ def is_dirty(root: Path) -> bool:
 
 def git_diff(root: Path) -> str:
     """The uncommitted changes, cut at 1 MB, without passwords; empty when clean."""
-    diff = _git(root, "diff", "HEAD", "--", ".", ":(exclude)*dvc.lock", ":(exclude)reports") or ""
+    # in the form that masking knows, whatever the user's settings
+    plain = ("--no-ext-diff", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+    diff = _git(root, "diff", *plain, "HEAD", "--", ".", ":(exclude)*dvc.lock", ":(exclude)reports") or ""
     return masked_diff(diff)[:_DIFF_LIMIT]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import XTTSConfig
-from myxtts.tracking.credentials import shown_uri
+from myxtts.tracking.credentials import shown_uri, without_credentials
 from myxtts.tracking.delivery import NOTE
 from myxtts.tracking.git import common_tags, config_fingerprint, git_diff, installed_packages
 from myxtts.tracking.opening import KnownRun, Store
@@ -155,9 +155,9 @@ def _ended(run: StageRun, shield, adopted: bool) -> Iterator[None]:
             if isinstance(error, (SystemExit, GeneratorExit)) and not getattr(error, "code", None):
                 _end_well(run, adopted)
             else:
-                reason = f"{type(error).__name__}: {error}"
+                reason = without_credentials(f"{type(error).__name__}: {error}")
                 run.tags({"error": reason[:2000], NOTE: f"**Failed:** {reason[:2000]}"})
-                run.text("".join(traceback.format_exception(error)), "error.txt")
+                run.text(without_credentials("".join(traceback.format_exception(error))), "error.txt")
                 run.finish("FAILED")
         raise
     with shield():

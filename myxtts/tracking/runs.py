@@ -14,7 +14,7 @@ from myxtts.tracking.queries import ClientQueries, Queries, Run
 from myxtts.tracking.store import ensure_store, experiment_url, main_checkout, make_client, sqlite_path, tracking_uri
 
 # what these words are in the name of is better when it is higher; of all else (losses, errors, distances, times) when it is lower
-HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|per_second|codes_used|stopped_share")
+HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|per_second|codes_used|stopped_share|judged_share")
 # params that say how a machine was used or a version judged, not what was trained
 OF_THE_MACHINE = ("suggested.", "hardware.", "tracking.", "loop.", "promotion.")
 SHOWN_PARAMS = 8

@@ -70,6 +70,7 @@ def test_metrics_are_flat_finite_and_complete(report):
         "copy/speaker_similarity",
         "decoder_copy/speaker_similarity",
         "speech/speaker_similarity",
+        "speech/judged_share",
         "speech/stopped_share",
         "speech/real_time_factor",
         "speech/length_ratio",
@@ -199,8 +200,20 @@ def test_a_sentence_that_cannot_be_spoken_is_reported_not_fatal(synthesizer, pro
     assert "does not know 'ж'" in samples["ann_eval_1"]["omitted"]["speech"]
     assert "tokens, the model takes 48" in samples["ann_eval_1"]["omitted"]["decoder_copy"]
     assert "speech" not in samples["ann_eval_2"]["omitted"]
-    assert means["speech/stopped_share"] == samples["ann_eval_2"]["stopped"]
+    assert means["speech/stopped_share"] == samples["ann_eval_2"]["stopped"] / 2
+    assert means["speech/judged_share"] <= 0.5
     assert f"{samples['ann_eval_1']['id']}_copy.wav" in "".join(samples["ann_eval_1"]["files"])
+
+
+def test_sentences_that_could_not_be_judged_are_counted():
+    def row(**omitted) -> module.Row:
+        return module.Row(None, None, omitted=omitted)
+
+    fine, unspoken, short = {}, {"speech": "too long"}, {"speech/speaker_similarity": "too short"}
+    other = {"phone_error_rate": "judges en", "decoder_copy": "too long"}
+    assert module._judged_share([row(**item) for item in (fine, other, unspoken, short)]) == 0.5
+    assert module._judged_share([row(**item) for item in (short, short)]) == 1.0, "a metric that judged none says nothing"
+    assert module._judged_share([row(**unspoken)]) == 0.0
 
 
 def test_nothing_to_evaluate_is_an_error(synthesizer, tmp_path):

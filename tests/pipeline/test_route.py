@@ -131,7 +131,7 @@ def test_a_version_tested_on_other_sentences_is_measured_beside_the_champion_on_
     assert row[1] == row[2] and row[-1] == "passed", "the same networks give the same figure on the same sentences"
     assert "route version 2 is champion now; before it was version 1" in output
     tags = project.client().get_model_version("route", "2").tags
-    assert tags["promotion.champion"].startswith("passed") and tags["gate.copy/mel_distance"].endswith(": passed")
+    assert tags["promotion.champion"].startswith("passed") and tags["gate.champion.copy/mel_distance"].endswith(": passed")
     output = project.run("myxtts", "promote", "1", "--set", "promotion.gates={copy/mel_distance: {max: 0.001}}", check=False)
     assert "refused because of copy/mel_distance; version 2 stays champion" in output and "Traceback" not in output
     assert "version 1 is champion again" in project.run("myxtts", "rollback")

@@ -1,6 +1,7 @@
 """Gates: absolute ones, and beside the champion."""
 
 import pytest
+from pydantic import ValidationError
 
 from myxtts.config.stages import GateConfig
 from myxtts.serving.gates import Figures, check_gates, gates_table
@@ -34,6 +35,30 @@ def test_absolute_gates(metric, gate, passed):
 def test_a_metric_that_was_not_measured_fails():
     outcome = check("speech/phone_eror_rate", max=1)
     assert not outcome.passed and "not measured" in outcome.reason
+
+
+@pytest.mark.parametrize("gate", [{"max": 0.9}, {"min": 0.5}, {"worse_by": 0.1}])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_fails_every_gate(gate, value):
+    outcome = check("speech/mel_distance", champion(1.0, "speech/mel_distance"), Figures({"speech/mel_distance": value}, "set1"), **gate)
+    assert not outcome.passed and "finite" in outcome.reason
+
+
+def test_a_champion_without_a_number_is_not_compared_with():
+    outcome = check("speech/phone_error_rate", champion(float("nan")), worse_by=0.1)
+    assert outcome.passed and "the champion's is nan" in outcome.reason
+
+
+def test_gates_are_numbers():
+    for bad in ({"max": float("nan")}, {"min": float("inf")}, {"worse_by": float("nan")}, {"worse_by": -1}):
+        with pytest.raises(ValidationError):
+            GateConfig(**bad)
+
+
+def test_a_metric_that_knows_none_of_the_languages_says_so():
+    persian = Figures({}, "set1", languages=("fa",))
+    outcome = check("speech/phone_error_rate", candidate=persian, max=0.9)
+    assert not outcome.passed and "it judges en, and this version speaks fa" in outcome.reason
 
 
 @pytest.mark.parametrize(

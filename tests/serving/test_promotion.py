@@ -6,7 +6,7 @@ import mlflow
 import pytest
 from small import make_config
 
-from myxtts.config import ModelError
+from myxtts.config import ModelError, TrackingError
 from myxtts.evaluation import yardstick
 from myxtts.serving import promotion, registry
 from myxtts.serving.gates import Figures
@@ -81,7 +81,7 @@ def test_a_version_that_fails_a_gate_is_refused_with_the_table_and_its_verdict_i
     assert champion() == 1 and loads == ["1"]
     tags = client.get_model_version("myxtts", "2").tags
     assert tags["promotion.champion"].startswith("refused") and "beside version 1" in tags["promotion.champion"]
-    assert tags[f"gate.{ERROR_RATE}"] == "0.6 (max 0.5): REFUSED: above 0.5"
+    assert tags[f"gate.champion.{ERROR_RATE}"] == "0.6 (max 0.5): REFUSED: above 0.5"
     assert client.get_model_version("myxtts", "1").tags["promotion.champion"].startswith("passed")
     promote(2, {ERROR_RATE: {"max": 0.7}})
     assert champion() == 2 and client.get_model_version("myxtts", "2").tags["promotion.champion"].startswith("passed")
@@ -115,6 +115,82 @@ def test_versions_of_different_evaluation_sets_are_measured_on_todays(client, re
     figures[1], figures[2] = {ERROR_RATE: 0.3}, {ERROR_RATE: 0.31}
     assert "0.31" in promote(2, gates, measure=True)
     assert champion() == 2 and asked == [1, 2, 1]
+
+
+def test_what_an_evaluation_does_not_measure_is_judged_by_itself(register, loads, promote, champion, measured):
+    """Losses of a training are of its own validation set: recorded ones count for max and min, and compare with none of another set."""
+    figures, _ = measured
+    register(**{ERROR_RATE: 0.3, "gpt/wrong_text_gap": 9.0, "evaluation_set": "yesterday"})
+    register(**{ERROR_RATE: 0.3, "gpt/wrong_text_gap": 2.0, "evaluation_set": "the day before"})
+    gates = {"gpt/wrong_text_gap": {"min": 1.0, "worse_by": 0.1}, ERROR_RATE: {"worse_by": 0.05}}
+    promote(1, gates)
+    figures[1] = figures[2] = {ERROR_RATE: 0.3}
+    assert "each was measured on its own training's validation set" in promote(2, gates)
+    assert champion() == 2
+    with pytest.raises(ModelError, match=r"gap .*REFUSED: below 30"):
+        promote(1, {"gpt/wrong_text_gap": {"min": 30}, ERROR_RATE: {"worse_by": 0.05}})
+
+
+def test_a_champion_that_lacks_what_is_to_be_compared_is_measured(register, loads, promote, champion, measured):
+    """It was registered before the metric was there."""
+    figures, asked = measured
+    similarity = "speech/speaker_similarity"
+    register(**{ERROR_RATE: 0.3, "evaluation_set": "today"})
+    register(**{ERROR_RATE: 0.3, similarity: 0.5, "evaluation_set": "today"})
+    promote(1)
+    figures[1] = {ERROR_RATE: 0.3, similarity: 0.9}
+    with pytest.raises(ModelError, match=r"worse than the champion by 0\.4"):
+        promote(2, {similarity: {"worse_by": 0.1}})
+    assert asked == [1] and champion() == 1
+
+
+def test_a_promotion_that_fails_in_the_registry_leaves_no_history(project, client, register, loads, promote, champion, monkeypatch):
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    for _ in range(3):
+        register()
+    promote(1)
+    promote(2)
+
+    def refuse(*arguments, **named):
+        raise MlflowException("no permission")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "set_registered_model_alias", refuse)
+        with pytest.raises(TrackingError, match="no permission"):
+            promote(3)
+    assert champion() == 2
+    assert "version 1 is champion again" in promotion.rollback("myxtts", "champion", project)
+
+
+def test_a_rollback_undoes_what_was_promoted_meanwhile_and_nothing_older(project, register, promote, champion, monkeypatch):
+    for _ in range(3):
+        register()
+    monkeypatch.setattr(promotion, "_load_once", lambda *_: None)
+    promote(1)
+    promote(2)
+    meanwhile = [3]
+
+    def load(name, version, root):
+        if meanwhile and version == "1":
+            promote(meanwhile.pop())
+
+    monkeypatch.setattr(promotion, "_load_once", load)
+    assert "version 2 is champion again; version 3 was" in promotion.rollback("myxtts", "champion", project)
+    assert champion() == 2
+
+
+def test_the_verdict_says_when_a_version_does_not_load(client, register, loads, promote, monkeypatch):
+    register(**{ERROR_RATE: 0.2})
+
+    def fail(*_):
+        raise ModelError("no module named torch")
+
+    monkeypatch.setattr(promotion, "_load_once", fail)
+    with pytest.raises(ModelError):
+        promote(1, {ERROR_RATE: {"max": 0.5}})
+    assert "does not load" in client.get_model_version("myxtts", "1").tags["promotion.champion"]
 
 
 def test_without_the_data_that_a_comparison_takes_nothing_moves(register, loads, promote, champion):
