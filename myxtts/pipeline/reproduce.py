@@ -1,13 +1,16 @@
 """From a registered version back to the commit and the data it was made of: `myxtts reproduce`."""
 
+import configparser
 import json
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from myxtts.config import ModelError, MyXTTSError
 from myxtts.pipeline.paths import Paths
@@ -55,16 +58,31 @@ def reproduce(source: str, root: Path, out: Path | None = None) -> Reproduction:
     _git(root, "worktree", "add", "-q", "--detach", str(folder), commit)
     result = Reproduction(name, commit, folder)
     work = folder / root.resolve().relative_to(top.resolve())
-    result.differences += _fetch(work, root)
-    result.differences += _would_run(work)
-    result.differences += _other_bytes(work, source, root, expected)
+    try:
+        result.differences += _fetch(work, root)
+        result.differences += _would_run(work)
+        result.differences += _other_bytes(work, f"models:/{version.name}/{version.version}", root, expected)
+    except BaseException:  # Ctrl-C too: half a worktree proves nothing
+        _git(root, "worktree", "remove", "--force", str(folder))
+        raise
     return result
 
 
 def commit_of(bundle_md5: str, root: Path) -> str | None:
-    """The oldest commit, of any branch or DVC experiment, whose dvc.lock has a bundle of this hash. Raises MyXTTSError outside git."""
-    found = _git(root, "log", "--all", "--reverse", "--format=%H", f"-S{bundle_md5}.dir", "--", _LOCK).split()
-    return next((commit for commit in found if bundle_md5 in _git(root, "show", f"{commit}:./{_LOCK}")), None)
+    """The oldest commit, of any branch or DVC experiment, whose bundle stage made this hash. Raises MyXTTSError outside git."""
+    # -m: a merge whose conflict was solved by training anew has it first; a stash is nobody else's
+    history = ("log", "-m", "--exclude=refs/stash", "--all", "--reverse", "--format=%H", f"-S{bundle_md5}.dir", "--", _LOCK)
+    found = dict.fromkeys(_git(root, *history).split())
+    return next((commit for commit in found if _made(_git(root, "show", f"{commit}:./{_LOCK}"), bundle_md5)), None)
+
+
+def _made(lock: str, bundle_md5: str) -> bool:
+    """Whether the bundle stage of a dvc.lock made this hash: it may be a dependency too, as the model that a training began with."""
+    try:
+        stages = YAML(typ="safe", pure=True).load(lock)["stages"]
+        return any(out.get("md5") == f"{bundle_md5}.dir" for out in stages["bundle"]["outs"])
+    except (YAMLError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def uncommitted(source: str, root: Path) -> str:
@@ -86,7 +104,7 @@ def _bundle_md5(version: Any, name: str) -> str:
 
 def _no_commit(version: Any, name: str, md5: str, root: Path) -> str:
     lock = root / _LOCK
-    if lock.is_file() and md5 in lock.read_text(encoding="utf-8"):
+    if lock.is_file() and _made(lock.read_text(encoding="utf-8"), md5):
         return f"the dvc.lock of {name} is here, and in no commit yet: commit it (git add -A && git commit), so that it can be reproduced"
     dirty = " with uncommitted changes (git.diff of its run)" if version.tags.get("git.dirty") == "true" else ""
     return (
@@ -97,17 +115,32 @@ def _no_commit(version: Any, name: str, md5: str, root: Path) -> str:
 
 def _fetch(work: Path, root: Path) -> list[str]:
     """The data of the commit, from the checkout's cache or remote; what could not be had."""
-    if (private := root / ".dvc" / "config.local").is_file():
-        shutil.copyfile(private, work / ".dvc" / "config.local")
-    cache = _dvc(root, "cache", "dir").stdout.strip()
-    _dvc(work, "config", "--local", "cache.dir", str((root / cache).resolve()))
+    _use_settings_of(root, work)
     remote = _dvc(work, "remote", "list").stdout.strip()
     done = _dvc(work, "pull" if remote else "checkout", "-q", check=False)
     if done.returncode == 0:
         return []
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    advice = "" if remote else "; there is no DVC remote: whoever trained it must `dvc push` to one (dvc remote add)"
-    return [f"the data could not all be fetched: {' '.join(lines)[:1000]}{advice}"]
+    advice = [] if remote else ["there is no DVC remote here: whoever trained it must `dvc push` to one (dvc remote add)"]
+    return [f"the data could not all be fetched: {'; '.join([' '.join(lines)[:1000], *advice]).strip('; ')}"]
+
+
+def _use_settings_of(root: Path, work: Path) -> None:
+    """DVC's cache and remotes of the checkout, as they are today: the commit may be older than its remote."""
+    settings = configparser.ConfigParser(strict=False, interpolation=None)
+    settings.read([root / ".dvc" / "config", root / ".dvc" / "config.local"], encoding="utf-8")
+    for section in settings.sections():
+        url = settings.get(section, "url", fallback="")
+        if url and "://" not in url:  # relative to the file that it stands in
+            settings.set(section, "url", str((root / ".dvc" / url).resolve()))
+    if not settings.has_section("cache"):
+        settings.add_section("cache")
+    settings.set("cache", "dir", str((root / _dvc(root, "cache", "dir").stdout.strip()).resolve()))
+    private = work / ".dvc" / "config.local"  # not in git
+    private.touch(mode=0o600)  # it may hold keys
+    private.chmod(0o600)
+    with private.open("w", encoding="utf-8") as file:
+        settings.write(file)
 
 
 def _would_run(work: Path) -> list[str]:

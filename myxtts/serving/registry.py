@@ -13,7 +13,7 @@ from myxtts.serving.bundle import check_bundle, folder_md5
 from myxtts.serving.card import licence_of, version_card
 from myxtts.serving.pyfunc import log_bundle
 from myxtts.tracking.git import dependency_hashes, git_tags, remotes
-from myxtts.tracking.offline import run_of
+from myxtts.tracking.offline import NotDelivered, run_of
 from myxtts.tracking.store import first_line, main_checkout, make_client, model_url, remedy_for, tracking_uri
 
 CANDIDATE = "candidate"
@@ -54,7 +54,7 @@ def _known_as(client, run_id: str) -> str:
     """MLflow's id of a stage's run; what it was called here where that waits to be delivered still."""
     try:
         return run_of(client, run_id)
-    except LookupError:
+    except NotDelivered:
         return run_id
 
 

@@ -23,6 +23,10 @@ class Away:
         raise ConnectionError(self.reason)
 
 
+class NotDelivered(LookupError):
+    """A run that began while MLflow was away has become none of its runs yet."""
+
+
 def new_run(name: str, experiment: str, tags: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
     """An id for a run that MLflow does not know yet, and the row that will make it."""
     run_id = f"{PREFIX}{uuid.uuid4().hex}"
@@ -35,13 +39,16 @@ def is_offline(run_id: str) -> bool:
 
 
 def run_of(client: Any, run_id: str) -> str:
-    """MLflow's id of a run: its own, or that of the run which an offline one became. Raises LookupError while it became none."""
+    """MLflow's id of a run: its own, or that of the run which an offline one became, even if that was deleted since.
+
+    Raises NotDelivered while it became none: the row that makes it comes first in its spool, so what comes behind never finds it later.
+    """
     if not is_offline(run_id):
         return run_id
     if run_id not in _known:
         found = _search(client, run_id)
         if found is None:
-            raise LookupError(f"run {run_id} began while MLflow was away, and has not been delivered yet: myxtts sync")
+            raise NotDelivered(f"run {run_id} began while MLflow was away, and has not been delivered yet: myxtts sync")
         _known[run_id] = found
     return _known[run_id]
 
@@ -57,6 +64,9 @@ def create(client: Any, row: Mapping[str, Any], experiment_id: str) -> str:
 
 
 def _search(client: Any, run_id: str) -> str | None:
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    found = client.search_runs(experiments, f"tags.`{TAG}` = '{run_id}'", max_results=1) if experiments else []
+    from mlflow.entities import ViewType
+
+    every = ViewType.ALL
+    experiments = [experiment.experiment_id for experiment in client.search_experiments(view_type=every)]
+    found = client.search_runs(experiments, f"tags.`{TAG}` = '{run_id}'", every, max_results=1) if experiments else []
     return found[0].info.run_id if found else None

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from myxtts.config import TrackerAway, TrackingError, XTTSConfig
 from myxtts.tracking import offline
 from myxtts.tracking.credentials import shown_uri
 from myxtts.tracking.delivery import MAX_TAG, clean_key, reopen
-from myxtts.tracking.offline import Away
+from myxtts.tracking.offline import Away, NotDelivered
 from myxtts.tracking.spool import Spool, deliver_spools
-from myxtts.tracking.stale import close_stale, process_tag
-from myxtts.tracking.store import ensure_store, first_line, make_client, remedy_for, tracking_uri
+from myxtts.tracking.stale import PROCESS, close_stale, is_gone, process_tag
+from myxtts.tracking.store import ensure_store, first_line, kind_of, make_client, remedy_for, tracking_uri
 
 log = logging.getLogger("myxtts.tracking")
 _project_run: str | None = None
@@ -42,6 +42,7 @@ class KnownRun:
     started: int
     finished: bool = False
     journal_id: str = ""
+    process: str = ""  # tag of the process that is at it
 
 
 @dataclass
@@ -62,8 +63,9 @@ class Store:
         try:
             store = cls(make_client(root), ensure_store(root, name), name, project_run())
             store._find_project_run(root)
-            deliver_spools(root, store.client)  # the end of a run may be among it
-            close_stale(store.client, store.experiment_id, store.project)
+            if not store.away:
+                deliver_spools(root, store.client)  # the end of a run may be among it
+                close_stale(store.client, store.experiment_id, store.project)
         except TrackerAway as error:
             log.warning("%s", error)
             return cls(Away(str(error)), "", name, project_run())
@@ -98,25 +100,29 @@ class Store:
             return KnownRun(run_id, "", int(time.time() * 1000), journal_id=run_id)
         try:
             run = self.client.get_run(offline.run_of(self.client, run_id))
-        except LookupError:
+        except NotDelivered:
             return None
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
-            remedy = remedy_for(error) or "try again, or see the server's log"
-            raise TrackingError(f"the MLflow store cannot read run {run_id}: {first_line(error)}; {remedy}") from error
+            self._lose(error, f"cannot read run {run_id}")
+            return self.known(run_id)
         if run.info.lifecycle_stage != "active":
             return None
-        return KnownRun(run.info.run_id, run.info.experiment_id, run.info.start_time, run.info.status == "FINISHED", run_id)
+        info = run.info
+        process = run.data.tags.get(PROCESS, "") if info.status == "RUNNING" else ""
+        return KnownRun(info.run_id, info.experiment_id, info.start_time, info.status == "FINISHED", run_id, process)
 
-    def unfinished(self, file: Path) -> KnownRun | None:
-        """The run that `run.json` names, unless it ended well."""
+    def unfinished(self, file: Path, alive: bool = True) -> KnownRun | None:
+        """The run that `run.json` names, unless it ended well. alive False: nor one that a process is still at, as nothing locks it."""
         try:
             values = json.loads(file.read_text(encoding="utf-8"))
             run = None if self.away and values.get("finished") else self.known(str(values["run_id"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        return run if run is not None and not run.finished else None
+        if run is None or run.finished or (run.process and not alive and not is_gone(run.process)):
+            return None
+        return replace(run, started=values.get("started") or run.started) if self.away else run
 
     def linked(self, link: Path | None) -> KnownRun | None:
         """The run that a link file names."""
@@ -145,8 +151,8 @@ class Store:
         try:
             info = self.client.create_run(self.experiment_id, tags=kept, run_name=name).info
         except MlflowException as error:
-            remedy = remedy_for(error) or "see its log, or set MLFLOW_TRACKING_URI"
-            raise TrackingError(f"the MLflow store does not take a new run: {first_line(error)}; {remedy}") from error
+            self._lose(error, "does not take a new run")
+            return self.create(name, tags, folder)
         return KnownRun(info.run_id, info.experiment_id, info.start_time, journal_id=info.run_id)
 
     def reopen(self, run: KnownRun, folder: Path) -> None:
@@ -159,8 +165,17 @@ class Store:
         try:
             reopen(self.client, run.id, process_tag())
         except MlflowException as error:
-            remedy = remedy_for(error) or "see its log"
-            raise TrackingError(f"the MLflow store cannot reopen run {run.id}: {first_line(error)}; {remedy}") from error
+            self._lose(error, f"cannot reopen run {run.id}")
+            self.reopen(run, folder)
+
+    def _lose(self, error: Exception, what: str) -> None:
+        """From now on the server is away, if that is what the error says. Raises TrackingError if it says anything else."""
+        remedy = remedy_for(error) or "see its log, or set MLFLOW_TRACKING_URI"
+        message = f"the MLflow store {what}: {first_line(error)}; {remedy}"
+        if kind_of(error) is not TrackerAway:
+            raise TrackingError(message) from error
+        log.warning("%s", message)
+        self.client = Away(message)
 
 
 def read_link(path: str | Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from myxtts.tracking.store import main_checkout, make_client, unreachable
 from myxtts.tracking.writer import MetricWriter
 
 log = logging.getLogger("myxtts.tracking")
+_LAST_COUNTS = ("tags", "status")  # kinds of rows of which the last is what holds
 _OUTAGE_SECONDS = 30.0  # after a failure, that long everything goes straight to the spool
 
 
@@ -173,6 +174,7 @@ class StageRun:
         """Sends what waits and sets the end state."""
         self.writer.close()
         self._down_until = 0.0
+        self._deliver()  # first: an older state must not come after this one
         self._send("status", status=status, time=int(time.time() * 1000))
         self._deliver()
 
@@ -181,16 +183,35 @@ class StageRun:
         self.writer.close()
         self._deliver()
 
+    def _reconnect(self) -> None:
+        """A run that began while the server was away shows as soon as the server is back, not at its end."""
+        if not self.away or time.monotonic() < self._down_until:
+            return
+        self._down_until = time.monotonic() + _OUTAGE_SECONDS
+        if not unreachable(self.uri):
+            self._deliver()
+
     def _deliver(self) -> None:
         if not self.spool.waiting() or unreachable(self.uri):
             return
         try:
-            self.spool.deliver(make_client(self._root) if self.away else self._client)
+            client = make_client(self._root) if self.away else self._client
         except TrackingError as error:  # it answers, and does not let us in: the spool stays
             log.warning("%s", error)
+            return
+        self.spool.deliver(client)
+        if self.away and not self.spool.waiting():
+            log.warning("MLflow answers: the run of %s is there now", self.stage)
+            self._client = client
+            self.writer.use(client)
+            self._down_until = 0.0
 
     def _send(self, kind: str, **payload: Any) -> Any:
         row = {"kind": kind, "run": self.run_id, **payload}
+        self._reconnect()
+        if kind in _LAST_COUNTS and self.spool.waiting():  # behind what waits: else that would overwrite it one day
+            self._keep(row)
+            return None
         try:
             if time.monotonic() < self._down_until:
                 raise ConnectionError("the tracker did not answer a moment ago")

@@ -66,7 +66,7 @@ def stage_run(
             tags[_PARENT] = parent
         if known is None:
             known = store.create(f"{stage}-{config_fingerprint(config)[:6]}", tags, folder)
-            write_json(folder / RUN_FILE, {"run_id": known.id, "experiment_id": known.experiment})
+            write_json(folder / RUN_FILE, {"run_id": known.id, "experiment_id": known.experiment, "started": known.started})
         else:
             store.reopen(known, folder)
         run = _stage_run(store, known, stage, folder, root, config)
@@ -95,18 +95,20 @@ def voice_run(
     folder = main_checkout(root) / "checkpoints" / "voice"
     with _signals() as shield:
         unfinished = folder / f"unfinished-{_inputs_mark(all_tags)}.json"
-        known = store.known(project) if project else linked or (store.unfinished(unfinished) if lineage else None)
+        known = store.known(project) if project else linked or (store.unfinished(unfinished, alive=False) if lineage else None)
         if known is None:
             name = os.environ.get("DVC_EXP_NAME") or f"voice-{config_fingerprint(config)[:6]}"
             known = store.create(name, all_tags, folder)
         else:
             store.reopen(known, folder)
-        write_json(unfinished, {"run_id": known.id, "experiment_id": known.experiment})
+        if link is None:  # an evaluation, which goes on in its run when it is repaired; bundling finds the run by its link
+            write_json(unfinished, {"run_id": known.id, "experiment_id": known.experiment, "started": known.started})
         run = _stage_run(store, known, "voice", folder, root, config)
         with _ended(run, shield, adopted=known.id == project), _watched(run, known, config):
             _describe(run, config, root, all_tags)
             yield run
-        unfinished.unlink(missing_ok=True)
+        if link is None:
+            unfinished.unlink(missing_ok=True)
 
 
 def _inputs_mark(tags: Mapping[str, Any]) -> str:

@@ -12,10 +12,19 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from myxtts.tracking.delivery import SENDERS, is_refusal, send
+from myxtts.tracking.offline import NotDelivered
 from myxtts.tracking.store import main_checkout
 
 log = logging.getLogger("myxtts.tracking")
 OUTBOX = "outbox"
+
+
+class Unreadable(Exception):
+    """A line that is no row: half of one, for the process was killed while it wrote."""
+
+
+# what no later attempt will send: such a line, a file that is gone, a run that its spool cannot make any more
+_NEVER = (Unreadable, FileNotFoundError, NotDelivered)
 
 
 class Spool:
@@ -25,6 +34,7 @@ class Spool:
         self.folder = folder
         self.path = folder / "spool.jsonl"
         self._sending = folder / "spool.sending.jsonl"
+        self._sent = folder / "spool.sending.sent"  # how many rows of it have arrived
         self.refused = folder / "spool.refused.jsonl"
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -66,38 +76,44 @@ class Spool:
 
     def _deliver_file(self, client) -> int:
         lines, delivered = self._sending.read_text(encoding="utf-8").splitlines(), 0
-        for number, line in enumerate(lines):
+        for number in range(self._arrived(), len(lines)):
             try:
-                row = json.loads(line)
-                if row["kind"] not in SENDERS:
-                    raise ValueError(f"unknown kind {row['kind']!r}")
-            except (ValueError, KeyError, TypeError) as error:
-                self._refuse(line, error)  # half a line: the process was killed while it wrote
-                continue
-            try:
+                row = _row(lines[number])
                 send(client, row, self.folder)
                 delivered += 1
-                if str(row.get("file", "")).startswith(f"{OUTBOX}/"):
-                    shutil.rmtree((self.folder / row["file"]).parent, ignore_errors=True)
             except Exception as error:  # MLflow's, the network's, the disk's: none may stop the run that is starting
-                if isinstance(error, FileNotFoundError) or is_refusal(error):
-                    self._refuse(line, error)
-                    continue
-                log.warning("MLflow took %d of %d spooled rows of %s: %s", number, len(lines), self.folder, error)
-                self._keep(lines[number:])
-                return delivered
+                if not (isinstance(error, _NEVER) or is_refusal(error)):
+                    log.warning("MLflow took %d of %d spooled rows of %s: %s", number, len(lines), self.folder, error)
+                    return delivered
+                self._refuse(lines[number], error)
+                row = {}
+            self._sent.write_text(str(number + 1))  # at once: whatever ends this process, the next one goes on behind this row
+            if str(row.get("file", "")).startswith(f"{OUTBOX}/"):
+                shutil.rmtree((self.folder / row["file"]).parent, ignore_errors=True)
         self._sending.unlink()
+        self._sent.unlink(missing_ok=True)
         return delivered
+
+    def _arrived(self) -> int:
+        try:
+            return int(self._sent.read_text())
+        except (OSError, ValueError):
+            return 0
 
     def _refuse(self, line: str, reason: object) -> None:
         log.warning("MLflow can never take this row of %s (%s): %.200s", self.path, reason, line)
         with self.refused.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def _keep(self, lines: list[str]) -> None:
-        rest = self._sending.with_suffix(".rest")
-        rest.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        rest.replace(self._sending)
+
+def _row(line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+        if row["kind"] not in SENDERS or not isinstance(row["run"], str):
+            raise ValueError(f"unknown kind {row['kind']!r}")
+        return row
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreadable(f"{type(error).__name__}: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -244,8 +244,12 @@ def _guarded(uri: str, action):
         remedy = remedy_for(error) or "see the message, or set MLFLOW_TRACKING_URI to another store"
         if "out-of-date database schema" in str(error):
             remedy = f"back it up, then run: mlflow db upgrade {shown_uri(uri)}" + ("" if uri == shown_uri(uri) else " (with its password)")
-        kind = TrackerAway if _NO_ANSWER.search(str(error)) else TrackingError
-        raise kind(f"the MLflow store {shown_uri(uri)} cannot be used: {first_line(error)}; {remedy}") from error
+        raise kind_of(error)(f"the MLflow store {shown_uri(uri)} cannot be used: {first_line(error)}; {remedy}") from error
+
+
+def kind_of(error: Exception) -> type[TrackingError]:
+    """TrackerAway where MLflow's client had no answer, TrackingError where it had one."""
+    return TrackerAway if _NO_ANSWER.search(str(error)) else TrackingError
 
 
 def first_line(error: Exception) -> str:

@@ -34,6 +34,11 @@ class MetricWriter:
         self._thread = threading.Thread(target=self._run, name="myxtts-metrics", daemon=True)
         self._thread.start()
 
+    def use(self, client) -> None:
+        """Sends by another client from now on: the one of before was of a server that was away."""
+        self._client = client
+        self._retry_at, self._pause = 0.0, _FIRST_PAUSE
+
     @property
     def down(self) -> bool:
         """True while the tracker does not take metrics."""

@@ -4,7 +4,7 @@ import subprocess
 import pytest
 
 from myxtts.config import XTTSConfig
-from myxtts.tracking.git import common_tags, config_fingerprint, dependency_hashes, git_diff, git_tags, is_dirty
+from myxtts.tracking.git import common_tags, config_fingerprint, dependency_hashes, git_diff, git_tags, is_dirty, remotes
 
 DVC_YAML = """
 stages:
@@ -48,6 +48,23 @@ def repository(tmp_path):
     git("add", "-A")
     git("commit", "-q", "-m", "one")
     return tmp_path
+
+
+@pytest.mark.parametrize("setting", ["diff.noprefix=true", "diff.mnemonicPrefix=true", "color.ui=always", "diff.external=/bin/true"])
+def test_keys_are_masked_whatever_the_settings_of_git(repository, setting):
+    (repository / ".dvc").mkdir()
+    (repository / ".dvc/config").write_text("[core]\n")
+    subprocess.run(["git", "add", "-A"], cwd=repository, check=True)
+    subprocess.run(["git", "config", *setting.split("=")], cwd=repository, check=True)
+    (repository / ".dvc/config").write_text("['remote \"s\"']\n    secret_access_key = TOPSECRET\n")
+    diff = git_diff(repository)
+    assert "secret_access_key" in diff and "TOPSECRET" not in diff
+
+
+def test_a_remote_with_an_escaped_address_is_named(repository):
+    (repository / ".dvc").mkdir()
+    (repository / ".dvc/config").write_text("[core]\n    remote = s\n['remote \"s\"']\n    url = https://me:pa%40ss@host/my%20data\n")
+    assert remotes(repository) == {"dvc.remote": "https://host/my%20data"}
 
 
 def test_a_clean_commit_stays_clean_under_what_dvc_writes(repository):

@@ -13,10 +13,11 @@ import pytest
 
 from myxtts.config import TrackerAway, XTTSConfig
 from myxtts.tracking import offline
+from myxtts.tracking import spool as module_of_spool
 from myxtts.tracking.opening import read_link, resolved_link
 from myxtts.tracking.run import stage_run, voice_run
-from myxtts.tracking.spool import sync
-from myxtts.tracking.store import make_client, unreachable
+from myxtts.tracking.spool import Spool, sync
+from myxtts.tracking.store import ensure_store, make_client, unreachable
 
 CONFIG = XTTSConfig.from_dict({"tracking": {"flush_seconds": 0.05, "system_seconds": None}})
 
@@ -149,3 +150,101 @@ def test_a_server_that_hangs_is_away_within_seconds(project, port, monkeypatch):
         start = time.monotonic()
         run = train(project, project / "checkpoints/gpt", 1, 200)
         assert run.away and time.monotonic() - start < 30
+
+
+def test_a_delivery_that_is_interrupted_goes_on_behind_the_last_row_that_arrived(project, client, monkeypatch):
+    """Ctrl-C, or a kill: a table has no line twice, a checkpoint is no second model."""
+    folder = project / "checkpoints/gpt"
+    folder.mkdir(parents=True)
+    run_id = client.create_run(ensure_store(project, "voices")).info.run_id
+    spool = Spool(folder)
+    point = {
+        "kind": "checkpoint",
+        "name": "ckpt-1",
+        "step": 1,
+        "tags": {},
+        "type": "gpt",
+        "experiment": None,
+        "dataset": None,
+        "metrics": [],
+    }
+    table = {"kind": "table", "path": "samples.json", "rows": [{"step": 1}]}
+    spool.add([{"run": run_id, **table}, {"run": run_id, **point}, {"run": run_id, "kind": "tags", "tags": {"late": "yes"}}])
+    real, sent = module_of_spool.send, []
+
+    def interrupted(client, row, folder):
+        if row["kind"] == "tags":
+            raise KeyboardInterrupt
+        sent.append(row["kind"])
+        return real(client, row, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module_of_spool, "send", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            spool.deliver(client)
+    assert sent == ["table", "checkpoint"]
+    assert spool.deliver(client) == 1 and not spool.waiting()
+    stored = client.get_run(run_id)
+    assert stored.data.tags["late"] == "yes" and len(stored.outputs.model_outputs) == 1
+    assert json.loads(Path(client.download_artifacts(run_id, "samples.json")).read_text())["data"] == [[1]]
+
+
+def test_rows_of_a_run_that_was_deleted_hold_nothing_back(project, client):
+    folder = project / "checkpoints/voice"
+    folder.mkdir(parents=True)
+    spool = Spool(folder)
+    ensure_store(project, "myxtts")
+    first, make_first = offline.new_run("first", "myxtts", {})
+    spool.add([make_first])
+    spool.deliver(client)
+    client.delete_run(offline.run_of(client, first))
+    second, make_second = offline.new_run("second", "myxtts", {})
+    lost = {"kind": "tags", "run": f"{offline.PREFIX}never-made", "tags": {"a": "b"}}
+    spool.add([{"kind": "tags", "run": first, "tags": {"a": "b"}}, lost, make_second, {"kind": "tags", "run": second, "tags": {"a": "b"}}])
+    spool.deliver(client)
+    assert not spool.waiting()
+    assert client.get_run(offline.run_of(client, second)).data.tags["a"] == "b"
+    assert len(spool.refused.read_text().splitlines()) == 2
+
+
+def test_an_older_state_does_not_come_after_the_last_one(project, client):
+    """Rows of an earlier attempt wait still when the run ends."""
+    folder = project / "checkpoints/gpt"
+    with stage_run(CONFIG, "gpt", project, folder) as run:
+        run.spool.add(
+            [{"kind": "tags", "run": run.run_id, "tags": {"state": "old"}}, {"kind": "status", "run": run.run_id, "status": "KILLED"}]
+        )
+        run.tags({"state": "new"})
+    stored = client.get_run(run.run_id)
+    assert stored.info.status == "FINISHED" and stored.data.tags["state"] == "new"
+
+
+def test_a_run_shows_as_soon_as_the_server_is_back(project, server, monkeypatch):
+    monkeypatch.setattr("myxtts.tracking.record._OUTAGE_SECONDS", 0.0)
+    with stage_run(CONFIG, "gpt", project, project / "checkpoints/gpt") as run:
+        run.metrics({"train/mel_loss": 1.0}, 1)
+        assert run.away
+        server()
+        run.tags({"here": "yes"})
+        assert not run.away
+        run.metrics({"train/mel_loss": 0.5}, 2)
+        assert run.flush()
+        client = make_client(project)
+        stored = client.get_run(run.known_as(run.run_id))
+        assert stored.info.status == "RUNNING" and stored.data.tags["here"] == "yes" and stored.data.metrics["train/mel_loss"] == 0.5
+        assert run.checkpoint(2, project, {"val/mel_loss": 0.4})
+    assert client.get_run(stored.info.run_id).info.status == "FINISHED"
+
+
+def test_a_server_that_goes_between_opening_and_making_the_run_is_away(project, client, monkeypatch):
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    def gone(*arguments, **named):
+        raise MlflowException("API request failed: Max retries exceeded with url: /api/2.0/mlflow/runs/create")
+
+    monkeypatch.setattr(MlflowClient, "create_run", gone)
+    with stage_run(CONFIG, "gpt", project, project / "checkpoints/gpt") as run:
+        assert run.away and offline.is_offline(run.run_id)
+    waiting = [json.loads(line)["kind"] for file in sorted(run.spool.folder.glob("spool*.jsonl"), reverse=True) for line in file.open()]
+    assert waiting[0] == "create" and waiting[-1] == "status"
