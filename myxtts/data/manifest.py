@@ -11,7 +11,7 @@ import csv
 import io
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -169,11 +169,14 @@ def read_split(processed: Path, split: str) -> list[Utterance]:
     return read_metadata(path)
 
 
-def profile(processed: Path, split: str) -> dict[str, Any]:
-    """Clips, hours, speakers and languages of a split of a processed data set; {} where it is not on this machine."""
+def profile(processed: Path, split: str, kept: Collection[str] | None = None) -> dict[str, Any]:
+    """Clips, hours, speakers and languages of a split of a processed data set; {} where it is not on this machine.
+
+    kept: only the clips of these ids.
+    """
     if not (processed / f"metadata_{split}.csv").is_file():
         return {}
-    rows = read_split(processed, split)
+    rows = [row for row in read_split(processed, split) if kept is None or row.id in kept]
     hours = sum(row.seconds or 0.0 for row in rows) / 3600
     languages = ", ".join(sorted({row.language for row in rows}))
     return {"clips": len(rows), "hours": round(hours, 4), "speakers": len({row.speaker for row in rows}), "languages": languages}

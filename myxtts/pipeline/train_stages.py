@@ -146,6 +146,7 @@ def run_train_stage(stage: str, config: XTTSConfig, paths: Paths) -> dict[str, A
 
 def log_datasets(run: Any, stage: str, paths: Paths) -> None:
     """Names the stage's record files as the run's inputs, with the fields of a record and the figures of their clips."""
+    from myxtts.data.encode import read_index
     from myxtts.data.manifest import profile
     from myxtts.data.records import mel_schema, token_schema
 
@@ -154,4 +155,5 @@ def log_datasets(run: Any, stage: str, paths: Paths) -> None:
     fields = {name: (field.dtype, field.shape) for name, field in schema.items()}
     for split, context in (("train", "training"), ("eval", "validation")):
         digest = fingerprint({}, [folder / f"{split}.tfrecord"])
-        run.dataset(f"{folder.name}-{split}", digest, str(folder), context, profile(paths.processed, split), fields)
+        kept = None if stage == "dvae" else {row.id for row in read_index(folder, split)}  # encode rejects clips too
+        run.dataset(f"{folder.name}-{split}", digest, str(folder), context, profile(paths.processed, split, kept), fields)
