@@ -20,10 +20,18 @@ export PYTHONUNBUFFERED := 1
 
 setup: $(VENV)/ready
 
+# the commands of a virtual environment name the folder it was made in: one that was moved or copied is made again
+ifneq ($(wildcard $(BIN)/pip),)
+ifeq ($(shell head -3 $(BIN)/pip | grep -F '$(CURDIR)/$(BIN)/'),)
+.PHONY: $(VENV)/ready
+endif
+endif
+
 # made again when the packages wanted change
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make setup PYTHON=python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	head -3 $(BIN)/pip | grep -qF '$(CURDIR)/$(BIN)/' || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[sample,evaluation,languages,plots,dev]'
 	$(BIN)/myxtts plots

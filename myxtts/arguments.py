@@ -148,6 +148,7 @@ def _add_run_commands(command: Command) -> None:
 
     sub = command("registry", "the versions of the registered model, with their aliases and figures")
     sub.add_argument("action", choices=["list"])
+    sub.add_argument("--all", action="store_true", help="all figures, not only those that params.yaml has gates for")
     _add_params_options(sub)
 
     sub = command("promote", "give a version an alias, once it passes the gates of params.yaml and loads")
@@ -161,5 +162,6 @@ def _add_run_commands(command: Command) -> None:
     _add_params_options(sub)
 
     sub = command("reproduce", "check out what a version was made of, with its data, and prove that it gives that version")
-    sub.add_argument("source", metavar="VERSION", help="models:/myxtts/3, or models:/myxtts@champion")
+    sub.add_argument("source", metavar="VERSION", help="3, models:/myxtts/3, or models:/myxtts@champion")
     sub.add_argument("--out", type=Path, metavar="FOLDER", help="worktree to make (default: beside this folder)")
+    _add_params_options(sub)

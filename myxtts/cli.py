@@ -195,17 +195,22 @@ def _export_coqui(options: argparse.Namespace) -> None:
 def _registry(options: argparse.Namespace) -> None:
     from myxtts.serving import registry
 
-    print(registry.table(registry.list_versions(_config(options).bundle.name, Path.cwd())))
+    config = _config(options)
+    figures = list(config.promotion.gates) or ["gpt/mel_loss", "speech/phone_error_rate", "speech/speaker_similarity"]
+    print(registry.table(registry.list_versions(config.bundle.name, Path.cwd()), figures, options.all))
 
 
 def _promote(options: argparse.Namespace) -> None:
     from myxtts.pipeline.paths import Paths
     from myxtts.pipeline.reproduce import uncommitted
     from myxtts.serving.promotion import promote
+    from myxtts.serving.registry import version_number
 
-    root, config = Path.cwd(), _config(options)
-    print(promote(config, options.version, options.to, root, Paths(root).processed, options.evaluate))
-    if note := uncommitted(f"models:/{config.bundle.name}/{options.version}", root):
+    root, config, version = Path.cwd(), _config(options), version_number(options.version)
+    if options.evaluate:
+        _import_tensorflow()
+    print(promote(config, version, options.to, root, Paths(root).processed, options.evaluate))
+    if note := uncommitted(f"models:/{config.bundle.name}/{version}", root):
         print(f"note: {note}")
 
 
@@ -218,7 +223,8 @@ def _rollback(options: argparse.Namespace) -> None:
 def _reproduce(options: argparse.Namespace) -> None:
     from myxtts.pipeline.reproduce import reproduce
 
-    result = reproduce(options.source, Path.cwd(), options.out)
+    source = f"models:/{_config(options).bundle.name}/{options.source}" if options.source.isdigit() else options.source
+    result = reproduce(source, Path.cwd(), options.out)
     print(result.describe())
     if result.differences:
         raise SystemExit(1)

@@ -274,6 +274,13 @@ class GateConfig(Section):
         description="by how much it may be worse than the champion's on the same evaluation set; empty = not compared",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_section(cls, value):
+        if isinstance(value, int | float):
+            raise ValueError(f"a gate says which way: write {{max: {value}}} or {{min: {value}}}")
+        return value
+
     @model_validator(mode="after")
     def _asks_for_something(self):
         if self.max is None and self.min is None and self.worse_by is None:

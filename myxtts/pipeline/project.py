@@ -95,7 +95,9 @@ def what_was_made(root: Path) -> str:
     lines.append("Figures (reports/evaluate.json)")
     lines += [f"  {name:<32}{metrics[name]:.4g}" for name in sorted(metrics) if isinstance(metrics[name], int | float)]
     reference = next(iter(sorted((paths.evaluation / "audio").glob("*ground_truth*.wav"))), None)
-    page = experiment_url(uri, link["experiment_id"], link["run_id"])
+    page = "(no page: its run waits to be delivered, myxtts sync, or is in another store, MLFLOW_TRACKING_URI)"
+    if link["experiment_id"]:
+        page = experiment_url(uri, link["experiment_id"], link["run_id"])
     start = [] if is_http(uri) else [f"  .venv/bin/mlflow ui --backend-store-uri {shown_uri(uri)}"]  # a server is up already
     lines += ["How to open it", *start, f"  then  {page}" if start else f"  {page}"]
     if reference:

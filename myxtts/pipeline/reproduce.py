@@ -30,7 +30,7 @@ class Reproduction:
     differences: list[str] = field(default_factory=list)
 
     def describe(self) -> str:
-        where = f"{self.version} was made at commit {self.commit[:12]}, which is checked out with its data in {self.folder}"
+        where = f"commit {self.commit[:12]} has the dvc.lock of {self.version}; it is checked out with its data in {self.folder}"
         remove = f"remove it with: git worktree remove --force {self.folder}"
         if self.differences:
             return "\n".join([where, "It is not reproduced:", *(f"  {line}" for line in self.differences), remove])
@@ -109,7 +109,8 @@ def _no_commit(version: Any, name: str, md5: str, root: Path) -> str:
     dirty = " with uncommitted changes (git.diff of its run)" if version.tags.get("git.dirty") == "true" else ""
     return (
         f"no commit here has the dvc.lock of {name}, which was made on {version.tags.get('git.commit', 'no commit')}{dirty} in run "
-        f"{version.run_id}: fetch what others have (git fetch --all; dvc exp pull origin)"
+        f"{version.run_id}. Fetch what others have (git fetch --all; dvc exp pull origin). If it was made here, check out that commit, set "
+        "the parameters of the run, and dvc repro: what DVC's cache still has is not trained again; then commit dvc.lock"
     )
 
 

@@ -87,7 +87,10 @@ def run_bundle(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
     metrics = json.loads(paths.report("evaluate").read_text(encoding="utf-8"))
     with voice_run(config, paths.root, link=paths.link("voice")) as run:
         if run.away:
-            raise TrackingError(f"the bundle stage registers the model, which takes the MLflow server: {run.away}")
+            raise TrackingError(
+                f"registering takes the MLflow server: {run.away}. What was trained and evaluated is kept: when it is back, "
+                "dvc repro goes on here"
+            )
         make_bundle(config, paths.root, metrics, paths.bundle)
         version = register(paths.bundle, config, run.run_id, metrics, paths.root)
         run.tags({"myxtts.version": f"{config.bundle.name}/{version}"})

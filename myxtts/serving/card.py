@@ -52,6 +52,7 @@ def version_card(values: Mapping[str, Any], origin: Mapping[str, str]) -> str:
     """
     card = model_card(values).split("---\n", 2)[2].lstrip()  # without the front matter, which is for model hubs
     _, what, rest = card.split("\n\n", 2)  # without the title too: lists of versions show the first line
+    rest = rest.replace("this/folder", f"models:/{values['name']}/VERSION")
     made_of = "\n".join(f"- {key}: `{value}`" for key, value in sorted(origin.items()) if key.startswith(("git.", "dvc.", "data.")))
     licence = f"Licence of imported weights: {origin['licence']}.\n\n" if "licence" in origin else ""
     return f"{what}\n\n{licence}## Made of\n\n{made_of or '- outside git and DVC'}\n\n{rest}"

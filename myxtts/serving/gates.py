@@ -1,11 +1,12 @@
 """Gates: whether a version's figures are good enough, by themselves and beside the champion's."""
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from myxtts.config.stages import GateConfig
-from myxtts.tracking.runs import higher_is_better
+from myxtts.tracking.runs import has_better, higher_is_better
 
 MACHINE_DEPENDENT = ("real_time_factor",)  # in the name of figures that another machine would have measured otherwise
 
@@ -58,15 +59,19 @@ def _check(metric: str, gate: GateConfig, candidate: Figures, champion: Figures 
         return Outcome(metric, rule, None, None, False, _why_missing(metric, candidate))
     if not math.isfinite(value):  # compares with nothing, and would pass
         return Outcome(metric, rule, value, None, False, "not a finite number")
+    theirs = champion.metrics.get(metric) if champion else None
+    incomparable = _incomparable(metric, theirs, candidate, champion) if champion else "no champion yet"
+    shown = None if incomparable else theirs
     if gate.max is not None and value > gate.max:
-        return Outcome(metric, rule, value, None, False, f"above {gate.max:g}")
+        return Outcome(metric, rule, value, shown, False, f"above {gate.max:g}")
     if gate.min is not None and value < gate.min:
-        return Outcome(metric, rule, value, None, False, f"below {gate.min:g}")
-    if gate.worse_by is None or champion is None:
-        return Outcome(metric, rule, value, None, True, "no champion yet" if gate.worse_by is not None else "")
-    theirs = champion.metrics.get(metric)
-    if reason := _incomparable(metric, theirs, candidate, champion):
-        return Outcome(metric, rule, value, None, True, f"not compared: {reason}")
+        return Outcome(metric, rule, value, shown, False, f"below {gate.min:g}")
+    if gate.worse_by is None:
+        return Outcome(metric, rule, value, shown, True)
+    if not has_better(metric):
+        return Outcome(metric, rule, value, shown, False, "neither more nor less of it is better: use min and max instead of worse_by")
+    if incomparable:
+        return Outcome(metric, rule, value, None, True, incomparable if champion is None else f"not compared: {incomparable}")
     worse = theirs - value if _more_is_better(metric, gate) else value - theirs
     # figures are stored with six digits: equal ones must not differ by the last
     failed = worse > gate.worse_by + 1e-6 * max(abs(value), abs(theirs))
@@ -92,7 +97,8 @@ def _why_missing(metric: str, candidate: Figures) -> str:
     if judge and judge.languages and candidate.languages and not set(judge.languages) & set(candidate.languages):
         speaks = ", ".join(candidate.languages)
         return f"it judges {', '.join(judge.languages)}, and this version speaks {speaks}: gate another metric (promotion.gates)"
-    return "not measured; is the metric's name right, is its package installed?"
+    near = difflib.get_close_matches(metric, candidate.metrics, n=1)
+    return f"not measured; {f'did you mean {near[0]}?' if near else 'is its package installed?'}"
 
 
 def _more_is_better(metric: str, gate: GateConfig) -> bool:

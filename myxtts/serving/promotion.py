@@ -20,6 +20,7 @@ from myxtts.serving.registry import EVALUATION_SET, MACHINE, METRIC, aliases_of,
 from myxtts.tracking.delivery import clean_key
 from myxtts.tracking.store import locked, make_client, tracking_uri
 
+CHAMPION = "champion"  # the version that others are judged beside
 _HISTORY = "history."  # tags of the registered model: history.<alias>.<time>-<any> = version
 _LOAD_SECONDS = 900
 _LOAD = "import sys, mlflow; mlflow.pyfunc.load_model(sys.argv[1]); print('loaded')"
@@ -114,7 +115,7 @@ def measure_version(config: XTTSConfig, version: str, root: Path, processed: Pat
 def promote(config: XTTSConfig, version: int | str, alias: str, root: Path, processed: Path, measure: bool = False) -> str:
     """Moves an alias to a version that passes the gates of `config.promotion` and loads in a fresh process; returns what was done.
 
-    Gates look at the figures that were recorded when the version was made. Where today's holder of the alias was measured on another
+    Gates look at the figures that were recorded when the version was made. Where today's champion was measured on another
     evaluation set, and with `measure` always, both are measured here, on `processed`. The verdict is kept as tags of the version.
     Promotions at the same time do not lose one another: each is in the history that `rollback` goes back through. Raises ModelError,
     and moves nothing, when there is no such version, it fails a gate or does not load.
@@ -125,17 +126,19 @@ def promote(config: XTTSConfig, version: int | str, alias: str, root: Path, proc
     judge, loaded = _Judge(config, client, root, processed, measure), False
     with readable_errors(f"{name} version {version} could not be promoted"):
         while True:
-            holder = aliases_of(client, name).get(alias)
+            before = aliases_of(client, name)
+            holder, rival = before.get(alias), before.get(CHAMPION)
             if holder == version:
                 return f"{name} version {version} is {alias} already"
-            outcomes = judge.outcomes(version, holder)
-            _store_verdict(client, name, version, alias, outcomes, holder)
+            outcomes = judge.outcomes(version, rival if rival != version else None)
+            _store_verdict(client, name, version, alias, outcomes, rival)
             _refuse_failures(name, version, alias, outcomes, holder)
             if not loaded:
                 _load_or_refuse(client, name, version, alias, root)
                 loaded = True
             with locked(tracking_uri(root)):
-                if aliases_of(client, name).get(alias) != holder:
+                now = aliases_of(client, name)
+                if (now.get(alias), now.get(CHAMPION)) != (holder, rival):
                     continue  # another was promoted meanwhile: it is that one which this must not be worse than
                 client.set_registered_model_alias(name, alias, version)
                 _remember(client, name, alias, holder, version)
@@ -196,7 +199,7 @@ def _store_verdict(client, name: str, version: str, alias: str, outcomes: Sequen
     good = all(item.passed for item in outcomes)
     tags = {f"promotion.{alias}": f"{'passed' if good else 'refused'} {_now()}{f', beside version {holder}' if holder else ''}"}
     for item in outcomes:
-        theirs = "" if item.champion is None else f"; {alias} {item.champion:.6g}"
+        theirs = "" if item.champion is None else f"; champion {item.champion:.6g}"
         tags[clean_key(f"gate.{alias}.{item.metric}")] = f"{item.value} ({item.rule}{theirs}): {verdict(item)}"
     for key in client.get_model_version(name, version).tags:
         if key.startswith(f"gate.{alias}.") and key not in tags:  # of gates that are no more

@@ -101,15 +101,22 @@ def list_versions(name: str, root: Path) -> list[dict[str, Any]]:
     return versions
 
 
-def table(versions: Sequence[Mapping[str, Any]]) -> str:
-    """`list_versions` as text: one line for each version, its metrics below it."""
+def table(versions: Sequence[Mapping[str, Any]], metrics: Sequence[str] = (), every: bool = False) -> str:
+    """`list_versions` as text: a line for each version, with the figures of `metrics`; with `every` all its figures below it."""
     if not versions:
         return "no version is registered yet: run the pipeline (make demo, or dvc repro)"
-    lines = ["version  created           aliases"]
+    columns = [] if every else [name for name in metrics if any(name in item["metrics"] for item in versions)]
+    rows = [["version", "created", "aliases", *columns]]
     for item in versions:
         created = time.strftime("%Y-%m-%d %H:%M", time.localtime(item["created"] / 1000))
-        lines.append(f"{item['version']:>7}  {created}  {', '.join(item['aliases']) or '-'}")
-        lines += [f"         {name:<32}{value:.4g}" for name, value in sorted(item["metrics"].items())]
+        figures = [f"{item['metrics'][name]:.4g}" if name in item["metrics"] else "-" for name in columns]
+        rows.append([str(item["version"]), created, ", ".join(item["aliases"]) or "-", *figures])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row, item in zip(rows, [None, *versions], strict=True):
+        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if every and item:
+            lines += [f"    {name:<32}{value:.4g}" for name, value in sorted(item["metrics"].items())]
     return "\n".join(lines)
 
 
@@ -159,6 +166,11 @@ def find_version(source: str, root: Path) -> Any:
             if number is None:
                 raise ModelError(f"no version of {name} is {alias}: promote one (myxtts promote VERSION), or name a number")
         return client.get_model_version(name, existing_version(client, name, number, root))
+
+
+def version_number(text: str) -> str:
+    """`3` of `3`, and of `models:/name/3`, as the pipeline prints it."""
+    return re.sub(r"^models:/[^/@]+/(?=\d+$)", "", text)
 
 
 def existing_version(client, name: str, version: int | str, root: Path) -> str:

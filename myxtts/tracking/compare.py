@@ -10,7 +10,7 @@ from typing import Any
 from myxtts.config import TrackingError, XTTSConfig
 from myxtts.tracking.page import MOST_POINTS, Pair, page
 from myxtts.tracking.queries import Run, as_run
-from myxtts.tracking.runs import OF_THE_MACHINE
+from myxtts.tracking.runs import NOT_COMPARED, OF_MLFLOW_RUN, OF_THE_MACHINE
 from myxtts.tracking.store import ensure_store, experiment_url, make_client, tracking_uri
 
 # metrics with a curve worth looking at
@@ -69,7 +69,7 @@ def _parts(sides: list[Side]) -> dict[str, Any]:
     curves = sorted({*first.curves, *second.curves})
     files = sorted({*first.files, *second.files})
     return {
-        "params": differences(first.run.params, second.run.params, OF_THE_MACHINE),
+        "params": [pair for pair in differences(first.run.params, second.run.params, NOT_COMPARED) if pair[0] not in OF_MLFLOW_RUN],
         "machine": [pair for pair in differences(first.run.params, second.run.params) if pair[0].startswith(OF_THE_MACHINE)],
         "metrics": [
             (name, first.run.metrics.get(name), second.run.metrics.get(name)) for name in sorted({*first.run.metrics, *second.run.metrics})

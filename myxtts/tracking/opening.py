@@ -66,8 +66,7 @@ class Store:
             if not store.away:
                 deliver_spools(root, store.client)  # the end of a run may be among it
                 close_stale(store.client, store.experiment_id, store.project)
-        except TrackerAway as error:
-            log.warning("%s", error)
+        except TrackerAway as error:  # the stage says so
             return cls(Away(str(error)), "", name, project_run())
         except MlflowException as error:
             log.warning("runs that were left RUNNING could not be looked for: %s", first_line(error))
@@ -191,12 +190,9 @@ def read_link(path: str | Path) -> dict[str, Any]:
 
 
 def resolved_link(path: str | Path, root: Path) -> dict[str, Any]:
-    """`read_link`, with MLflow's ids for a run that began while it was away. Raises TrackingError where it has none yet."""
+    """`read_link`, with MLflow's ids for a run that began while it was away, if this store has it."""
     link = read_link(path)
     if not link["run_id"] or not offline.is_offline(link["run_id"]):
         return link
     run = Store(make_client(root), "", "", None).known(link["run_id"])
-    if run is None:
-        where = shown_uri(tracking_uri(root))
-        raise TrackingError(f"{path} names a run that {where} does not have: it waits in a spool (myxtts sync), or was deleted")
-    return link | {"run_id": run.id, "experiment_id": run.experiment}
+    return link if run is None else link | {"run_id": run.id, "experiment_id": run.experiment}

@@ -7,13 +7,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from myxtts.tracking.queries import Run
-from myxtts.tracking.runs import higher_is_better
+from myxtts.tracking.runs import has_better, higher_is_better
 
 Pair = tuple[str, Any, Any]  # name, of the first run, of the second
 Points = Sequence[tuple[int, float]]
 COLOURS = ("#1b6ca8", "#c2571a")
 WIDTH, HEIGHT, EDGE = 460, 180, 8  # of a chart, in pixels
-NEITHER_BETTER = ("hardware/", "data/", "perf/", "system/", "train/lr/", "train/grad_norm/")  # metrics of which more or less is no merit
 MOST_POINTS = 1000  # of a curve that are drawn
 STYLE = f"""
 body{{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:1000px;padding:0 1em;color:#222;background:#fff}}
@@ -61,7 +60,7 @@ def _metrics(heads: str, pairs: Sequence[Pair]) -> str:
         change, marks = "", ("", "")
         if a is not None and b is not None:
             change = f"{b - a:+.4g}" + (f" ({(b - a) / abs(a):+.1%})" if a else "")
-            if a != b and not name.startswith(NEITHER_BETTER):
+            if a != b and has_better(name):
                 marks = (" better", "") if (a > b) == higher_is_better(name) else ("", " better")
         cells = "".join(
             f'<td class="number{mark}">{"-" if value is None else f"{value:.4g}"}</td>' for value, mark in zip((a, b), marks, strict=True)

@@ -212,9 +212,10 @@ class StageRun:
         if kind in _LAST_COUNTS and self.spool.waiting():  # behind what waits: else that would overwrite it one day
             self._keep(row)
             return None
+        if self.away or time.monotonic() < self._down_until:  # it was said already
+            self._keep(row)
+            return None
         try:
-            if time.monotonic() < self._down_until:
-                raise ConnectionError("the tracker did not answer a moment ago")
             if reason := unreachable(self.uri):
                 raise ConnectionError(reason)
             return send(self._client, row, self._folder)

@@ -15,8 +15,12 @@ from myxtts.tracking.store import ensure_store, experiment_url, main_checkout, m
 
 # what these words are in the name of is better when it is higher; of all else (losses, errors, distances, times) when it is lower
 HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|per_second|codes_used|stopped_share|judged_share")
-# params that say how a machine was used or a version judged, not what was trained
-OF_THE_MACHINE = ("suggested.", "hardware.", "tracking.", "loop.", "promotion.")
+NEITHER_IS_BETTER = re.compile(r"length_ratio|(^|/)step$|^sentences$|^(system|hardware|data|perf)/|/lr/|grad_norm")
+# params that say how a machine was used, not what was trained
+OF_THE_MACHINE = ("suggested.", "hardware.", "tracking.", "loop.")
+# nor those of a promotion, and those that `mlflow run` was given, which are what params.yaml says in other words
+NOT_COMPARED = (*OF_THE_MACHINE, "promotion.")
+OF_MLFLOW_RUN = ("set", "target")
 SHOWN_PARAMS = 8
 # columns of the table where none are asked for: what chooses a stage's best checkpoint, and what the voice is judged by
 DEFAULT_METRICS = ("best/val/reconstruction_loss", "best/val/mel_loss", "speech/phone_error_rate")
@@ -44,6 +48,11 @@ def open_queries(root: Path, experiment: str) -> Iterator[Queries]:
         yield local or ClientQueries(make_client(root), ensure_store(root, experiment))
 
 
+def has_better(metric: str) -> bool:
+    """Whether more or less of a metric is better at all: of a count, a length or the load of the machine neither is."""
+    return not NEITHER_IS_BETTER.search(metric)
+
+
 def higher_is_better(metric: str) -> bool:
     """Whether more of a metric is better, by its name."""
     return bool(HIGHER_IS_BETTER.search(metric))
@@ -55,16 +64,23 @@ def find_runs(config: XTTSConfig, root: Path, stage: str | None = None, sort: st
     stage: `dvae`, `gpt`, `decoder` or `voice`. Raises TrackingError where the store cannot be used, or no run has `sort`.
     """
     with open_queries(root, config.tracking.experiment) as queries:
-        runs = queries.runs(stage, sort, bool(sort) and higher_is_better(sort), limit)
+        runs = queries.runs(stage, sort, bool(sort) and _direction(sort), limit)
     if sort and runs and not any(sort in run.metrics for run in runs):
         known = sorted({name for run in runs for name in run.metrics if name.startswith(sort.partition("/")[0])})
         raise TrackingError(f"no run has the metric {sort!r}; there are {', '.join(known[:20]) or 'none that begin like it'}")
     return runs
 
 
+def _direction(metric: str) -> bool:
+    """`higher_is_better`. Raises TrackingError where neither is."""
+    if not has_better(metric):
+        raise TrackingError(f"neither more nor less of {metric} is better, so none is the best; see it with: myxtts runs --metric {metric}")
+    return higher_is_better(metric)
+
+
 def differing_params(runs: Sequence[Run]) -> list[str]:
     """Names of the params that are not the same in all of these runs, but for those of the machine; a run may lack one."""
-    names = sorted({name for run in runs for name in run.params if not name.startswith(OF_THE_MACHINE)})
+    names = sorted({name for run in runs for name in run.params if not name.startswith(NOT_COMPARED) and name not in OF_MLFLOW_RUN})
     return [name for name in names if len({run.params.get(name) for run in runs}) > 1]
 
 
@@ -99,7 +115,7 @@ def best(config: XTTSConfig, root: Path, metric: str, stage: str | None = None) 
     another's.
     """
     with open_queries(root, config.tracking.experiment) as queries:
-        stages, highest = [stage] if stage else TRAINED_STAGES, higher_is_better(metric)
+        stages, highest = [stage] if stage else TRAINED_STAGES, _direction(metric)
         per_stage = {name: queries.best_checkpoint(metric, name, highest) for name in stages}
     found = {name: item for name, item in per_stage.items() if item}
     if len(found) > 1:

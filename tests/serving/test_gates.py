@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from myxtts.config.stages import GateConfig
+from myxtts.config.stages import GateConfig, PromotionConfig
 from myxtts.serving.gates import Figures, check_gates, gates_table
 
 MINE = Figures({"speech/phone_error_rate": 0.3, "gpt/wrong_text_gap": 1.0, "speech/real_time_factor": 2.0}, "set1", "two cores")
@@ -53,6 +53,27 @@ def test_gates_are_numbers():
     for bad in ({"max": float("nan")}, {"min": float("inf")}, {"worse_by": float("nan")}, {"worse_by": -1}):
         with pytest.raises(ValidationError):
             GateConfig(**bad)
+
+
+def test_what_is_better_neither_way_is_not_compared():
+    candidate = Figures({"speech/length_ratio": 0.4}, "set1")
+    outcome = check("speech/length_ratio", champion(0.6, "speech/length_ratio"), candidate, worse_by=0.5)
+    assert not outcome.passed and "use min and max" in outcome.reason
+    assert check("speech/length_ratio", None, candidate, min=0.3, max=1.7).passed
+
+
+def test_a_misspelt_metric_is_answered_with_the_nearest():
+    assert "did you mean speech/phone_error_rate?" in check("speech/phone_eror_rate", max=1).reason
+
+
+def test_the_champions_figure_is_shown_where_it_compares():
+    assert check("speech/phone_error_rate", champion(0.4), max=0.5).champion == 0.4
+    assert check("speech/phone_error_rate", champion(0.4, tested_on="set2"), max=0.5).champion is None
+
+
+def test_a_bare_number_is_answered_with_what_to_write():
+    with pytest.raises(ValidationError, match=r"write \{max: 0.5\} or \{min: 0.5\}"):
+        PromotionConfig(gates={"speech/phone_error_rate": 0.5})
 
 
 def test_a_metric_that_knows_none_of_the_languages_says_so():

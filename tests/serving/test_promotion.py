@@ -202,6 +202,17 @@ def test_without_the_data_that_a_comparison_takes_nothing_moves(register, loads,
     assert champion() == 1
 
 
+def test_any_alias_is_judged_beside_the_champion(client, register, loads, promote, champion):
+    for value in (0.2, 0.4):
+        register(**{ERROR_RATE: value, "evaluation_set": "set1"})
+    gates = {ERROR_RATE: {"worse_by": 0.05}}
+    promote(1, gates)
+    with pytest.raises(ModelError, match=r"worse than the champion by 0\.2"):
+        promote(2, gates, alias="staging")
+    assert "staging now" in promote(1, gates, alias="staging")
+    assert int(client.get_registered_model("myxtts").aliases["staging"]) == 1 and champion() == 1
+
+
 def test_promotions_at_the_same_time_lose_none(project, register, monkeypatch, promote, champion):
     """Both see the old champion, load, and move the alias: whoever is second must be judged beside the first, and remember it."""
     for value in (0.3, 0.2, 0.1):

@@ -127,6 +127,16 @@ def test_wrong_names_are_answered_with_what_there_is(project, register, tmp_path
         registry.resolve(tmp_path / "nothing", project)
 
 
+def test_versions_are_listed_a_line_each_with_what_is_asked_for(project, register):
+    register(**{"gpt/mel_loss": 2.5})
+    register(**{"gpt/mel_loss": 1.5, "gpt/step": 9})
+    versions = registry.list_versions("myxtts", project)
+    lines = registry.table(versions, ["gpt/mel_loss", "no/such"]).splitlines()
+    assert [line.split()[-1] for line in lines] == ["gpt/mel_loss", "1.5", "2.5"]
+    assert "gpt/step                        9" in registry.table(versions, every=True)
+    assert registry.version_number("models:/myxtts/12") == registry.version_number("12") == "12"
+
+
 def test_a_damaged_bundle_is_not_registered(project, client, run_id, bundle):
     (bundle / "gpt.weights.h5").unlink()
     with pytest.raises(ModelError, match=r"gpt.weights.h5 is missing"):

@@ -124,3 +124,11 @@ def test_what_mlflow_does_not_take_goes_on_waiting(project, trained, client, mon
     done = sync(project, client)
     assert (done.delivered, done.waiting) == (0, (folder,))
     assert f"still waiting in {folder}" in done.describe()
+
+
+@pytest.mark.parametrize("metric", ["gpt/step", "speech/length_ratio", "system/cpu_utilization_percentage"])
+def test_of_what_is_better_neither_way_none_is_the_best(project, trained, client, metric):
+    client.log_metric(trained["slow"], metric, 0.4)
+    for ask in (lambda: best(config(), project, metric), lambda: find_runs(config(), project, sort=metric)):
+        with pytest.raises(TrackingError, match="neither more nor less"):
+            ask()
