@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from checkouts import ENVIRONMENT, PARAMS, Project, checkout
+from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +47,13 @@ def steps_of(project: Project, run_id: str) -> list[int]:
     return sorted(point.step for point in project.client().get_metric_history(run_id, "train/mel_loss"))
 
 
+def _trains(process: psutil.Process) -> bool:
+    try:
+        return process.cmdline()[-2:] == ["stage", "gpt"] and "python" in process.name()
+    except psutil.Error:  # it has ended meanwhile
+        return False
+
+
 class Started:
     """A `dvc repro gpt` in a process group of its own."""
 
@@ -61,8 +70,7 @@ class Started:
         while time.monotonic() < deadline:
             assert self.dvc.poll() is None, self.log.read_text()[-3000:]
             new = [path for path in self.project.root.glob("checkpoints/gpt/*/*/ckpt-*") if path.stat().st_mtime > self.began]
-            running = psutil.Process(self.dvc.pid).children(recursive=True)
-            found = [process for process in running if process.cmdline()[-2:] == ["stage", "gpt"] and "python" in process.name()]
+            found = [process for process in psutil.Process(self.dvc.pid).children(recursive=True) if _trains(process)]
             if new and found:
                 return found[-1]
             time.sleep(0.05)
@@ -74,7 +82,7 @@ class Started:
     [("ctrl-c", "KILLED"), ("sigterm to all", "KILLED"), ("kill -9", "RUNNING")],
 )
 def test_a_stopped_training_goes_on_in_its_run_with_every_step_once(project, how, status):
-    steps = {"ctrl-c": 41, "sigterm to all": 42, "kill -9": 43}[how]
+    steps = {"ctrl-c": 301, "sigterm to all": 302, "kill -9": 303}[how]
     project.change("gpt: {max_steps: 30,", f"gpt: {{max_steps: {steps},")
     started = Started(project)
     trainer = started.trainer()
@@ -95,7 +103,7 @@ def test_a_stopped_training_goes_on_in_its_run_with_every_step_once(project, how
 
 
 def test_a_trainer_that_outlives_dvc_is_not_doubled(project):
-    project.change("gpt: {max_steps: 30,", "gpt: {max_steps: 400,")
+    project.change("gpt: {max_steps: 30,", "gpt: {max_steps: 1500,")
     started = Started(project)
     trainer = started.trainer()
     started.dvc.terminate()  # dvc alone: its child goes on
@@ -103,10 +111,10 @@ def test_a_trainer_that_outlives_dvc_is_not_doubled(project):
     assert trainer.is_running()
     output = project.run("dvc", "repro", "gpt", check=False)
     assert re.search(r"(another|already).*train", output, re.IGNORECASE) and str(trainer.pid) in output, output[-2000:]
-    assert len([run for run in project.runs("gpt") if run.data.params["training.gpt.max_steps"] == "400"]) == 1
+    assert len([run for run in project.runs("gpt") if run.data.params["training.gpt.max_steps"] == "1500"]) == 1
     trainer.send_signal(signal.SIGTERM)
     trainer.wait(60)
-    (run,) = [run for run in project.runs("gpt") if run.data.params["training.gpt.max_steps"] == "400"]
+    (run,) = [run for run in project.runs("gpt") if run.data.params["training.gpt.max_steps"] == "1500"]
     assert run.info.status == "KILLED"
 
 
@@ -169,3 +177,31 @@ def test_a_moved_repository_still_opens_the_artifacts_of_its_runs(project, tmp_p
     run = moved.client().get_run(link(moved, "voice"))
     assert str(moved.root) in run.info.artifact_uri
     assert Path(moved.client().download_artifacts(run.info.run_id, "samples.json", str(tmp_path))).is_file()
+
+
+def test_a_server_that_is_dead_at_the_start_stops_no_training_and_gets_the_run_later(project, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    project.change("gpt: {max_steps: 30,", "gpt: {max_steps: 44,")
+    away = Project(project.root, {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"})
+    assert away.repro("gpt") == ["gpt"], "it ends with exit code 0"
+    offline = link(project, "gpt")
+    (spool,) = [path for path in project.root.glob("checkpoints/gpt/*/*/spool.jsonl") if offline in path.read_text()]
+    command = ["mlflow", "server", "--port", str(port), "--workers", "1", "--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"]
+    log = (tmp_path / "server.log").open("w")
+    server = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while "delivered" not in away.run("myxtts", "sync", check=False):
+            assert time.monotonic() < deadline, (tmp_path / "server.log").read_text()[-2000:]
+            time.sleep(1)
+        assert not spool.exists()
+        client = MlflowClient(f"sqlite:///{tmp_path / 'server.db'}")
+        (run,) = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+        assert run.info.status == "FINISHED" and run.data.tags["myxtts.offline_id"] == offline
+        assert sorted(point.step for point in client.get_metric_history(run.info.run_id, "train/mel_loss")) == list(range(1, 45))
+        assert "nothing was waiting" in away.run("myxtts", "sync")
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
