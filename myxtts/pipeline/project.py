@@ -24,13 +24,19 @@ def ensure_dvc(root: Path) -> None:
         dvc(root, "config", "--local", "core.no_scm", "true")
 
 
-def dvc(root: Path, *arguments: str) -> None:
-    """Runs DVC with this interpreter's `python` first on PATH: the stages call it. Raises MyXTTSError with DVC's exit code."""
+def dvc(root: Path, *arguments: str, captured: bool = False, check: bool = True) -> subprocess.CompletedProcess:
+    """Runs DVC with this interpreter's `python` first on PATH: the stages call it. captured: what it prints comes back instead.
+
+    Raises MyXTTSError with DVC's exit code, unless `check` is False.
+    """
     folder = str(Path(sys.executable).parent)
     environment = os.environ | {"PATH": folder + os.pathsep + os.environ.get("PATH", "")}
-    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, env=environment, check=False)
-    if done.returncode:
-        raise MyXTTSError(f"dvc {' '.join(arguments)} ended with exit code {done.returncode}; the reason stands above")
+    command = [sys.executable, "-m", "dvc", *arguments]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=captured, text=True, errors="replace", check=False)
+    if check and done.returncode:
+        reason = done.stderr.strip() if captured else "the reason stands above"
+        raise MyXTTSError(f"dvc {' '.join(arguments)} ended with exit code {done.returncode}; {reason}")
+    return done
 
 
 def run_pipeline(root: Path, overrides: list[str], target: str | None = None) -> None:

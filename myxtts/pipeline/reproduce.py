@@ -4,7 +4,6 @@ import configparser
 import json
 import re
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from myxtts.config import ModelError, MyXTTSError
 from myxtts.pipeline.paths import Paths
+from myxtts.pipeline.project import dvc
 from myxtts.serving.bundle import folder_md5
 from myxtts.serving.registry import BUNDLE_MD5, find_version, resolve
 
@@ -117,8 +117,8 @@ def _no_commit(version: Any, name: str, md5: str, root: Path) -> str:
 def _fetch(work: Path, root: Path) -> list[str]:
     """The data of the commit, from the checkout's cache or remote; what could not be had."""
     _use_settings_of(root, work)
-    remote = _dvc(work, "remote", "list").stdout.strip()
-    done = _dvc(work, "pull" if remote else "checkout", "-q", check=False)
+    remote = dvc(work, "remote", "list", captured=True).stdout.strip()
+    done = dvc(work, "pull" if remote else "checkout", "-q", check=False, captured=True)
     if done.returncode == 0:
         return []
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
@@ -136,7 +136,7 @@ def _use_settings_of(root: Path, work: Path) -> None:
             settings.set(section, "url", str((root / ".dvc" / url).resolve()))
     if not settings.has_section("cache"):
         settings.add_section("cache")
-    settings.set("cache", "dir", str((root / _dvc(root, "cache", "dir").stdout.strip()).resolve()))
+    settings.set("cache", "dir", str((root / dvc(root, "cache", "dir", captured=True).stdout.strip()).resolve()))
     private = work / ".dvc" / "config.local"  # not in git
     private.touch(mode=0o600)  # it may hold keys
     private.chmod(0o600)
@@ -146,9 +146,9 @@ def _use_settings_of(root: Path, work: Path) -> None:
 
 def _would_run(work: Path) -> list[str]:
     """What `dvc repro` would do there, and why."""
-    status = json.loads(_dvc(work, "status", "--json").stdout or "{}")
+    status = json.loads(dvc(work, "status", "--json", captured=True).stdout or "{}")
     reasons = [f"{stage}: {_reason(change)}" for stage, changes in status.items() for change in changes]
-    dry = _dvc(work, "repro", "--dry", check=False)
+    dry = dvc(work, "repro", "--dry", check=False, captured=True)
     runs = re.findall(r"Running stage '([^']+)'", dry.stdout + dry.stderr)
     if dry.returncode:
         reasons.append(f"dvc repro would fail: {(dry.stderr.strip().splitlines() or ['no reason given'])[-1]}")
@@ -179,12 +179,3 @@ def _git(root: Path, *arguments: str) -> str:
     if done.returncode:
         raise MyXTTSError(f"git {' '.join(arguments)} failed in {root}: {done.stderr.strip()}; reproducing needs the project's git clone")
     return done.stdout.strip()
-
-
-def _dvc(root: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True, errors="replace", check=False
-    )
-    if check and done.returncode:
-        raise MyXTTSError(f"dvc {' '.join(arguments)} failed in {root}: {done.stderr.strip()}")
-    return done

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from myxtts.config.stages import GateConfig
-from myxtts.tracking.runs import has_better, higher_is_better
+from myxtts.tracking.runs import aligned, has_better, higher_is_better
 
 MACHINE_DEPENDENT = ("real_time_factor",)  # in the name of figures that another machine would have measured otherwise
 
@@ -44,8 +44,7 @@ def gates_table(outcomes: Sequence[Outcome]) -> str:
     """Outcomes as a table of text."""
     heads = ("metric", "this version", "champion", "gate", "")
     rows = [heads] + [(item.metric, _number(item.value), _number(item.champion), item.rule, verdict(item)) for item in outcomes]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(aligned(rows))
 
 
 def verdict(item: Outcome) -> str:

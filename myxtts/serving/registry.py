@@ -13,7 +13,8 @@ from myxtts.serving.bundle import check_bundle, folder_md5
 from myxtts.serving.card import licence_of, version_card
 from myxtts.serving.pyfunc import log_bundle
 from myxtts.tracking.git import dependency_hashes, git_tags, remotes
-from myxtts.tracking.offline import NotDelivered, run_of
+from myxtts.tracking.offline import known_as
+from myxtts.tracking.runs import aligned
 from myxtts.tracking.store import first_line, main_checkout, make_client, model_url, remedy_for, tracking_uri
 
 CANDIDATE = "candidate"
@@ -32,7 +33,7 @@ def register(bundle: Path, config: XTTSConfig, run_id: str, metrics: Mapping[str
     values = check_bundle(bundle)
     client, name = make_client(root), config.bundle.name
     origin = _origin(bundle, values, config, root)
-    runs = {f"run.{stage}": _known_as(client, run) for stage, run in values["runs"].items()}
+    runs = {f"run.{stage}": known_as(client, run) for stage, run in values["runs"].items()}
     tags = _metric_tags(values["metrics"], metrics) | runs | origin
     with readable_errors(f"the bundle {bundle} could not be registered as {name}"):
         from mlflow.exceptions import MlflowException
@@ -48,14 +49,6 @@ def register(bundle: Path, config: XTTSConfig, run_id: str, metrics: Mapping[str
         client.set_registered_model_alias(name, CANDIDATE, str(version))
     print(f"registered {name} version {version}: {model_url(tracking_uri(root), name, version)}", flush=True)
     return int(version)
-
-
-def _known_as(client, run_id: str) -> str:
-    """MLflow's id of a stage's run; what it was called here where that waits to be delivered still."""
-    try:
-        return run_of(client, run_id)
-    except NotDelivered:
-        return run_id
 
 
 def _metric_tags(*sources: Mapping[str, Any]) -> dict[str, str]:
@@ -111,11 +104,11 @@ def table(versions: Sequence[Mapping[str, Any]], metrics: Sequence[str] = (), ev
         created = time.strftime("%Y-%m-%d %H:%M", time.localtime(item["created"] / 1000))
         figures = [f"{item['metrics'][name]:.4g}" if name in item["metrics"] else "-" for name in columns]
         rows.append([str(item["version"]), created, ", ".join(item["aliases"]) or "-", *figures])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row, item in zip(rows, [None, *versions], strict=True):
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        if every and item:
+    head, *printed = aligned(rows)
+    lines = [head]
+    for row, item in zip(printed, versions, strict=True):
+        lines.append(row)
+        if every:
             lines += [f"    {name:<32}{value:.4g}" for name, value in sorted(item["metrics"].items())]
     return "\n".join(lines)
 

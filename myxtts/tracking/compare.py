@@ -11,7 +11,7 @@ from myxtts.config import TrackingError, XTTSConfig
 from myxtts.tracking.page import MOST_POINTS, Pair, page
 from myxtts.tracking.queries import Run, as_run
 from myxtts.tracking.runs import NOT_COMPARED, OF_MLFLOW_RUN, OF_THE_MACHINE
-from myxtts.tracking.store import ensure_store, experiment_url, make_client, tracking_uri
+from myxtts.tracking.store import experiment_url, open_store, tracking_uri
 
 # metrics with a curve worth looking at
 CURVES = re.compile(r"^(val/|train/(?!lr/|skipped|skipped_steps|nonfinite).*loss|train/lr/|train/grad_norm/)")
@@ -45,7 +45,7 @@ def compare(config: XTTSConfig, root: Path, first: str, second: str, out: Path |
 
     first, second: ids, or beginnings of them. out: default `reports/compare/<first>-<second>.html`. Raises TrackingError.
     """
-    client, experiment = make_client(root), ensure_store(root, config.tracking.experiment)
+    client, experiment = open_store(root, config.tracking.experiment)
     runs = [find_run(client, experiment, text) for text in (first, second)]
     sides = [_side(client, root, run) for run in runs]
     out = out or root / "reports" / "compare" / f"{runs[0].id[:8]}-{runs[1].id[:8]}.html"

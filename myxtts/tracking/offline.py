@@ -53,6 +53,14 @@ def run_of(client: Any, run_id: str) -> str:
     return _known[run_id]
 
 
+def known_as(client: Any, run_id: str) -> str:
+    """`run_of`, or what the run was called here while MLflow cannot say: the run itself has that as a tag."""
+    try:
+        return run_of(client, run_id)
+    except Exception:  # not delivered yet, or whatever the network raises
+        return run_id
+
+
 def create(client: Any, row: Mapping[str, Any], experiment_id: str) -> str:
     """Makes the run of a row of `new_run`, unless that was done before a failure; returns MLflow's id."""
     found = _search(client, row["run"])

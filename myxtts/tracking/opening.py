@@ -19,7 +19,7 @@ from myxtts.tracking.delivery import MAX_TAG, clean_key, reopen
 from myxtts.tracking.offline import Away, NotDelivered
 from myxtts.tracking.spool import Spool, deliver_spools
 from myxtts.tracking.stale import PROCESS, close_stale, is_gone, process_tag
-from myxtts.tracking.store import ensure_store, first_line, kind_of, make_client, remedy_for, tracking_uri
+from myxtts.tracking.store import first_line, kind_of, make_client, open_store, remedy_for, tracking_uri
 
 log = logging.getLogger("myxtts.tracking")
 _project_run: str | None = None
@@ -61,7 +61,7 @@ class Store:
 
         name = config.tracking.experiment
         try:
-            store = cls(make_client(root), ensure_store(root, name), name, project_run())
+            store = cls(*open_store(root, name), name, project_run())
             store._find_project_run(root)
             if not store.away:
                 deliver_spools(root, store.client)  # the end of a run may be among it

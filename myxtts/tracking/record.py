@@ -51,10 +51,7 @@ class StageRun:
 
     def known_as(self, run_id: str) -> str:
         """MLflow's id of another run, which may have begun while it was away."""
-        try:
-            return offline.run_of(self._client, run_id)
-        except Exception:  # away still, or not delivered: the run itself says by a tag what it was called
-            return run_id
+        return offline.known_as(self._client, run_id)
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Logs params (cut at 6000 characters). A value that differs from what the run already has becomes tag `changed.<key>`."""
@@ -174,7 +171,6 @@ class StageRun:
         """Sends what waits and sets the end state."""
         self.writer.close()
         self._down_until = 0.0
-        self._deliver()  # first: an older state must not come after this one
         self._send("status", status=status, time=int(time.time() * 1000))
         self._deliver()
 
@@ -188,8 +184,7 @@ class StageRun:
         if not self.away or time.monotonic() < self._down_until:
             return
         self._down_until = time.monotonic() + _OUTAGE_SECONDS
-        if not unreachable(self.uri):
-            self._deliver()
+        self._deliver()
 
     def _deliver(self) -> None:
         if not self.spool.waiting() or unreachable(self.uri):
@@ -209,10 +204,8 @@ class StageRun:
     def _send(self, kind: str, **payload: Any) -> Any:
         row = {"kind": kind, "run": self.run_id, **payload}
         self._reconnect()
-        if kind in _LAST_COUNTS and self.spool.waiting():  # behind what waits: else that would overwrite it one day
-            self._keep(row)
-            return None
-        if self.away or time.monotonic() < self._down_until:  # it was said already
+        down = self.away or time.monotonic() < self._down_until  # as was said already
+        if down or (kind in _LAST_COUNTS and self.spool.waiting()):  # behind what waits: else that would overwrite it one day
             self._keep(row)
             return None
         try:

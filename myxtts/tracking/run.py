@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import logging
 import os
 import signal
 import sys
@@ -19,15 +18,9 @@ from myxtts.tracking.delivery import NOTE
 from myxtts.tracking.git import common_tags, config_fingerprint, git_diff, installed_packages
 from myxtts.tracking.opening import KnownRun, Store
 from myxtts.tracking.record import StageRun, write_json
-from myxtts.tracking.store import (
-    experiment_url,
-    is_http,
-    main_checkout,
-    tracking_uri,
-)
+from myxtts.tracking.store import experiment_url, is_http, main_checkout, tracking_uri
 from myxtts.tracking.system import system_metrics
 
-log = logging.getLogger("myxtts.tracking")
 RUN_FILE = "run.json"
 _PARENT = "mlflow.parentRunId"
 
@@ -70,7 +63,7 @@ def stage_run(
         else:
             store.reopen(known, folder)
         run = _stage_run(store, known, stage, folder, root, config)
-        with _ended(run, shield, adopted=False), _watched(run, known, config):
+        with _ended(run, shield, adopted=False), system_metrics(run, known.started, config.tracking.system_seconds):
             _describe(run, config, root, tags)
             yield run
         write_json(folder / RUN_FILE, {"run_id": run.journal_id, "experiment_id": run.experiment_id, "finished": True})
@@ -104,7 +97,7 @@ def voice_run(
         if link is None:  # an evaluation, which goes on in its run when it is repaired; bundling finds the run by its link
             write_json(unfinished, {"run_id": known.id, "experiment_id": known.experiment, "started": known.started})
         run = _stage_run(store, known, "voice", folder, root, config)
-        with _ended(run, shield, adopted=known.id == project), _watched(run, known, config):
+        with _ended(run, shield, adopted=known.id == project), system_metrics(run, known.started, config.tracking.system_seconds):
             _describe(run, config, root, all_tags)
             yield run
         if link is None:
@@ -122,10 +115,6 @@ def _stage_run(store: Store, known: KnownRun, stage: str, folder: Path, root: Pa
     run = StageRun(store.client, uri, known.id, known.experiment, stage, folder, root, seconds)
     run.journal_id = known.journal_id
     return run
-
-
-def _watched(run: StageRun, known: KnownRun, config: XTTSConfig):
-    return system_metrics(run, known.started, config.tracking.system_seconds)
 
 
 def _describe(run: StageRun, config: XTTSConfig, root: Path, tags: Mapping[str, Any]) -> None:

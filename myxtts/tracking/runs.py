@@ -11,7 +11,7 @@ from myxtts.config import TrackingError, XTTSConfig
 from myxtts.config.stages import TRAINED_STAGES
 from myxtts.tracking.local import open_local
 from myxtts.tracking.queries import ClientQueries, Queries, Run
-from myxtts.tracking.store import ensure_store, experiment_url, main_checkout, make_client, sqlite_path, tracking_uri
+from myxtts.tracking.store import experiment_url, main_checkout, open_store, sqlite_path, tracking_uri
 
 # what these words are in the name of is better when it is higher; of all else (losses, errors, distances, times) when it is lower
 HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|per_second|codes_used|stopped_share|judged_share")
@@ -45,7 +45,7 @@ def open_queries(root: Path, experiment: str) -> Iterator[Queries]:
     """
     uri = tracking_uri(root)
     with open_local(sqlite_path(uri), experiment) if uri.startswith("sqlite") else nullcontext() as local:
-        yield local or ClientQueries(make_client(root), ensure_store(root, experiment))
+        yield local or ClientQueries(*open_store(root, experiment))
 
 
 def has_better(metric: str) -> bool:
@@ -94,11 +94,11 @@ def runs_table(runs: Sequence[Run], metrics: Sequence[str] = ()) -> str:
     metrics = metrics or [name for name in DEFAULT_METRICS if any(name in run.metrics for run in runs)]
     heads = ["run", "stage", "name", "status", "started", "took", *metrics]
     rows = [_cells(run, metrics) for run in runs]
-    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(heads, widths, strict=True)).rstrip()]
+    head, *printed = aligned([heads, *rows])
+    lines = [head]
     per_stage = {stage: differing_params([run for run in runs if run.stage == stage]) for stage in {run.stage for run in runs}}
-    for run, row in zip(runs, rows, strict=True):
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for run, row in zip(runs, printed, strict=True):
+        lines.append(row)
         differing = per_stage[run.stage]
         shown = [f"{name}={run.params.get(name, '-')}" for name in differing[:SHOWN_PARAMS]]
         if len(differing) > SHOWN_PARAMS:
@@ -106,6 +106,12 @@ def runs_table(runs: Sequence[Run], metrics: Sequence[str] = ()) -> str:
         if shown:
             lines.append(f"    {', '.join(shown)}")
     return "\n".join(lines)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines of text whose columns stand below one another."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def best(config: XTTSConfig, root: Path, metric: str, stage: str | None = None) -> Best:

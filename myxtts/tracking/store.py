@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from myxtts.config import TrackerAway, TrackingError
@@ -180,7 +181,12 @@ def _try_database(uri: str) -> None:
 
 
 def ensure_store(root: str | Path, experiment: str) -> str:
-    """Makes the store and the experiment if need be; returns the experiment's id.
+    """`open_store`, of which only the experiment's id is wanted."""
+    return open_store(root, experiment)[1]
+
+
+def open_store(root: str | Path, experiment: str) -> tuple[Any, str]:
+    """Makes the store and the experiment if need be; returns an `MlflowClient` and the experiment's id.
 
     Several processes may call it at once. Raises TrackingError, within seconds, when the store cannot be used.
     """
@@ -190,7 +196,7 @@ def ensure_store(root: str | Path, experiment: str) -> str:
     if uri.startswith("sqlite"):
         artifacts = (main_checkout(root) / "mlruns" / re.sub(r"[^\w.-]+", "_", experiment)).as_uri()
     with locked(uri):
-        return _guarded(uri, lambda: find_or_make_experiment(client, experiment, artifacts))
+        return client, _guarded(uri, lambda: find_or_make_experiment(client, experiment, artifacts))
 
 
 @contextmanager

@@ -89,7 +89,7 @@ def test_data_is_fetched_with_todays_cache_and_remotes_and_keys_stay_private(rep
         (root / ".dvc").mkdir(parents=True)
     (repository.root / ".dvc/config").write_text("[core]\n    remote = s\n['remote \"s\"']\n    url = ../../store\n")
     (repository.root / ".dvc/config.local").write_text("['remote \"s\"']\n    secret_access_key = 50%off\n")
-    monkeypatch.setattr(module, "_dvc", lambda root, *_, **__: subprocess.CompletedProcess([], 0, stdout=".dvc/cache\n"))
+    monkeypatch.setattr(module, "dvc", lambda root, *_, **__: subprocess.CompletedProcess([], 0, stdout=".dvc/cache\n"))
     module._use_settings_of(repository.root, work)
     private = work / ".dvc/config.local"
     assert private.stat().st_mode & 0o777 == 0o600

@@ -9,6 +9,7 @@ import mlflow
 import numpy as np
 import pytest
 import soundfile
+from recordings import recording
 from small import make_config
 
 from myxtts.config import ModelError, TrackingError
@@ -36,20 +37,12 @@ for bad in ({"reference_audio": ["not base64!"]}, {"text": [""]}, {"language": [
 """
 
 
-def reference() -> str:
-    rng = np.random.default_rng(0)
-    wave = 0.2 * np.sin(np.arange(24000) * 0.05) * (1 + 0.3 * rng.standard_normal(24000))
-    buffer = io.BytesIO()
-    soundfile.write(buffer, wave.astype(np.float32), 24000, format="WAV")
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
 def test_a_registered_version_speaks_in_a_fresh_process(project, client, run_id, whole_bundle):
     version = registry.register(whole_bundle, make_config(), run_id, {"gpt/mel_loss": 2.5}, project)
     assert client.get_run(run_id).info.status == "RUNNING", "registering does not end the run"
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{project / 'mlflow.db'}"}
     done = subprocess.run(
-        [sys.executable, "-c", LOAD_AND_SPEAK, reference()], cwd=project, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", LOAD_AND_SPEAK, recording()], cwd=project, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr[-3000:]
     answers = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("answer")]

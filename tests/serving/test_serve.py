@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from recordings import recording
 from small import make_config
 
 from myxtts.serving import registry
@@ -21,14 +22,6 @@ from myxtts.serving.promotion import promote
 from myxtts.tracking.store import ensure_store, make_client
 
 START_SECONDS = 180
-
-
-def recording(seconds: float = 1.0, format: str = "WAV") -> str:
-    rng = np.random.default_rng(0)
-    wave = 0.2 * np.sin(np.arange(int(24000 * seconds)) * 0.05) * (1 + 0.3 * rng.standard_normal(int(24000 * seconds)))
-    buffer = io.BytesIO()
-    soundfile.write(buffer, wave.astype(np.float32), 24000, format=format)
-    return base64.b64encode(buffer.getvalue()).decode()
 
 
 GOOD = {"text": "good morning", "language": "en", "reference_audio": recording()}
