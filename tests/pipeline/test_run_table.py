@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ import psutil
 import pytest
 from checkouts import ENVIRONMENT, PARAMS, Project, checkout
 from mlflow import MlflowClient
+from ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -180,9 +180,7 @@ def test_a_moved_repository_still_opens_the_artifacts_of_its_runs(project, tmp_p
 
 
 def test_a_server_that_is_dead_at_the_start_stops_no_training_and_gets_the_run_later(project, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     project.change("gpt: {max_steps: 30,", "gpt: {max_steps: 44,")
     away = Project(project.root, {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"})
     assert away.repro("gpt") == ["gpt"], "it ends with exit code 0"

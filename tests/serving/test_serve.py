@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from ports import free_port
 from recordings import recording
 from small import make_config
 
@@ -45,9 +45,7 @@ def store(tmp_path_factory, whole_bundle, empty_store):
 @pytest.fixture(scope="module")
 def address(store):
     root, environment = store
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = ["mlflow", "models", "serve", "-m", "models:/myxtts@champion", "-p", str(port), "--env-manager", "local"]
     log = (root / "serve.log").open("w")
     server = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)

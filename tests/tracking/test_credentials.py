@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
 
 import pytest
+from ports import free_port
 
 from myxtts.config import TrackingError
 from myxtts.pipeline.project import what_was_made
@@ -27,12 +28,6 @@ def no_login(monkeypatch):
     for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-
-
-def closed_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +64,7 @@ def test_the_address_of_a_server_is_used_everywhere_without_its_login(project, m
 
 @pytest.mark.parametrize("scheme", ["http", "https", "postgresql", "mysql+pymysql"])
 def test_no_password_in_what_is_said_of_a_server_that_is_away(project, monkeypatch, scheme):
-    port = closed_port()
+    port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"{scheme}://me:{SECRET}@127.0.0.1:{port}/x")
     with pytest.raises(TrackingError, match=rf"{scheme.replace('+', '.')}://127.0.0.1:{port}/x cannot be reached") as refused:
         ensure_store(project, "voices")

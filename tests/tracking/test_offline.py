@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ports import free_port
 
 from myxtts.config import TrackerAway, XTTSConfig
 from myxtts.tracking import offline
@@ -24,9 +25,7 @@ CONFIG = XTTSConfig.from_dict({"tracking": {"flush_seconds": 0.05, "system_secon
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture

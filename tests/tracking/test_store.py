@@ -1,11 +1,11 @@
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 
 import pytest
+from ports import free_port
 
 from myxtts.config import TrackingError
 from myxtts.tracking.store import ensure_store, experiment_url, main_checkout, make_client, model_url, sqlite_path, tracking_uri
@@ -70,9 +70,7 @@ def test_a_deleted_experiment_names_the_remedy(project, client):
 
 
 def test_a_server_that_is_not_there_is_refused_within_seconds(project, monkeypatch):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     start = time.monotonic()
     with pytest.raises(TrackingError, match=f"cannot be reached.*mlflow server --port {port}"):
