@@ -12,16 +12,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from myxtts.config.base import Section
+from myxtts.config.data import DataConfig, EncodeConfig, PrepareConfig
 from myxtts.config.errors import ConfigError
 from myxtts.config.model import ModelConfig
 from myxtts.config.stages import (
     BundleConfig,
-    DataConfig,
-    EncodeConfig,
     EvaluateConfig,
     HardwareConfig,
     LoopConfig,
-    PrepareConfig,
     PromotionConfig,
     StartConfig,
     SynthesisConfig,

@@ -12,7 +12,7 @@ import numpy as np
 from filelock import FileLock
 
 from myxtts.config import DataError, ModelError, XTTSConfig
-from myxtts.config.stages import SourceConfig
+from myxtts.config.data import SourceConfig
 from myxtts.data.encode import encode
 from myxtts.data.features import write_mels
 from myxtts.data.manifest import read_split, write_manifest, write_rejected

@@ -1,7 +1,7 @@
 r"""Typed rows of a corpus and the files that hold them.
 
 - `data/raw/manifest.csv`: comma CSV with a header, one Utterance a row.
-- `metadata_train.csv`, `metadata_eval.csv` of a processed corpus: `id|transcription|normalized|speaker|language|seconds`, no
+- `metadata_train.csv`, `metadata_eval.csv` of a processed corpus: `id|transcription|normalized|speaker|language|seconds|corpus`, no
   header, no quoting, one row a line, as LJSpeech has it; the audio is `wavs/<id>.wav` beside it. In a text, a backslash, `|`,
   newline and carriage return are written `\\`, `\p`, `\n` and `\r`.
 - `rejected.csv`: comma CSV with a header, one Rejected a row.
@@ -26,7 +26,11 @@ REJECTED = "rejected.csv"
 
 @dataclass(frozen=True)
 class Utterance:
-    """One clip with its text. `id` is unique in its corpus and safe as a file name; `audio` is relative to the project."""
+    """One clip with its text. `id` is unique in its data set and safe as a file name; `audio` is relative to the project.
+
+    start, end: seconds of the recording `audio` that are this clip; None = from its beginning, to its end.
+    corpus: the name of the corpus it came from.
+    """
 
     id: str
     audio: str
@@ -36,6 +40,9 @@ class Utterance:
     language: str
     seconds: float | None = None
     split: str = ""  # "", "train" or "eval"
+    corpus: str = ""
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ def write_metadata(path: str | os.PathLike, utterances: Iterable[Utterance]) -> 
     """Writes a headerless metadata file of a processed corpus. Raises DataError when the disk is full."""
     lines = []
     for row in utterances:
-        cells = (row.id, row.text, row.normalized, row.speaker, row.language, _seconds(row.seconds))
+        cells = (row.id, row.text, row.normalized, row.speaker, row.language, _seconds(row.seconds), row.corpus)
         lines.append("|".join(_escape(cell) for cell in cells) + "\n")
     write_atomically(path, "".join(lines).encode())
 
@@ -91,14 +98,14 @@ def read_metadata(path: str | os.PathLike) -> list[Utterance]:
         if not line:
             continue
         cells = [_unescape(cell) for cell in line.split("|")]
-        if len(cells) != 6:
+        if len(cells) != 7:
             raise DataError(
-                f"{path}, line {number}: expected 6 columns (id|transcription|normalized|speaker|language|seconds), got {len(cells)}; "
-                "run the prepare stage again"
+                f"{path}, line {number}: expected 7 columns (id|transcription|normalized|speaker|language|seconds|corpus), got "
+                f"{len(cells)}; run the prepare stage again"
             )
-        identifier, text, normalized, speaker, language, seconds = cells
+        identifier, text, normalized, speaker, language, seconds, corpus = cells
         audio = f"wavs/{identifier}.wav"
-        rows.append(_utterance(path, number, [identifier, audio, text, normalized, speaker, language, seconds, split]))
+        rows.append(_utterance(path, number, [identifier, audio, text, normalized, speaker, language, seconds, split, corpus, "", ""]))
     return rows
 
 
@@ -125,15 +132,18 @@ def _write_table(path: str | os.PathLike, kind: type, rows: Iterable[list[str]])
 def _cells(row: Utterance | Rejected, kind: type):
     for field in fields(kind):
         value = getattr(row, field.name)
-        yield _seconds(value) if field.name == "seconds" else value
+        yield _seconds(value) if field.name in ("seconds", "start", "end") else value
 
 
 def _utterance(path: str | os.PathLike, line: int, cells: list[str]) -> Utterance:
-    *texts, seconds, split = cells
+    *texts, seconds, split, corpus, start, end = cells
+    times = (seconds, start, end)
     try:
-        return Utterance(*texts, float(seconds) if seconds else None, split)
+        seconds, start, end = (float(time) if time else None for time in times)
     except ValueError:
-        raise DataError(f"{path}, line {line}: seconds must be a number, got {seconds!r}; run the stage that wrote it again") from None
+        detail = f"seconds, start and end must be numbers, got {times}"
+        raise DataError(f"{path}, line {line}: {detail}; run the stage that wrote it again") from None
+    return Utterance(*texts, seconds, split, corpus, start, end)
 
 
 def _seconds(value: float | None) -> str:

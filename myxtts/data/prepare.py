@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from myxtts.audio import wave
 from myxtts.config import DataError, XTTSConfig
-from myxtts.config.stages import PrepareConfig
+from myxtts.config.data import PrepareConfig
 from myxtts.data.manifest import (
     MANIFEST,
     METADATA,
@@ -114,7 +114,7 @@ def process_clip(row: Utterance, settings: ClipSettings) -> Utterance | Rejected
     limits = settings.prepare
     if wave.measure_loudness(samples, rate) < _SILENT_LUFS:
         return Rejected(row.id, row.audio, "silent", f"{len(samples) / rate:.2f} s below {_SILENT_LUFS} LUFS: nothing is heard")
-    if limits.trim_db is not None:
+    if limits.trim != "none":
         samples = wave.trim_silence(samples, limits.trim_db)
     seconds = len(samples) / rate
     if seconds < limits.min_seconds:

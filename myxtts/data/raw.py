@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import DataError, XTTSConfig
-from myxtts.config.stages import SourceConfig
+from myxtts.config.data import SourceConfig
 from myxtts.data.manifest import MANIFEST, REJECTED, write_manifest, write_rejected
 from myxtts.data.sample import make_sample
 from myxtts.data.sources import read_source

@@ -20,7 +20,7 @@ from ruamel.yaml.error import YAMLError
 
 from myxtts.audio import wave
 from myxtts.config import DataError
-from myxtts.config.stages import SampleConfig
+from myxtts.config.data import SampleConfig
 from myxtts.data.manifest import METADATA
 from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize

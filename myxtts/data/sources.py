@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from myxtts.config import DataError
-from myxtts.config.stages import SourceConfig
+from myxtts.config.data import SourceConfig
 from myxtts.data.manifest import METADATA, Rejected, Utterance
 from myxtts.text.languages import get_language
 

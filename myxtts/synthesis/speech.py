@@ -356,7 +356,7 @@ def _reference_wave(path: Path, config: XTTSConfig) -> np.ndarray:
     else:
         rate = config.model.audio.input_sample_rate
         wave = wave_io.resample_sinc(*wave_io.load(path), rate)
-    if config.prepare.trim_db is not None:
+    if config.prepare.trim != "none":
         wave = wave_io.trim_silence(wave, config.prepare.trim_db)
     if len(wave) < MINIMUM_REFERENCE_SECONDS * rate:
         raise DataError(

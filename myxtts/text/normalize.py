@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable
 
 from myxtts.config import ConfigError
-from myxtts.config.stages import CLEANERS
+from myxtts.config.data import CLEANERS
 from myxtts.text import coqui_cleaners
 from myxtts.text.coqui_tables import COQUI_LANGUAGES
 from myxtts.text.languages import ZWNJ, Language, get_language

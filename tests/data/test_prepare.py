@@ -92,7 +92,7 @@ def test_clips_are_left_as_recorded(corpus):
     quiet = np.zeros(RATE, np.float32)
     recorded = np.concatenate([quiet, speech(1.5, level=0.005), quiet])
     corpus.add("d.wav", samples=recorded)
-    corpus.run(trim_db=None, loudness_lufs=None)
+    corpus.run(trim="none", loudness_lufs=None)
     samples, rate = wave.load(corpus.root / "processed" / corpus.kept()["d"].audio)
     assert len(samples) / rate == pytest.approx(3.5, abs=0.001)
     assert wave.measure_loudness(samples, rate) == pytest.approx(wave.measure_loudness(recorded, RATE), abs=1)  # not -23

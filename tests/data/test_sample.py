@@ -10,7 +10,7 @@ import pytest
 
 from myxtts.audio import wave
 from myxtts.config import DataError
-from myxtts.config.stages import SampleConfig, SourceConfig
+from myxtts.config.data import SampleConfig, SourceConfig
 from myxtts.data import sample
 from myxtts.data.sources import read_source
 from myxtts.text.normalize import normalize, unknown_characters

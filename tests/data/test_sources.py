@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myxtts.config import DataError
-from myxtts.config.stages import LAYOUTS as CONFIGURED
-from myxtts.config.stages import SourceConfig
+from myxtts.config.data import LAYOUTS as CONFIGURED
+from myxtts.config.data import SourceConfig
 from myxtts.data.sources import LAYOUTS, is_safe_id, read_source, safe_id
 
 

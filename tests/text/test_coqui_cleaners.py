@@ -12,7 +12,7 @@ from coqui_corpus import WORDS, corpus
 from make_coqui_ids import FIXTURE, with_all_languages
 
 from myxtts.config import ConfigError, DataError
-from myxtts.config.stages import PrepareConfig
+from myxtts.config.data import PrepareConfig
 from myxtts.data.manifest import Utterance
 from myxtts.data.prepare import check_text
 from myxtts.text import transliteration
