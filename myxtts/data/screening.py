@@ -9,7 +9,7 @@
 | wrong_text | max_recognition_error | a recogniser hears something else |
 | duplicate_audio | max_same_audio | the very same sound stands in other rows; all of them go where their texts differ |
 | duplicate_text | max_same_text | the speaker says the same in other clips |
-| odd_rate | max_rate_deviation | far more, or fewer, characters per second than is usual in the language: text and sound do not belong together |
+| odd_rate | max_rate_deviation | characters per second far from what is usual in the language: text and sound do not belong together |
 | wrong_speaker | min_speaker_similarity | the voice is not like that of its speaker's other clips |
 | few_clips | min_clips_per_speaker | the speaker has too few clips that passed the rest |
 
