@@ -50,9 +50,15 @@ def _on_ray(function: Function, items: Iterator[Any], workers: int | None) -> Fi
         import ray
     except ImportError:
         raise ConfigError("data.engine ray needs Ray: pip install 'myxtts[cluster]', or set data.engine to local") from None
-    ray.init(ignore_reinit_error=True, log_to_driver=False)
-    workers = workers or int(ray.cluster_resources().get("CPU", 1))
-    yield from _with_pools(lambda count: _RayTasks(function), _batches(items), workers)
+    ours = not ray.is_initialized()
+    if ours:
+        ray.init(log_to_driver=False)  # RAY_ADDRESS says which cluster; without it, one is made of this machine
+    try:
+        workers = workers or int(ray.cluster_resources().get("CPU", 1))
+        yield from _with_pools(lambda count: _RayTasks(function), _batches(items), workers)
+    finally:
+        if ours:
+            ray.shutdown()
 
 
 ENGINES: dict[str, Callable[[Function, Iterator[Any], int | None], Finished]] = {"local": _local, "ray": _on_ray}
@@ -98,7 +104,11 @@ class _RayTasks:
         import ray
 
         self._ray = ray
-        self._function = ray.remote(max_retries=0)(function)
+
+        def work(batch: list[Any]) -> list[Any]:  # Ray takes functions only, no partial ones
+            return function(batch)
+
+        self._function = ray.remote(max_retries=0)(work)
 
     def start(self, batch: list[Any]) -> Any:
         return self._function.remote(batch)

@@ -24,6 +24,7 @@ from typing import Any
 from tqdm import tqdm
 
 from myxtts.config import DataError, XTTSConfig
+from myxtts.config.data import PrepareConfig
 from myxtts.data import clips
 from myxtts.data.cache import Cache
 from myxtts.data.clips import Clip, ClipSettings, Part, Recording
@@ -33,7 +34,7 @@ from myxtts.data.processed import write_processed
 from myxtts.data.raw import no_usable_rows
 from myxtts.data.screening import judge, screen
 from myxtts.data.sources import is_safe_id
-from myxtts.data.splits import place_rows
+from myxtts.data.splits import Refusal, plan_splits
 from myxtts.data.table import Row, Table
 from myxtts.data.texts import check_text
 
@@ -55,7 +56,7 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
         _read(config, table, root, raw, out)
         _process(config, table, root, kept)
         screen(table, config.prepare)
-        place_rows(table, config.prepare)
+        notes = _place(table, config.prepare)
         summary = write_processed(config, table, raw, out, partial(_file_of, config, root, kept))
         kept.prune()
     reasons = summary["rejected_by_reason"]
@@ -67,7 +68,7 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
             f"{summary['rejected']} rows were rejected ({counted}) and prepare.strict allows none: see {out / REJECTED}; correct or "
             "remove these rows, change the rule that refused them, or set prepare.strict to false"
         )
-    return summary
+    return summary | {"split_notes": list(notes)}
 
 
 def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) -> None:
@@ -186,6 +187,22 @@ def _chunks(rows: Iterator[Row]) -> Iterator[tuple[Part, ...]]:
             parts = []
     if parts:
         yield tuple(parts)
+
+
+def _place(table: Table, settings: PrepareConfig) -> tuple[str, ...]:
+    """Every row that is used into a set, or out of all; returns what the user must know of it."""
+    if not table.count("reason = ''"):
+        return ()
+    plan = plan_splits(lambda: (row for _, row in table.split_rows()), settings)
+    for number, row in table.split_rows():
+        placed = plan.place(row)
+        if isinstance(placed, Refusal):
+            table.update(number, reason=placed.reason, detail=placed.detail)
+        elif placed != row.split:
+            table.update(number, split=placed)
+    for note in plan.notes:
+        print(f"note: {note}")
+    return plan.notes
 
 
 def _file_of(config: XTTSConfig, root: Path, cache: Cache, row: Row) -> Path:

@@ -47,7 +47,13 @@ def write_corpus(root: Path, numbers) -> list[Utterance]:
 
 def config(**changes) -> XTTSConfig:
     """Settings that let this noise pass for speech."""
-    prepare = {"min_snr_db": None, "min_bandwidth_hz": None, "max_clipped_share": None, "eval_fraction": 0.2} | changes.pop("prepare", {})
+    prepare = {
+        "trim": "energy",
+        "min_snr_db": None,
+        "min_bandwidth_hz": None,
+        "max_clipped_share": None,
+        "eval_fraction": 0.2,
+    } | changes.pop("prepare", {})
     return XTTSConfig.from_dict({"prepare": prepare, "hardware": {"num_workers": 1}} | changes)
 
 
