@@ -163,17 +163,21 @@ def trim_silence(wave: np.ndarray, top_db: float) -> np.ndarray:
 
     Up to a frame (43 ms at 24 kHz) stays on each side, so that soft onsets survive. A wave of zeros comes back empty.
     """
+    first, last = silence_bounds(wave, top_db)
+    return np.asarray(wave[first:last], dtype=np.float32)
+
+
+def silence_bounds(wave: np.ndarray, top_db: float) -> tuple[int, int]:
+    """First sample that `trim_silence` keeps of a wave (N,), and the one after the last; (0, 0) for a wave of zeros."""
     if not len(wave) or not np.any(wave):
-        return np.asarray(wave, dtype=np.float32)[:0]
+        return 0, 0
     starts = np.arange(0, max(len(wave) - _FRAME, 0) + _HOP, _HOP)
     energy = np.concatenate([[0.0], np.cumsum(np.square(wave, dtype=np.float64))])
     ends = np.minimum(starts + _FRAME, len(wave))
     starts, ends = starts[ends > starts], ends[ends > starts]
     power = (energy[ends] - energy[starts]) / (ends - starts)
     loud = np.flatnonzero(power >= power.max() * 10 ** (-top_db / 10))
-    first = max(int(starts[loud[0]]) - _HOP, 0)
-    last = min(int(ends[loud[-1]]) + _HOP, len(wave))
-    return np.asarray(wave[first:last], dtype=np.float32)
+    return max(int(starts[loud[0]]) - _HOP, 0), min(int(ends[loud[-1]]) + _HOP, len(wave))
 
 
 def normalize_loudness(wave: np.ndarray, sample_rate: int, lufs: float) -> np.ndarray:
