@@ -23,6 +23,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from myxtts.audio import vad
 from myxtts.config import DataError, XTTSConfig
 from myxtts.config.data import PrepareConfig
 from myxtts.data import clips
@@ -52,6 +53,8 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
     `prepare.strict`, when any row was rejected.
     """
     root, raw, out = Path(root), Path(raw), Path(out)
+    if config.prepare.trim == "vad":
+        vad.check_installed()
     with Cache(cache or root / "cache", "clips") as kept, Table() as table:
         _read(config, table, root, raw, out)
         _process(config, table, root, kept)
