@@ -42,6 +42,7 @@ def _add_project_commands(command: Command) -> None:
 
     sub = command("stage", "run one DVC stage here (dvc.yaml calls this; use `dvc repro STAGE` yourself)")
     sub.add_argument("name", choices=["raw", "prepare", "tokenizer", "dvae", "encode", "gpt", "decoder", "evaluate", "bundle"])
+    sub.add_argument("--strict", action="store_true", help="prepare: fail if any row of the corpus is rejected (prepare.strict)")
     _add_params_options(sub)
 
     sub = command("pipeline", "dvc repro, as `mlflow run .` and `make demo` call it")

@@ -79,6 +79,8 @@ def _use(options: argparse.Namespace) -> None:
 
 
 def _stage(options: argparse.Namespace) -> None:
+    if options.strict:
+        options.set.append("prepare.strict=true")
     config = _config(options)
     if options.name not in ("raw", "tokenizer"):
         _import_tensorflow()

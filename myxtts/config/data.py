@@ -134,11 +134,11 @@ class PrepareConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _knows_how_to_trim(cls, values):
-        """`trim_db: null` was how a bundle said that nothing is trimmed, `trim_db: 40` that its clips were trimmed by energy."""
+        """`trim_db: null` was how a bundle said that nothing is trimmed, `trim_db: 40` that it was by energy, with no margin."""
         if isinstance(values, dict) and "trim_db" in values and "trim" not in values:
             trim_db = values["trim_db"]
             kept = {key: value for key, value in values.items() if key != "trim_db"}
-            values = kept | ({"trim": "none"} if trim_db is None else {"trim": "energy", "trim_db": trim_db})
+            values = kept | ({"trim": "none"} if trim_db is None else {"trim": "energy", "trim_db": trim_db, "trim_margin": 0.0})
         return values
 
     @model_validator(mode="after")

@@ -22,10 +22,10 @@ from myxtts.models.xtts import weights_digest
 from myxtts.text.tokenizer import Tokenizer
 
 
-def prepare_folders(config: XTTSConfig, train_data: Path, val_data: Path, raw: Path, processed: Path) -> dict[str, Any]:
+def prepare_folders(config: XTTSConfig, train_data: Path, val_data: Path, raw: Path, processed: Path, cache: Path) -> dict[str, Any]:
     """Two folders (or one twice), `metadata_train.csv` and `metadata_eval.csv` beside `wavs/`, to processed clips with these splits.
 
-    Raises DataError where one of them gives no clip of its split.
+    cache: folder of what is kept of earlier clips. Raises DataError where one of them gives no clip of its split.
     """
     utterances, rejected = [], []
     for split, folder in (("train", train_data), ("eval", val_data)):
@@ -42,7 +42,7 @@ def prepare_folders(config: XTTSConfig, train_data: Path, val_data: Path, raw: P
     raw.mkdir(parents=True, exist_ok=True)
     write_manifest(raw / "manifest.csv", utterances)
     write_rejected(raw / "rejected.csv", rejected)
-    return prepare(config, Path.cwd(), raw, processed)
+    return prepare(config, Path.cwd(), raw, processed, cache)
 
 
 def make_records(
@@ -87,8 +87,8 @@ def _mels(config: XTTSConfig, mel_norm: np.ndarray | None, train_data: Path, val
     def run(place: Path) -> None:
         # in this process: others would begin by importing the user's script, and wait in it for this one
         alone = config.model_copy(update={"hardware": config.hardware.model_copy(update={"num_workers": 1})})
-        prepare_folders(alone, train_data, val_data, place / "raw", place / "processed")
-        write_mels(config, place / "processed", place / "mels", mel_norm)
+        prepare_folders(alone, train_data, val_data, place / "raw", place / "processed", folder / "cache")
+        write_mels(config, place / "processed", place / "mels", mel_norm, folder / "cache")
 
     return _once(folder, wanted, run)
 

@@ -11,12 +11,13 @@ import csv
 import io
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from myxtts.audio.wave import write_atomically
+from myxtts.audio.wave import atomic_file
 from myxtts.config import DataError
 
 METADATA = {"train": "metadata_train.csv", "eval": "metadata_eval.csv"}
@@ -56,77 +57,113 @@ class Rejected:
 
 
 def write_manifest(path: str | os.PathLike, utterances: Iterable[Utterance]) -> None:
-    """Writes manifest.csv. Raises DataError when the disk is full."""
-    _write_table(path, Utterance, ([*_cells(row, Utterance)] for row in utterances))
+    """Writes manifest.csv, row by row as they come. Raises DataError when the disk is full."""
+    with table_file(path, [field.name for field in fields(Utterance)]) as write:
+        for row in utterances:
+            write(_cells(row, Utterance))
 
 
 def read_manifest(path: str | os.PathLike) -> list[Utterance]:
-    """Reads manifest.csv. Raises DataError when it is missing or not one, with the line."""
+    """All rows of `iter_manifest`."""
+    return list(iter_manifest(path))
+
+
+def iter_manifest(path: str | os.PathLike) -> Iterator[Utterance]:
+    """The rows of manifest.csv, one by one. Raises DataError when it is missing or not one, with the line."""
     names = [field.name for field in fields(Utterance)]
-    rows = []
-    reader = csv.reader(io.StringIO(_read_text(path), newline=""), strict=True)
-    try:
-        header = next(reader, None)
-        if header != names:
-            raise DataError(f"{path} is no manifest: expected the header {','.join(names)}, got {header}; run the raw stage again")
-        for cells in reader:
-            if len(cells) != len(names):
-                raise DataError(f"{path}, line {reader.line_num}: expected {len(names)} columns, got {len(cells)}; run the raw stage again")
-            rows.append(_utterance(path, reader.line_num, cells))
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}; expected comma CSV; run the raw stage again") from None
-    return rows
+    for number, cells in iter_table(path, names, "run the raw stage again"):
+        yield _utterance(path, number, cells)
 
 
 def write_metadata(path: str | os.PathLike, utterances: Iterable[Utterance]) -> None:
-    """Writes a headerless metadata file of a processed corpus. Raises DataError when the disk is full."""
-    lines = []
-    for row in utterances:
-        cells = (row.id, row.text, row.normalized, row.speaker, row.language, _seconds(row.seconds), row.corpus)
-        lines.append("|".join(_escape(cell) for cell in cells) + "\n")
-    write_atomically(path, "".join(lines).encode())
+    """Writes a headerless metadata file of a processed corpus, row by row as they come. Raises DataError when the disk is full."""
+    with atomic_file(path) as file:
+        for row in utterances:
+            file.write(metadata_line(row).encode())
+
+
+def metadata_line(row: Utterance) -> str:
+    """A row of a metadata file, with its newline."""
+    cells = (row.id, row.text, row.normalized, row.speaker, row.language, _seconds(row.seconds), row.corpus)
+    return "|".join(_escape(cell) for cell in cells) + "\n"
 
 
 def read_metadata(path: str | os.PathLike) -> list[Utterance]:
-    """Reads what `write_metadata` wrote; audio is `wavs/<id>.wav`, the split follows from the file's name.
+    """All rows of `iter_metadata`."""
+    return list(iter_metadata(path))
+
+
+def iter_metadata(path: str | os.PathLike) -> Iterator[Utterance]:
+    """The rows of what `write_metadata` wrote; audio is `wavs/<id>.wav`, the split follows from the file's name.
 
     Raises DataError when the file is missing or a line is not one of ours, with its number.
     """
     split = next((split for split, name in METADATA.items() if name == Path(path).name), "")
-    rows = []
-    for number, line in enumerate(_read_text(path).split("\n"), 1):
-        if not line:
-            continue
-        cells = [_unescape(cell) for cell in line.split("|")]
-        if len(cells) != 7:
-            raise DataError(
-                f"{path}, line {number}: expected 7 columns (id|transcription|normalized|speaker|language|seconds|corpus), got "
-                f"{len(cells)}; run the prepare stage again"
-            )
-        identifier, text, normalized, speaker, language, seconds, corpus = cells
-        audio = f"wavs/{identifier}.wav"
-        rows.append(_utterance(path, number, [identifier, audio, text, normalized, speaker, language, seconds, split, corpus, "", ""]))
-    return rows
+    with _reading(path, newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            cells = [_unescape(cell) for cell in line.rstrip("\n").split("|")]
+            if cells == [""]:
+                continue
+            if len(cells) != 7:
+                raise DataError(
+                    f"{path}, line {number}: expected 7 columns (id|transcription|normalized|speaker|language|seconds|corpus), got "
+                    f"{len(cells)}; run the prepare stage again"
+                )
+            identifier, text, normalized, speaker, language, seconds, corpus = cells
+            audio = f"wavs/{identifier}.wav"
+            yield _utterance(path, number, [identifier, audio, text, normalized, speaker, language, seconds, split, corpus, "", ""])
 
 
 def write_rejected(path: str | os.PathLike, rejected: Iterable[Rejected]) -> None:
-    """Writes rejected.csv. Raises DataError when the disk is full."""
-    _write_table(path, Rejected, ([*_cells(row, Rejected)] for row in rejected))
+    """Writes rejected.csv, row by row as they come. Raises DataError when the disk is full."""
+    with rejected_file(path) as write:
+        for row in rejected:
+            write(row)
+
+
+@contextmanager
+def rejected_file(path: str | os.PathLike) -> Iterator[Callable[[Rejected], Any]]:
+    """rejected.csv: a function that writes a row of it. The file is there when the block ends well."""
+    with table_file(path, [field.name for field in fields(Rejected)]) as write:
+        yield lambda row: write(_cells(row, Rejected))
 
 
 def read_rejected(path: str | os.PathLike) -> list[Rejected]:
-    """Reads rejected.csv. Raises DataError when it is missing."""
-    rows = list(csv.reader(io.StringIO(_read_text(path), newline="")))
-    return [Rejected(*cells) for cells in rows[1:]]
+    """All rows of `iter_rejected`."""
+    return list(iter_rejected(path))
 
 
-def _write_table(path: str | os.PathLike, kind: type, rows: Iterable[list[str]]) -> None:
-    buffer = io.StringIO(newline="")
-    # everything is quoted: csv leaves a lone carriage return bare otherwise, and then reads two rows
-    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writerow([field.name for field in fields(kind)])
-    writer.writerows(rows)
-    write_atomically(path, buffer.getvalue().encode())
+def iter_rejected(path: str | os.PathLike) -> Iterator[Rejected]:
+    """The rows of rejected.csv, one by one. Raises DataError when it is missing or not one, with the line."""
+    for _, cells in iter_table(path, [field.name for field in fields(Rejected)], "run the stage that wrote it again"):
+        yield Rejected(*cells)
+
+
+@contextmanager
+def table_file(path: str | os.PathLike, names: Sequence[str]) -> Iterator[Callable[[Iterable[str]], Any]]:
+    """A comma CSV with a header of `names`: a function that writes a row of cells. The file is there when the block ends well."""
+    with atomic_file(path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+        # everything is quoted: csv leaves a lone carriage return bare otherwise, and then reads two rows
+        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer.writerow(names)
+        yield writer.writerow
+        text.flush()
+
+
+def iter_table(path: str | os.PathLike, names: Sequence[str], remedy: str) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells) of a comma CSV with the header `names`. Raises DataError when it is missing, damaged or another one."""
+    with _reading(path, newline="") as file:
+        reader = csv.reader(file, strict=True)
+        try:
+            header = next(reader, None)
+            if header != list(names):
+                raise DataError(f"{path} is not what it should be: expected the header {','.join(names)}, got {header}; {remedy}")
+            for cells in reader:
+                if len(cells) != len(names):
+                    raise DataError(f"{path}, line {reader.line_num}: expected {len(names)} columns, got {len(cells)}; {remedy}")
+                yield reader.line_num, cells
+        except csv.Error as error:
+            raise DataError(f"{path}, line {reader.line_num}: {error}; expected comma CSV; {remedy}") from None
 
 
 def _cells(row: Utterance | Rejected, kind: type):
@@ -162,21 +199,28 @@ def _unescape(text: str) -> str:
     return re.sub(r"\\[\\pnr]", lambda match: _PLAIN[match.group()], text)
 
 
-def _read_text(path: str | os.PathLike) -> str:
+@contextmanager
+def _reading(path: str | os.PathLike, newline: str) -> Iterator[TextIO]:
     try:
-        return Path(path).read_bytes().decode("utf-8")
+        with Path(path).open(encoding="utf-8", newline=newline) as file:
+            yield file
     except FileNotFoundError:
         raise DataError(f"no {path}: run the stage that writes it (dvc repro)") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}; run the stage that writes it again") from None
 
 
-def read_split(processed: Path, split: str) -> list[Utterance]:
-    """Rows of one split of a processed data set, in file order. Raises DataError if its metadata file is missing."""
-    path = processed / f"metadata_{split}.csv"
+def iter_split(processed: Path, split: str) -> Iterator[Utterance]:
+    """Rows of one split of a processed data set, one by one, in file order. Raises DataError if its metadata file is missing."""
+    path = processed / METADATA[split]
     if not path.is_file():
         raise DataError(f"no {path.name} in {processed}: expected a prepared data set (metadata_train.csv, metadata_eval.csv, wavs/)")
-    return read_metadata(path)
+    return iter_metadata(path)
+
+
+def read_split(processed: Path, split: str) -> list[Utterance]:
+    """All rows of `iter_split`."""
+    return list(iter_split(processed, split))
 
 
 def profile(processed: Path, split: str, kept: Collection[str] | None = None) -> dict[str, Any]:
@@ -186,7 +230,11 @@ def profile(processed: Path, split: str, kept: Collection[str] | None = None) ->
     """
     if not (processed / f"metadata_{split}.csv").is_file():
         return {}
-    rows = [row for row in read_split(processed, split) if kept is None or row.id in kept]
-    hours = sum(row.seconds or 0.0 for row in rows) / 3600
-    languages = ", ".join(sorted({row.language for row in rows}))
-    return {"clips": len(rows), "hours": round(hours, 4), "speakers": len({row.speaker for row in rows}), "languages": languages}
+    clips, seconds, speakers, languages = 0, 0.0, set(), set()
+    for row in iter_split(processed, split):
+        if kept is None or row.id in kept:
+            clips += 1
+            seconds += row.seconds or 0.0
+            speakers.add(row.speaker)
+            languages.add(row.language)
+    return {"clips": clips, "hours": round(seconds / 3600, 4), "speakers": len(speakers), "languages": ", ".join(sorted(languages))}

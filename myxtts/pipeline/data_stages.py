@@ -28,7 +28,7 @@ def run_prepare(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
     from myxtts.data.prepare import prepare
 
     open_start(config, paths.root)  # refused before the clips are read, not after
-    report = prepare(config, paths.root, paths.raw, paths.processed)
+    report = prepare(config, paths.root, paths.raw, paths.processed, paths.cache)
     return report | {"mels": run_mels(config, paths)}
 
 
@@ -37,7 +37,7 @@ def run_mels(config: XTTSConfig, paths: Paths) -> dict[str, float]:
     from myxtts.data.features import write_mels
 
     start = open_start(config, paths.root)
-    return write_mels(config, paths.processed, paths.mels, start.mel_norm() if start else None)
+    return write_mels(config, paths.processed, paths.mels, start.mel_norm() if start else None, paths.cache)
 
 
 def run_tokenizer(config: XTTSConfig, paths: Paths) -> dict[str, Any]:

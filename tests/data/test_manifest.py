@@ -64,7 +64,7 @@ def test_damage_is_named(tmp_path):
     manifest.write_manifest(tmp_path / "manifest.csv", [row()])
     with (tmp_path / "manifest.csv").open("a") as file:
         file.write('"b","c"\n')
-    with pytest.raises(DataError, match="line 3: expected 8 columns, got 2"):
+    with pytest.raises(DataError, match="line 3: expected 11 columns, got 2"):
         manifest.read_manifest(tmp_path / "manifest.csv")
     (tmp_path / "metadata_train.csv").write_text("a|b|c|d|en|1.0|x\na|b|c|d|en|soon|x\n")
     with pytest.raises(DataError, match="line 2: seconds"):

@@ -1,0 +1,176 @@
+"""Work done once: what was made of a piece of audio, found again by the content it was made from.
+
+A cache is a folder with `index.sqlite` (key -> facts, JSON) and, where something was made, its bytes in `<kind>/ab/cdef….bin`. Keys are
+hashes over content and settings, so an entry is right for ever; deleting the folder costs time, nothing else. Files are handed out
+as hard links where the file system allows. One that was changed since, or is gone, does not count: the entry is made again.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from myxtts.audio.wave import write_atomically
+from myxtts.config import DataError
+
+KEEP_DAYS = 30  # an entry that no run has asked for this long is removed
+_WAIT = 60  # seconds for another process' write
+_TABLES = """
+CREATE TABLE IF NOT EXISTS entries (
+    key TEXT PRIMARY KEY, facts TEXT NOT NULL, size INTEGER, changed INTEGER, used INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS contents (
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL, digest TEXT NOT NULL, used INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known under a key: `facts` of JSON types, and the file with what was made, if anything was."""
+
+    facts: dict[str, Any]
+    file: Path | None
+
+
+def fingerprint(*values: Any) -> str:
+    """32 hex digits over values of JSON types."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:32]
+
+
+class Cache:
+    """Entries of one kind (`clips`, `mels`) in a cache folder, which several kinds and several processes may share."""
+
+    def __init__(self, folder: Path, kind: str):
+        """Raises DataError where the folder cannot be written."""
+        self._files = Path(folder) / kind
+        self._kind = kind
+        self._today = int(time.time() // 86400)
+        try:
+            self._files.mkdir(parents=True, exist_ok=True)
+            self._base = sqlite3.connect(Path(folder) / "index.sqlite", timeout=_WAIT)
+            self._base.execute("PRAGMA journal_mode = WAL")
+            self._base.execute("PRAGMA synchronous = NORMAL")
+            self._base.executescript(_TABLES)
+        except (OSError, sqlite3.Error) as error:
+            raise DataError(
+                f"cannot use the cache {folder}: {error}; make it writable, or delete it: it holds nothing that cannot be made again"
+            ) from None
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._base.commit()
+        self._base.close()
+
+    def __enter__(self) -> "Cache":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def find(self, key: str) -> Entry | None:
+        """The entry of a key, or None; a use of it is noted."""
+        found = self._base.execute("SELECT facts, size, changed, used FROM entries WHERE key = ?", (self._key(key),)).fetchone()
+        if found is None:
+            return None
+        facts, size, changed, used = found
+        file = None
+        if size is not None:
+            file = self._file(key)
+            if _stamp(file) != (size, changed):
+                return None
+        if used != self._today:
+            self._base.execute("UPDATE entries SET used = ? WHERE key = ?", (self._today, self._key(key)))
+        return Entry(json.loads(facts), file)
+
+    def keep(self, key: str, facts: dict[str, Any], made: bytes | None) -> Entry:
+        """Stores an entry; it is there for others, and after a kill, from the next `commit` on. Raises DataError (disk full)."""
+        file, size, changed = None, None, None
+        if made is not None:
+            file = self._file(key)
+            write_atomically(file, made)
+            size, changed = _stamp(file)
+        row = (self._key(key), json.dumps(facts, ensure_ascii=False), size, changed, self._today)
+        self._run("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", row)
+        return Entry(facts, file)
+
+    def commit(self) -> None:
+        """Makes what was kept last."""
+        with self._full_disk():
+            self._base.commit()
+
+    def digest(self, path: Path) -> str:
+        """SHA-256 of a file's content; known without reading it while size and time of change are those of the last reading.
+
+        Raises OSError where the file cannot be read.
+        """
+        status = path.stat()
+        stamp, name = (status.st_size, status.st_mtime_ns), str(path)
+        known = self._base.execute("SELECT size, changed, digest, used FROM contents WHERE path = ?", (name,)).fetchone()
+        if known and known[:2] == stamp:
+            if known[3] != self._today:
+                self._base.execute("UPDATE contents SET used = ? WHERE path = ?", (self._today, name))
+            return known[2]
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if time.time_ns() - stamp[1] > 2_000_000_000:  # one written just now may be written again within the clock's resolution
+            self._run("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?)", (name, *stamp, digest, self._today))
+        return digest
+
+    def prune(self) -> int:
+        """Removes entries that no run has asked for in KEEP_DAYS; returns how many."""
+        old = self._today - KEEP_DAYS
+        keys = self._base.execute("SELECT key FROM entries WHERE used < ? AND key LIKE ?", (old, f"{self._kind}/%")).fetchall()
+        for (key,) in keys:
+            self._file(key.partition("/")[2]).unlink(missing_ok=True)
+        self._base.execute("DELETE FROM entries WHERE used < ? AND key LIKE ?", (old, f"{self._kind}/%"))
+        self._base.execute("DELETE FROM contents WHERE used < ?", (old,))
+        self.commit()
+        return len(keys)
+
+    def _key(self, key: str) -> str:
+        return f"{self._kind}/{key}"
+
+    def _file(self, key: str) -> Path:
+        return self._files / key[:2] / f"{key[2:]}.bin"
+
+    def _run(self, statement: str, values: Iterable[Any]) -> None:
+        with self._full_disk():
+            self._base.execute(statement, tuple(values))
+
+    @contextlib.contextmanager
+    def _full_disk(self):
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise DataError(f"cannot write the cache {self._files.parent}: {error}; free space on its disk, then run again") from None
+
+
+def hand_out(file: Path, target: Path) -> None:
+    """`target` becomes a hard link to a cached file, or a copy where that cannot be. Raises DataError when the disk is full."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(file, target)
+        except OSError:
+            partial = target.with_name(f".{os.getpid()}.part")
+            shutil.copyfile(file, partial)
+            partial.replace(target)
+    except OSError as error:
+        raise DataError(f"cannot write {target}: {error.strerror or error}; free space on the disk, then run again") from None
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,162 @@
+"""One recording in, its processed clips out: a pure function of bytes and settings, so that results can be kept and made anywhere.
+
+Thresholds that only refuse clips are not applied here: `facts` holds what they are compared with, so changing one costs nothing.
+"""
+
+import hashlib
+import io
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from myxtts.audio import wave
+from myxtts.audio.quality import measure_quality
+from myxtts.audio.vad import speech_spans, trim
+from myxtts.config import XTTSConfig
+from myxtts.config.base import Section
+from myxtts.data.cache import fingerprint
+
+# goes up when what is made of the same bytes and settings changes: what older versions made is then made again
+VERSION = 1
+SILENT_LUFS = -60.0  # speech recorded ever so softly lies above
+
+
+class ClipSettings(Section):
+    """What shapes a processed clip; the key of what is kept."""
+
+    sample_rate: int
+    trim: str
+    trim_db: float
+    trim_margin: float
+    loudness_lufs: float | None
+    max_seconds: float  # longer ones are not kept
+    recognise: bool = False
+    embed: bool = False
+
+    @classmethod
+    def of(cls, config: XTTSConfig) -> "ClipSettings":
+        prepare = config.prepare
+        shaping = {name: getattr(prepare, name) for name in ("trim", "trim_db", "trim_margin", "loudness_lufs", "max_seconds")}
+        if prepare.trim != "energy":
+            shaping["trim_db"] = 0.0  # of no effect
+        return cls(sample_rate=config.model.audio.output_sample_rate, **shaping)
+
+    def key(self, digest: str, start: float | None, end: float | None) -> str:
+        """Of a clip: SHA-256 of its recording's content, its place in it, these settings."""
+        return fingerprint(VERSION, digest, start, end, self.model_dump())
+
+
+@dataclass(frozen=True)
+class Part:
+    """A clip of a recording: `number` is its row's, `key` what its result is kept under; start, end in seconds."""
+
+    number: int
+    key: str
+    start: float | None
+    end: float | None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A file and the clips that are wanted of it. `content` where the file is not there for whoever works on it."""
+
+    path: str
+    name: str  # as the manifest has it, for messages
+    parts: tuple[Part, ...]
+    content: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """facts: `reason` and `detail` ("" where it is usable so far), and the measures of MEASURES that could be taken; wav: the file."""
+
+    facts: dict[str, Any]
+    wav: bytes | None
+
+
+def process(recordings: list[Recording], settings: ClipSettings) -> list[list[Clip]]:
+    """The clips of each recording, in the order of its parts. Raises nothing because of a recording."""
+    return [_clips(recording, settings) for recording in recordings]
+
+
+def unreadable(recording: Recording) -> list[Clip] | None:
+    """The clips of a file that cannot be opened, without reading it; None where it can."""
+    try:
+        wave.check_file(recording.path)
+    except wave.AudioError as error:
+        return [_refused(error, recording)] * len(recording.parts)
+    return None
+
+
+def unreadable_now(recording: Recording) -> list[Clip]:
+    """The clips of a file that could not be read although it is there: taken away, or the disk failed."""
+    error = wave.AudioError(f"cannot read {recording.path}: make it readable (chmod +r), or leave it out", "unreadable_audio")
+    return [_refused(error, recording)] * len(recording.parts)
+
+
+def with_content(recording: Recording) -> Recording:
+    """The same with the file's content, to be sent where the file is not. Raises OSError."""
+    return replace(recording, content=Path(recording.path).read_bytes())
+
+
+def crashed(recording: Recording) -> list[Clip]:
+    """The clips of a file on which the process died twice."""
+    detail = f"{recording.name} ended the process that decoded it: it is damaged, or too large for the memory; convert it or leave it out"
+    return [Clip({"reason": "crashed_decoder", "detail": detail}, None)] * len(recording.parts)
+
+
+def _clips(recording: Recording, settings: ClipSettings) -> list[Clip]:
+    try:
+        raw = wave.read_bytes(recording.path) if recording.content is None else recording.content
+    except wave.AudioError as error:
+        return [_refused(error, recording)] * len(recording.parts)
+    clips = []
+    for part in recording.parts:
+        try:
+            clips.append(_clip(*wave.decode(raw, recording.name, part.start, part.end), settings))
+        except wave.AudioError as error:
+            clips.append(_refused(error, recording))
+    return clips
+
+
+def _refused(error: wave.AudioError, recording: Recording) -> Clip:
+    return Clip({"reason": error.reason, "detail": str(error).replace(recording.path, recording.name)}, None)
+
+
+def _clip(samples: np.ndarray, rate: int, settings: ClipSettings) -> Clip:
+    """samples (N, C) at rate -> the clip: without offset, resampled, trimmed, levelled, 16-bit."""
+    facts = {"recorded_seconds": round(len(samples) / rate, 3), "sample_rate": rate, "channels": samples.shape[1]}
+    samples = samples - samples.mean(axis=0, dtype=np.float64).astype(np.float32)  # an offset is no sound, and costs headroom
+    sound, _ = wave.to_mono(samples, rate, settings.sample_rate)
+    loudness = wave.measure_loudness(sound, settings.sample_rate)
+    facts["loudness_lufs"] = _finite(loudness)
+    if loudness < SILENT_LUFS:
+        detail = f"{facts['recorded_seconds']:.2f} s below {SILENT_LUFS} LUFS: nothing is heard"
+        return Clip(facts | {"reason": "silent", "detail": detail}, None)
+    spans = speech_spans(sound, settings.sample_rate)
+    scale = rate / settings.sample_rate
+    native = [(round(start * scale), min(len(samples), round(end * scale))) for start, end in spans]
+    facts |= {name: _finite(value) for name, value in asdict(measure_quality(samples, rate, native)).items()}
+    sound = trim(sound, settings.sample_rate, settings.trim, settings.trim_db, settings.trim_margin, spans)
+    facts["seconds"] = round(len(sound) / settings.sample_rate, 3)
+    if facts["seconds"] > settings.max_seconds:  # its duration is reason enough
+        return Clip(facts | {"reason": "", "detail": ""}, None)
+    if settings.loudness_lufs is not None:
+        sound = wave.normalize_loudness(sound, settings.sample_rate, settings.loudness_lufs)
+    pcm = np.clip(np.round(sound.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
+    facts["sound"] = hashlib.sha256(pcm.tobytes()).hexdigest()[:32]
+    return Clip(facts | {"reason": "", "detail": ""}, _wav(pcm, settings.sample_rate))
+
+
+def _wav(pcm: np.ndarray, sample_rate: int) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, pcm, sample_rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def _finite(value: float) -> float | None:
+    return round(float(value), 4) if math.isfinite(value) else None
