@@ -66,6 +66,8 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
     if not summary["clips"]:
         raise no_usable_rows(reasons, out / REJECTED)
     if config.prepare.strict and reasons:
+        for name in METADATA.values():  # what failed leaves nothing that looks valid
+            (out / name).unlink(missing_ok=True)
         counted = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         raise DataError(
             f"{summary['rejected']} rows were rejected ({counted}) and prepare.strict allows none: see {out / REJECTED}; correct or "
