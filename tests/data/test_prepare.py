@@ -193,14 +193,17 @@ def test_full_disk(corpus, monkeypatch):
     """The third clip meets a full disk: a clean error, and no half of it left."""
     corpus.run()
 
+    def no_link(source, target) -> None:
+        raise OSError(errno.EXDEV, "another disk")
+
     def full(source, target) -> None:
         if len(list((corpus.root / "processed" / "wavs").glob("*.wav"))) >= 2:
             Path(target).write_bytes(b"half of")
             raise OSError(errno.ENOSPC, "No space left on device")
         original(source, target)
 
-    original = cache.os.link
-    monkeypatch.setattr(cache.os, "link", full)
+    original = cache.shutil.copyfile
+    monkeypatch.setattr(cache.os, "link", no_link)
     monkeypatch.setattr(cache.shutil, "copyfile", full)
     with pytest.raises(DataError, match="No space left on device; free space"):
         corpus.run()
