@@ -23,6 +23,7 @@ from myxtts.config import DataError
 METADATA = {"train": "metadata_train.csv", "eval": "metadata_eval.csv"}
 MANIFEST = "manifest.csv"
 REJECTED = "rejected.csv"
+_MAX_CELL = 1 << 30  # characters; csv's own limit, 131072, would stop the stage at one long line of a corpus
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ def iter_rejected(path: str | os.PathLike) -> Iterator[Rejected]:
 @contextmanager
 def table_file(path: str | os.PathLike, names: Sequence[str]) -> Iterator[Callable[[Iterable[str]], Any]]:
     """A comma CSV with a header of `names`: a function that writes a row of cells. The file is there when the block ends well."""
-    with atomic_file(path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+    # half of a pair, as in a file name that is not UTF-8, is written as an escape: it must not stop the stage
+    with atomic_file(path) as file, io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="") as text:
         # everything is quoted: csv leaves a lone carriage return bare otherwise, and then reads two rows
         writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(names)
@@ -152,6 +154,7 @@ def table_file(path: str | os.PathLike, names: Sequence[str]) -> Iterator[Callab
 
 def iter_table(path: str | os.PathLike, names: Sequence[str], remedy: str) -> Iterator[tuple[int, list[str]]]:
     """(line, cells) of a comma CSV with the header `names`. Raises DataError when it is missing, damaged or another one."""
+    csv.field_size_limit(_MAX_CELL)
     with _reading(path, newline="") as file:
         reader = csv.reader(file, strict=True)
         try:
