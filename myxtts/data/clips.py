@@ -102,8 +102,11 @@ def unreadable_now(recording: Recording) -> list[Clip]:
 
 
 def with_content(recording: Recording) -> Recording:
-    """The same with the file's content, to be sent where the file is not. Raises OSError."""
-    return replace(recording, content=Path(recording.path).read_bytes())
+    """The same with the file's content, to be sent where the file is not; as it was where it cannot be read: who works on it says why."""
+    try:
+        return replace(recording, content=Path(recording.path).read_bytes())
+    except OSError:
+        return recording
 
 
 def crashed(recording: Recording) -> list[Clip]:
