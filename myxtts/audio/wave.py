@@ -31,6 +31,17 @@ _MP3_FRAME = 1152  # samples: what a cut MP3 may lack unnoticed
 _ROUNDED = 0.05  # seconds: transcripts are rounded
 _MAX_SAMPLE = 2.0**32  # floats in the range of 32-bit integers are met; what is larger is no sound, and overflows when it is squared
 
+_NO_AUDIO = (  # place, what stands there (in lower case), what it is: files that are often met in place of audio
+    (0, b"version https://git-lfs", ", a pointer of Git LFS: fetch the file (git lfs pull)"),
+    (0, b"<!doctype", ", a web page: download the file again"),
+    (0, b"<html", ", a web page: download the file again"),
+    (0, b"<?xml", ", an answer of a server: download the file again"),
+    (0, b"pk\x03\x04", ", a zip archive: unpack it"),
+    (0, b"\x1f\x8b", ", compressed by gzip: unpack it"),
+    (4, b"ftyp", ", an MP4 or M4A file"),
+    (0, b"\x1a\x45\xdf\xa3", ", a WebM or Matroska file"),
+)
+
 
 class AudioError(DataError):
     """An audio file cannot be used.
@@ -89,9 +100,10 @@ def decode(
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
         # its whole message names the BytesIO, not the file
         detail = getattr(error, "error_string", "") or error or type(error).__name__
+        what = next((said for place, sign, said in _NO_AUDIO if raw[place : place + len(sign)].lower() == sign), "")
         raise AudioError(
-            f"{name} cannot be decoded ({detail}): expected wav, flac, mp3, ogg or opus audio; "
-            "convert it (ffmpeg -i in out.wav) or leave it out"
+            f"{name} cannot be decoded ({str(detail).strip()}): expected wav, flac, mp3, ogg or opus audio, got {len(raw)} bytes that "
+            f"begin with {raw[:16]!r}{what}; convert it (ffmpeg -i in out.wav) or leave it out"
         ) from None
     if len(samples) == 0:
         raise AudioError(f"{name} is empty: it holds no samples; record it again or leave it out", "empty_audio")
@@ -138,7 +150,7 @@ def _part(file: soundfile.SoundFile, name: str, start: float | None, end: float 
 def _check_size(file: soundfile.SoundFile, name: str, count: int, max_seconds: float, max_bytes: int) -> None:
     if count > max_seconds * file.samplerate or count * file.channels * 4 > max_bytes:
         raise AudioError(
-            f"{name} is too large: {count / file.samplerate:.0f} s of {file.channels} channels at {file.samplerate} Hz; expected at most "
+            f"{name} is too large: {count / file.samplerate:.0f} s at {file.samplerate} Hz, channels: {file.channels}; expected at most "
             f"{max_seconds:g} s and {max_bytes >> 20} MiB decoded; cut it, or give its segments (start, end)",
             "too_large",
         )
