@@ -299,7 +299,7 @@ def test_damaged_recordings_neither_raise_nor_crash_nor_swell(tmp_path, examples
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Traceback" not in done.stderr, done.stderr[-3000:]
     took = json.loads(done.stdout.splitlines()[-1])
-    assert took["reasons"]["kept"] > examples / 20 and len(took["reasons"]) > 4
+    assert took["reasons"]["kept"] > examples / 20 and len(took["reasons"]) >= 4  # the search reaches good and bad ones
     assert took["slowest"] < 5 and took["peak_mib"] < PEAK_MIB
 
 
