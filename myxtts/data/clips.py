@@ -47,7 +47,7 @@ class ClipSettings(Section):
 
     def key(self, digest: str, start: float | None, end: float | None) -> str:
         """Of a clip: SHA-256 of its recording's content, its place in it, these settings."""
-        return fingerprint(VERSION, digest, start, end, self.model_dump())
+        return fingerprint(VERSION, digest, start, end, self.model_dump_json())
 
 
 @dataclass(frozen=True)

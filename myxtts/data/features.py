@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from itertools import islice, tee
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -12,13 +12,14 @@ from tqdm import tqdm
 
 from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel_numpy
-from myxtts.config import DataError, XTTSConfig
+from myxtts.config import XTTSConfig
 from myxtts.data.cache import Cache, fingerprint
 from myxtts.data.manifest import iter_split
 from myxtts.data.records import mel_schema, write_records
 
 SPLITS = ("train", "eval")
 MEL_VERSION = 1  # goes up when the same clip gives another mel
+_CLIPS_AT_ONCE = 256
 
 
 class HasAudio(Protocol):
@@ -58,13 +59,11 @@ def write_mels(
     report: dict[str, float] = {}
     with Cache(cache or processed.parent / "cache", "mels") as kept:
         for split in SPLITS:
-            _compute_missing(processed, split, mel_config, kept)
             frames = 0
 
             def records(split=split) -> Iterator[dict[str, np.ndarray]]:
                 nonlocal frames
-                for row in iter_split(processed, split):
-                    mel = _kept_mel(processed / row.audio, mel_config, kept)
+                for mel in _mels(processed, split, mel_config, kept):
                     frames += len(mel)
                     if split == "train":
                         totals.add(mel)
@@ -78,28 +77,25 @@ def write_mels(
     return report
 
 
-def _compute_missing(processed: Path, split: str, mel_config: MelConfig, cache: Cache) -> None:
-    """The mels that are not in the cache yet, into it."""
-    first, second = tee(row for row in iter_split(processed, split) if not cache.find(_mel_key(processed / row.audio, mel_config, cache)))
-    clips = waves(first, processed, mel_config.sample_rate)
-    for number, (row, clip) in enumerate(zip(second, tqdm(clips, desc=f"mels {split}", unit="clip", mininterval=2), strict=True)):
-        mel = log_mel_numpy(clip, mel_config).astype(np.float16)
-        cache.keep(_mel_key(processed / row.audio, mel_config, cache), {"frames": len(mel)}, mel.tobytes())
-        if number % 256 == 0:
+def _mels(processed: Path, split: str, mel_config: MelConfig, cache: Cache) -> Iterator[np.ndarray]:
+    """The mels (F, M) float16 of a split's clips, in order; those that are not in the cache yet are computed and put there."""
+    settings = fingerprint(MEL_VERSION, asdict(mel_config))
+    rows = iter_split(processed, split)
+    with tqdm(desc=f"mels {split}", unit="clip", mininterval=2) as bar:
+        while some := list(islice(rows, _CLIPS_AT_ONCE)):
+            keys = [fingerprint(settings, cache.digest(processed / row.audio)) for row in some]
+            entries = [cache.find(key) for key in keys]
+            missing = [row for row, entry in zip(some, entries, strict=True) if entry is None]
+            clips = waves(missing, processed, mel_config.sample_rate)
+            for key, entry in zip(keys, entries, strict=True):
+                if entry is None:
+                    mel = log_mel_numpy(next(clips), mel_config).astype(np.float16)
+                    cache.keep(key, {}, mel.tobytes())
+                else:
+                    mel = np.frombuffer(entry.file.read_bytes(), np.float16).reshape(-1, mel_config.num_mels)
+                bar.update()
+                yield mel
             cache.commit()
-    cache.commit()
-
-
-def _mel_key(clip: Path, mel_config: MelConfig, cache: Cache) -> str:
-    return fingerprint(MEL_VERSION, cache.digest(clip), asdict(mel_config))
-
-
-def _kept_mel(clip: Path, mel_config: MelConfig, cache: Cache) -> np.ndarray:
-    """(F, M) float16."""
-    entry = cache.find(_mel_key(clip, mel_config, cache))
-    if entry is None or entry.file is None:
-        raise DataError(f"{clip} was changed while its mel was computed: run the stage again")
-    return np.frombuffer(entry.file.read_bytes(), np.float16).reshape(-1, mel_config.num_mels)
 
 
 class _Moments:
