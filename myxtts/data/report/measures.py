@@ -55,11 +55,12 @@ RATE = "characters_per_second"  # compared within a language: a Chinese characte
 
 
 class Histogram:
-    """Counts of values in the fixed bins of a measure."""
+    """Counts of values in the fixed bins of a measure, and the sum in each: what is often the very same value is told exactly."""
 
     def __init__(self, measure: Measure):
         self.measure = measure
         self.counts = [0] * round((measure.high - measure.low) / measure.width)
+        self.sums = [0.0] * len(self.counts)
         self.least, self.most = math.inf, -math.inf
 
     def add(self, value: float) -> None:
@@ -67,52 +68,46 @@ class Histogram:
         measure = self.measure
         inside = min(max(value, measure.low), measure.high)
         # a value such as 0.4 is a hair below the bin that begins there: 0.4 / 0.02 = 19.999…
-        self.counts[min(int((inside - measure.low) / measure.width + 1e-6), len(self.counts) - 1)] += 1
+        place = min(int((inside - measure.low) / measure.width + 1e-6), len(self.counts) - 1)
+        self.counts[place] += 1
+        self.sums[place] += inside
         self.least, self.most = min(self.least, value), max(self.most, value)
 
     @property
     def total(self) -> int:
         return sum(self.counts)
 
-    def edge(self, index: float) -> float:
-        """Where bin `index` begins."""
-        return self.measure.low + index * self.measure.width
-
     def quantile(self, share: float) -> float:
         """The value below which `share` of all lies, to within one bin. Raises ValueError where nothing was counted."""
-        return _quantile(np.asarray(self.counts), share, self.edge, self.least, self.most)
+        counts, means = self._filled()
+        return float(means[np.searchsorted(np.cumsum(counts), share * (counts.sum() - 1), side="right")])
 
     def spread(self) -> float:
         """Robust standard deviation: 1.4826 times the median distance from the median, to within one bin."""
-        counts, width = np.asarray(self.counts), self.measure.width
-        median = self.quantile(0.5)
-        distances = np.abs(self.measure.low + (np.arange(len(counts)) + 0.5) * width - median)
+        counts, means = self._filled()
+        distances = np.abs(means - self.quantile(0.5))
         order = np.argsort(distances, kind="stable")
-        reached = np.searchsorted(np.cumsum(counts[order]), max(1, math.ceil(counts.sum() / 2)))
-        return _NORMAL * float(max(distances[order][reached] - width / 2, 0.0))
+        reached = np.searchsorted(np.cumsum(counts[order]), (counts.sum() - 1) / 2, side="right")
+        return _NORMAL * float(distances[order][reached])
 
     def beyond(self, limit: float, above: bool) -> int:
         """How many lie above (or below) a limit; a limit inside a bin is taken to its nearest edge."""
         index = min(max(round((limit - self.measure.low) / self.measure.width), 0), len(self.counts))
         return sum(self.counts[index + 1 :] if above else self.counts[:index])
 
-
-def _quantile(counts: np.ndarray, share: float, edge, least: float, most: float) -> float:
-    total = int(counts.sum())
-    if not total:
-        raise ValueError("a quantile of nothing")
-    wanted = share * (total - 1)
-    reached = np.cumsum(counts)
-    index = int(np.searchsorted(reached, wanted, side="right"))
-    before = int(reached[index] - counts[index])
-    inside = (wanted - before + 0.5) / int(counts[index])
-    return float(min(max(edge(index + min(inside, 1.0)), least), most))
+    def _filled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Counts and mean values of the bins that hold something."""
+        counts, sums = np.asarray(self.counts), np.asarray(self.sums)
+        if not counts.any():
+            raise ValueError("a quantile of nothing")
+        return counts[counts > 0], sums[counts > 0] / counts[counts > 0]
 
 
 def merged(histograms: Sequence[Histogram]) -> Histogram:
     """The sum of histograms of one measure."""
     result = Histogram(histograms[0].measure)
     result.counts = np.sum([item.counts for item in histograms], axis=0).tolist()
+    result.sums = np.sum([item.sums for item in histograms], axis=0).tolist()
     result.least, result.most = min(item.least for item in histograms), max(item.most for item in histograms)
     return result
 

@@ -178,8 +178,9 @@ def _measures(report: Report) -> str:
     left_out = f"<p>Not drawn: {', '.join(map(shown, order[RATE_CHARTS:]))}.</p>" if len(order) > RATE_CHARTS else ""
     return (
         "<p>Of every clip that could be decoded: <i class='kept'></i> kept, <i class='rejected'></i> rejected, for whatever reason. "
-        "Duration is what is left after trimming; loudness, SNR, bandwidth and samples at full scale are of the recording before processing. "
-        "A dashed line is a rule of <code>prepare</code> in params.yaml. What lies beyond the picture is counted in its first or last bar.</p>"
+        "Duration is what is left after trimming; loudness, SNR, bandwidth and samples at full scale are of the recording before "
+        "processing. A dashed line is a rule of <code>prepare</code> in params.yaml. What lies beyond the picture is counted in its first "
+        "or last bar.</p>"
         f'<div class="charts">{"".join(drawn)}</div>{left_out}{_quantiles(counts)}'
     )
 

@@ -20,6 +20,7 @@ PLAYED_SECONDS = 12.0  # of a clip
 # MP3, because every browser plays it and the same clip gives the same bytes; an Ogg stream has a number drawn at random
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000)
 _PLAYED_RATE = 24000
+_ROUNDING = 1e-6  # deviations: a clip that is like all others is not bad, whatever the last digit of their mean
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Norms:
 
     def furthest(self, values: dict[str, float], language: str) -> tuple[str, float]:
         """The measure that lies furthest on a side that is a fault, and its signed deviation; ("", 0) where none does."""
-        found, most = "", 0.0
+        found, most = "", _ROUNDING
         for name, value in values.items():
             norm, measure = self.of(name, language), MEASURES[name]
             if norm is None or not math.isfinite(value):
@@ -67,7 +68,7 @@ class Norms:
             deviation = (value - norm.median) / norm.spread
             if abs(deviation) > abs(most) and (measure.high_is if deviation > 0 else measure.low_is):
                 found, most = name, deviation
-        return found, most
+        return found, most if found else 0.0
 
 
 def _norm(histogram: Histogram) -> Norm:

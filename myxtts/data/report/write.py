@@ -48,7 +48,9 @@ def write_report(processed: Path, root: Path, out: Path, settings: PrepareConfig
     findings = find_warnings(counts, rejects, corpora, characters)
 
     def play(clip: Clip) -> bytes | str:
-        return played((processed if clip.split else root) / clip.audio, clip.start, clip.end)
+        if clip.split:
+            return played(processed / clip.audio)
+        return played(root / clip.audio, clip.start, clip.end)  # of the recording that it is a part of
 
     html = page(Report(counts, rejects, corpora, characters, norms, worst, rejected, findings, settings), play)
     write_atomically(out, html.encode())
