@@ -179,17 +179,21 @@ def test_histograms_count_every_clip_and_draw_the_rules(processed):
     processed.reject("low_snr", snr_db="3").reject("low_snr", snr_db="11").reject("low_snr", snr_db="-inf").reject(
         "bad_audio", **NEVER_DECODED
     )
+    processed.reject("low_snr", snr_db="nan").keep(3, bandwidth_hz="5000").reject("low_snr", bandwidth_hz="5000", snr_db="")
     _, page = report(processed, min_snr_db=12.0, max_rate_deviation=None)
     bars = bars_of(page, "Signal-to-noise")
-    assert sum(bar[2] for bar in bars) == 6 and sum(bar[3] for bar in bars) == 3, "infinity is counted, what was never decoded is not"
+    assert sum(bar[2] for bar in bars) == 9 and sum(bar[3] for bar in bars) == 3, "infinity is counted; NaN and nothing are not"
     assert [bar[2] for bar in bars if bar[0] <= 20 < bar[1]] == [2] and [bar[3] for bar in bars if bar[0] <= 11 < bar[1]] == [1]
-    assert "3 (33.3%) below 12 dB" in page.texts["measures"], "two low ones and the one of minus infinity, of nine"
+    assert "3 (25.0%) below 12 dB" in page.texts["measures"], "two low ones and the one of minus infinity, of twelve"
     (svg,) = [svg for svg in page.svgs if "Signal" in svg.get("aria-label", "")]
     (line,) = [item for item in svg.iter("line") if item.get("class") == "limit"]
     heights = {item.get("class"): 0.0 for item in svg.iter("rect")}
     for item in svg.iter("rect"):
         heights[item.get("class")] += float(item.get("height"))
-    assert heights["kept"] == pytest.approx(2 * heights["rejected"], rel=0.01), "bars are as tall as they count"
+    assert heights["kept"] == pytest.approx(3 * heights["rejected"], rel=0.01), "bars are as tall as they count"
+    (dull,) = [svg for svg in page.svgs if "Bandwidth" in svg.get("aria-label", "")]
+    kept, refused = [item for item in dull.iter("rect") if item.find("title").text.endswith("3 kept, 1 rejected")]
+    assert float(refused.get("y")) + float(refused.get("height")) == pytest.approx(float(kept.get("y")), abs=0.2), "one stands on the other"
     near = min(svg.iter("rect"), key=lambda item: abs(float(item.get("x")) - float(line.get("x1"))))
     assert abs(float(near.find("title").text.split(" ")[0]) - 12) < 3, "the line stands where its value is"
     without = report(processed, min_snr_db=None, max_rate_deviation=None)[1]
@@ -226,11 +230,12 @@ FAULTS = {
 
 
 def test_the_worst_clips_are_named_with_their_fault_and_played(processed):
-    processed.keep(40)
+    processed.keep(7, seconds="2.7")
+    processed.clips = [clip | {"loudness_lufs": "-23.3", "characters_per_second": "14.1"} for clip in processed.clips * 6]
     for index, (word, values) in enumerate(FAULTS.items()):
         processed.keep(id=f"fault{index}", speaker="bob", text=f"Text of {word}", **values)
         tone(processed.folder / f"wavs/fault{index}.wav", 1.0, 300 + 100 * index)
-    processed.keep(id="good", snr_db="70", bandwidth_hz="24000")
+    processed.keep(id="good", snr_db="70", bandwidth_hz="24000", loudness_lufs="-23.3", characters_per_second="14.1")
     _, page = report(processed)
     items = page.items["worst-clips"]
     assert len(items) == len(FAULTS), "a clip that is better than the others is no bad one"
@@ -436,6 +441,13 @@ def test_quantiles_and_spread_are_those_of_the_values_to_within_a_bin():
         if len(values) > 2:
             assert histogram.spread() == pytest.approx(1.4826 * np.median(np.abs(values - np.median(values))), abs=0.3)
         assert histogram.beyond(20.0, above=False) == (values < 20.0).sum()
+
+
+def test_a_value_that_is_where_a_bin_begins_is_in_it():
+    for place in range(1, 600):
+        histogram = Histogram(MEASURES["seconds"])
+        histogram.add(round(place * 0.02, 2))
+        assert histogram.beyond(round(place * 0.02, 2), above=False) == histogram.beyond(round(place * 0.02, 2), above=True) == 0
 
 
 def test_axes_have_round_numbers():
