@@ -450,6 +450,12 @@ def test_a_value_that_is_where_a_bin_begins_is_in_it():
         assert histogram.beyond(round(place * 0.02, 2), above=False) == histogram.beyond(round(place * 0.02, 2), above=True) == 0
 
 
+def test_figures_have_no_more_digits_than_bins_tell_apart():
+    assert [MEASURES["clipped_share"].figure(value) for value in (0.0000012, 0.00231, 1.0)] == ["0", "0.231", "100"]
+    assert [MEASURES["snr_db"].worded(value) for value in (-0.001, 29.96, -12.34)] == ["0 dB", "30 dB", "-12.3 dB"]
+    assert MEASURES["bandwidth_hz"].worded(7812.4) == "7,812 Hz"
+
+
 def test_axes_have_round_numbers():
     assert list(nice_steps(0, 14, 7)) == [0, 2, 4, 6, 8, 10, 12, 14]
     assert list(nice_steps(-26.2, -13.9, 7)) == [-26, -24, -22, -20, -18, -16, -14]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from myxtts.data.report.charts import bars, shown
 from myxtts.data.report.counts import RejectCounts
-from myxtts.data.report.measures import MEASURES, RATE, number
+from myxtts.data.report.measures import MEASURES, RATE
 from myxtts.data.report.worst import OF_ONE_MEASURE, WORST, Clip, Norms
 
 Played = Callable[[Clip], bytes | str]  # MP3, or why there is none
@@ -52,7 +52,7 @@ def _worst(clip: Clip, norms: Norms, played: Played) -> str:
     word, side = (measure.high_is, "above") if clip.deviations > 0 else (measure.low_is, "below")
     values = ", ".join(f"{before}{MEASURES[name].worded(clip.values[name])}" for name, before in _BEFORE.items() if name in clip.values)
     return (
-        f"<li><b>{shown(word)}</b>: {measure.title} {number(clip.values[clip.measure] * measure.factor)}, {abs(clip.deviations):.1f} "
+        f"<li><b>{shown(word)}</b>: {measure.title} {measure.figure(clip.values[clip.measure])}, {abs(clip.deviations):.1f} "
         f'deviations {side} the median {measure.worded(norm.median)}<p dir="auto">{shown(clip.text)}</p>{_names(clip.id, clip.audio, clip)}'
         f'<p class="soft">{values}</p>{_player(played(clip))}</li>'
     )
@@ -60,7 +60,7 @@ def _worst(clip: Clip, norms: Norms, played: Played) -> str:
 
 def _names(identifier: str, audio: str, clip: Clip | None) -> str:
     who = f"<bdi>{shown(clip.speaker, 60)}</bdi>, {shown(clip.language)}, " if clip else ""
-    return f'<p class="soft">{who}<code>{shown(identifier, 120)}</code> (<bdi>{shown(audio, 200)}</bdi>)</p>'
+    return f'<p class="soft">{who}<bdi><code>{shown(identifier, 120)}</code></bdi> (<bdi>{shown(audio, 200)}</bdi>)</p>'
 
 
 def _player(sound: bytes | str) -> str:

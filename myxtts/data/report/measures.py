@@ -28,9 +28,13 @@ class Measure:
     high_is: str = ""
     factor: float = 1.0  # from the column to the unit
 
+    def figure(self, value: float) -> str:
+        """A value in the unit, with no more digits than the bins tell apart."""
+        return number(round(value, 1 - math.floor(math.log10(self.width))) * self.factor)
+
     def worded(self, value: float) -> str:
         """A value as people read it, with its unit."""
-        return f"{number(value * self.factor)} {self.unit}"
+        return f"{self.figure(value)} {self.unit}"
 
 
 # Loudness, clipping, SNR and bandwidth are of the recording before anything was done to it.
@@ -115,7 +119,7 @@ def merged(histograms: Sequence[Histogram]) -> Histogram:
 def number(value: float) -> str:
     """Three figures that count, thousands apart: 0.0123, 4.57, 87.6, 1,234."""
     if value == int(value) or abs(value) >= 100:
-        return f"{value:,.0f}"
+        return f"{value + 0.0:,.0f}"  # + 0.0: of -0.0, the zero alone
     return f"{value:.3g}"
 
 

@@ -192,7 +192,7 @@ def _figure(title: str, kept: Histogram, rejected: Histogram, limits: Sequence[L
         if limit.above is not None and both.total:
             beyond = both.beyond(limit.value, limit.above)
             side = "above" if limit.above else "below"
-            said.append(f"{beyond:,} ({beyond / both.total:.1%}) {side} {both.measure.worded(limit.value)}")
+            said.append(f"{beyond:,} ({beyond / both.total:.1%}) {side} {number(limit.value * both.measure.factor)} {both.measure.unit}")
     caption = f"<b>{shown(title)}</b>" + (f": {'; '.join(said)}" if said else "")
     return f"<figure><figcaption>{caption}</figcaption>{histogram(kept, rejected, title, limits)}</figure>"
 
@@ -202,7 +202,7 @@ def _quantiles(counts: ClipCounts) -> str:
     for item in counts.kept.values():
         if item.total:
             values = [item.least, *(item.quantile(share) for share in (0.05, 0.5, 0.95)), item.most]
-            rows.append([item.measure.title, item.measure.unit, *(number(value * item.measure.factor) for value in values)])
+            rows.append([item.measure.title, item.measure.unit, *map(item.measure.figure, values)])
     return f"<h3>Kept clips</h3>{table(('', '', 'least', '5 %', 'median', '95 %', 'most'), rows, range(2, 7))}" if rows else ""
 
 

@@ -40,7 +40,7 @@ span.rare{border-radius:3px;padding:0 .3em}
 details{margin:.4em 0}summary{cursor:pointer}
 .cards{padding-left:1.6em}ul.cards{list-style:none;padding:0}
 .cards li{background:var(--panel);border-radius:8px;padding:.6em .9em;margin:.6em 0}
-.cards p{margin:.25em 0}audio{width:100%;max-width:420px;height:36px;display:block;margin-top:.4em}
+.cards p{margin:.25em 0;max-width:none}audio{width:100%;max-width:420px;height:36px;display:block;margin-top:.4em}
 @media(max-width:560px){.bars,.bars tbody,.bars tr,.bars th,.bars td{display:block;width:auto!important}.bars .number{padding:0 0 .5em}
 .bars th{padding:0}
 .chart text{font-size:15px}}
