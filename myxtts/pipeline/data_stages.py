@@ -24,11 +24,13 @@ def run_raw(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
 
 
 def run_prepare(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
-    """raw -> processed clips, and their mels."""
+    """raw -> processed clips, the page about them, and their mels."""
+    from myxtts.data import report as data_report
     from myxtts.data.prepare import prepare
 
     open_start(config, paths.root)  # refused before the clips are read, not after
     report = prepare(config, paths.root, paths.raw, paths.processed, paths.cache)
+    report |= data_report.write_report(paths.processed, paths.root, paths.data_page, config.prepare)
     return report | {"mels": run_mels(config, paths)}
 
 

@@ -135,6 +135,8 @@ def run_train_stage(stage: str, config: XTTSConfig, paths: Paths) -> dict[str, A
     lock = CheckpointFolder(attempt, config.loop).lock()  # before the run: a second trainer must not end the first one's
     with lock, stage_run(config, stage, paths.root, attempt, inputs={"checkpoint.fingerprint": mark}) as run:
         log_datasets(run, stage, paths)
+        if paths.data_page.is_file():  # no dependency: a page that says the same in other words is no reason to train again
+            run.artifact(paths.data_page)
         report = run_training(stage, config, paths, attempt, run)
         for name in ("train", "val"):
             run.artifact(paths.reports / "curves" / f"{stage}_{name}.csv", "curves")

@@ -9,6 +9,12 @@ from myxtts.data.manifest import profile
 from myxtts.pipeline.data_stages import write_report
 from myxtts.pipeline.paths import Paths
 
+# figures of reports/prepare.json that the voice run has as metrics data/…: the others are on the page and in `dvc metrics`
+DATA_FIGURES = (
+    *("clips", "hours", "speakers", "languages", "rejected_share", "seconds/median", "snr_db/median", "loudness_lufs/median"),
+    *("bandwidth_hz/median", "characters_per_second/median", "largest_speaker_share"),
+)
+
 
 def _links(paths: Paths) -> dict[str, dict[str, Any]]:
     return {stage: json.loads(paths.link(stage).read_text(encoding="utf-8")) for stage in TRAINED_STAGES if paths.link(stage).is_file()}
@@ -49,7 +55,15 @@ def run_evaluate(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
     from myxtts.tracking.run import voice_run
 
     with voice_run(config, paths.root) as run:
+        log_data(paths, run)
         return evaluate_voice(config, paths, run)
+
+
+def log_data(paths: Paths, run: Any) -> None:
+    """The page about the corpus, and its headline figures: what a voice was made of stands beside how well it speaks."""
+    figures = json.loads(paths.report("prepare").read_text(encoding="utf-8"))
+    run.metrics({f"data/{name}": figures[name] for name in DATA_FIGURES if name in figures}, step=0)
+    run.artifact(paths.data_page)
 
 
 def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]:
