@@ -7,14 +7,20 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-COLUMNS = [
-    *("id", "audio", "corpus", "speaker", "language", "split", "reason", "text", "seconds", "recorded_seconds", "sample_rate", "channels"),
-    *("loudness_lufs", "peak_dbfs", "clipped_share", "snr_db", "bandwidth_hz", "characters_per_second"),
-]
+from myxtts.data.processed import COLUMNS
+
 USUAL = {
     **{"corpus": "studio", "speaker": "ann", "language": "en", "split": "train", "reason": "", "text": "Some words."},
     **{"seconds": "2.000", "recorded_seconds": "2.400", "sample_rate": "24000", "channels": "1", "loudness_lufs": "-23.0"},
-    **{"peak_dbfs": "-3.0", "clipped_share": "0.0", "snr_db": "30.0", "bandwidth_hz": "11000", "characters_per_second": "14.0"},
+    **{
+        "peak_dbfs": "-3.0",
+        "clipped_share": "0.0",
+        "snr_db": "30.0",
+        "bandwidth_hz": "11000",
+        "characters_per_second": "14.0",
+        "start": "",
+        "end": "",
+    },
 }
 NEVER_DECODED = dict.fromkeys(COLUMNS[8:], "")
 STUDIO = {"layout": "ljspeech", "path": "data/studio", "licence": "CC0", "consent": "written", "weight": 1.0, "clips": 60, "hours": 0.0333}

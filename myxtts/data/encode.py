@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from myxtts.audio.mel import conditioning_mel, fit_frames, log_mel_numpy, speaker_mel
 from myxtts.config import DataError, XTTSConfig
-from myxtts.data.features import SPLITS, waves
 from myxtts.data.manifest import Rejected, Utterance, read_split, write_rejected
 from myxtts.data.records import mel_schema, read_records, token_schema, write_records
+from myxtts.data.waves import SPLITS, waves
 from myxtts.models.dvae import DVAE
 from myxtts.text.tokenizer import Tokenizer, name_characters
 

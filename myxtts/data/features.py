@@ -1,47 +1,22 @@
 """processed -> mels: the log-mels of every clip, computed once, and the vector that normalises them."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
 
-from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel_numpy
 from myxtts.config import XTTSConfig
 from myxtts.data.cache import Cache, fingerprint
 from myxtts.data.manifest import iter_split
 from myxtts.data.records import mel_schema, write_records
+from myxtts.data.waves import SPLITS, waves
 
-SPLITS = ("train", "eval")
 MEL_VERSION = 1  # goes up when the same clip gives another mel
 _CLIPS_AT_ONCE = 256
-
-
-class HasAudio(Protocol):
-    audio: str
-
-
-def waves(rows: Iterable[HasAudio], folder: Path, sample_rate: int, workers: int = 4) -> Iterator[np.ndarray]:
-    """Yields the wave (N,) of each row's `audio` (relative to `folder`) at `sample_rate`, in order.
-
-    Decodes a few ahead in threads: soundfile and soxr release the GIL.
-    """
-
-    def load(row: HasAudio) -> np.ndarray:
-        return wave_io.load(folder / row.audio, sample_rate)[0]
-
-    pending = iter(rows)
-    with ThreadPoolExecutor(workers) as pool:
-        queue = [pool.submit(load, row) for row in islice(pending, 4 * workers)]
-        while queue:
-            done = queue.pop(0)
-            queue.extend(pool.submit(load, row) for row in islice(pending, 1))
-            yield done.result()
 
 
 def write_mels(

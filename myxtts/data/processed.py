@@ -26,7 +26,9 @@ MEASURES = (
     *("recorded_seconds", "sample_rate", "channels", "loudness_lufs", "peak_dbfs", "clipped_share", "snr_db", "bandwidth_hz"),
     "characters_per_second",
 )
-COLUMNS = ("id", "audio", "corpus", "speaker", "language", "split", "reason", "text", "seconds", *MEASURES)
+# of clips.csv. audio: `wavs/<id>.wav` where the clip is used, else the recording, relative to the project, of which start and end
+# (seconds, empty = from its beginning, to its end) are the clip. seconds: trimmed; all other measures are of the recording
+COLUMNS = ("id", "audio", "corpus", "speaker", "language", "split", "reason", "text", "seconds", *MEASURES, "start", "end")
 
 
 def write_processed(config: XTTSConfig, table: Table, raw: Path, out: Path, file_of: Callable[[Row], Path]) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def _cells(row: Row, utterance: Utterance) -> list[str]:
     numbers = ["" if facts.get(name) is None else f"{facts[name]}" for name in ("seconds", *MEASURES)]
     split = "" if row.reason else utterance.split
     named = (utterance.id, utterance.audio, utterance.corpus, utterance.speaker, utterance.language, split, row.reason, utterance.text)
-    return [*named, *numbers]
+    return [*named, *numbers, *("" if time is None else f"{time}" for time in (utterance.start, utterance.end))]
 
 
 class _Tally:

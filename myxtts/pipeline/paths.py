@@ -45,17 +45,16 @@ class Paths:
         return self.reports / "evaluation"
 
     @property
-<<<<<<< HEAD
     def cache(self) -> Path:
         """What was made of clips, kept over runs and shared by the workspaces of DVC's experiments."""
         from myxtts.tracking.store import main_checkout
 
         return main_checkout(self.root) / "cache"
-=======
+
+    @property
     def data_page(self) -> Path:
         """The page about the prepared corpus."""
         return self.reports / "data.html"
->>>>>>> 550c9639d29361b75bc2d963d6713a2f8d4bbd29
 
     @property
     def outputs(self) -> tuple[Path, ...]:

@@ -1,6 +1,5 @@
 """One pass over clips.csv and one over rejected.csv: everything that is counted, in memory that does not grow with the corpus."""
 
-import csv
 import heapq
 import sqlite3
 import zlib
@@ -10,16 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from myxtts.config import DataError
+from myxtts.data.manifest import iter_rejected, iter_table
+from myxtts.data.processed import COLUMNS
 from myxtts.data.report.measures import MEASURES, RATE, Histogram
 
-CLIPS = "clips.csv"
-COLUMNS = (
-    *("id", "audio", "corpus", "speaker", "language", "split", "reason", "text", "seconds", "recorded_seconds", "sample_rate", "channels"),
-    *("loudness_lufs", "peak_dbfs", "clipped_share", "snr_db", "bandwidth_hz", "characters_per_second"),
-)
-PART = ("start", "end")  # columns that may follow: seconds of the recording that are the clip, empty = from its beginning, to its end
-PLACE = {name: place for place, name in enumerate((*COLUMNS, *PART))}
-REJECTED_COLUMNS = ("id", "audio", "reason", "detail")
+PLACE = {name: place for place, name in enumerate(COLUMNS)}
 EXAMPLES = 3  # of each reason
 _MEASURED = [(name, PLACE[name]) for name in MEASURES]
 _ID, _SPEAKER, _LANGUAGE, _SPLIT = (PLACE[name] for name in ("id", "speaker", "language", "split"))
@@ -95,26 +89,10 @@ class RejectCounts:
         return sum(self.reasons.values())
 
 
-def read_rows(path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()) -> Iterator[list[str]]:
-    """Rows of a CSV file with exactly these columns, one after another; the optional ones follow or are not there.
-
-    Raises DataError where the file is missing, has other columns, or a line is none of ours, with its number.
-    """
-    remedy = "run the prepare stage again (dvc repro -f prepare)"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, None)
-            if header not in (list(columns), [*columns, *optional]):
-                raise DataError(f"{path}: expected the header {','.join(columns)}, got {header}; {remedy}")
-            for cells in reader:
-                if len(cells) != len(header):
-                    raise DataError(f"{path}, line {reader.line_num}: expected {len(header)} columns, got {len(cells)}; {remedy}")
-                yield cells
-    except FileNotFoundError:
-        raise DataError(f"no {path}: run the stage that writes it (dvc repro prepare)") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no comma CSV in UTF-8 ({error}); {remedy}") from None
+def read_clips(path: Path) -> Iterator[list[str]]:
+    """Rows of clips.csv, one after another. Raises DataError where it is missing, or a line is none of ours, with its number."""
+    for _, cells in iter_table(path, COLUMNS, "run the prepare stage again (dvc repro -f prepare)"):
+        yield cells
 
 
 def measured(cells: list[str], path: Path) -> dict[str, float]:
@@ -129,7 +107,7 @@ def measured(cells: list[str], path: Path) -> dict[str, float]:
 def count_clips(path: Path) -> ClipCounts:
     """Reads clips.csv once. Raises DataError where it is missing or broken."""
     counts = ClipCounts()
-    for cells in read_rows(path, COLUMNS, PART):
+    for cells in read_clips(path):
         values, language, split = measured(cells, path), cells[_LANGUAGE], cells[_SPLIT]
         histograms, rates = (counts.kept, counts.kept_rate) if split else (counts.rejected, counts.rejected_rate)
         for name, value in values.items():
@@ -147,11 +125,11 @@ def count_rejected(path: Path) -> RejectCounts:
     """Reads rejected.csv once. The examples of a reason are drawn by a hash, so they are the same again, from all over the corpus."""
     reasons: Counter[str] = Counter()
     drawn: dict[str, list[tuple[int, int, tuple[str, str, str]]]] = {}
-    for number, (identifier, audio, reason, detail) in enumerate(read_rows(path, REJECTED_COLUMNS)):
-        reasons[reason] += 1
+    for number, row in enumerate(iter_rejected(path)):
+        reasons[row.reason] += 1
         # heapq keeps the smallest at hand: of negative hashes, that is the largest hash, which gives way
-        item = (-zlib.crc32(f"{identifier}\n{audio}".encode()), -number, (identifier, audio, detail))
-        heap = drawn.setdefault(reason, [])
+        item = (-zlib.crc32(f"{row.id}\n{row.audio}".encode()), -number, (row.id, row.audio, row.detail))
+        heap = drawn.setdefault(row.reason, [])
         (heapq.heappush if len(heap) < EXAMPLES else heapq.heappushpop)(heap, item)
     ordered = dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])))
     return RejectCounts(ordered, {reason: [item[2] for item in sorted(drawn[reason], reverse=True)] for reason in ordered})

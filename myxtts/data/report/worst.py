@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from myxtts.audio.wave import resample
-from myxtts.data.report.counts import COLUMNS, PART, PLACE, ClipCounts, measured, read_rows
+from myxtts.data.report.counts import PLACE, ClipCounts, measured, read_clips
 from myxtts.data.report.measures import MEASURES, RATE, Histogram, merged
 
 WORST = 20
@@ -87,7 +87,7 @@ def pick_clips(path: Path, norms: Norms, wanted: Collection[str]) -> tuple[list[
     """Reads clips.csv a second time. Returns the kept clips that are worst, the worst first, and the rejected ones of `wanted` ids."""
     worst: dict[str, list[tuple[float, int, Clip]]] = {}  # by measure
     found: dict[str, Clip] = {}
-    for number, cells in enumerate(read_rows(path, COLUMNS, PART)):
+    for number, cells in enumerate(read_clips(path)):
         if cells[PLACE["split"]]:
             values = measured(cells, path)
             name, deviation = norms.furthest(values, cells[PLACE["language"]])
@@ -110,7 +110,7 @@ def _mixed(worst: dict[str, list[tuple[float, int, Clip]]]) -> list[Clip]:
 
 def _clip(cells: list[str], values: dict[str, float], measure: str, deviations: float) -> Clip:
     texts = (cells[PLACE[name]] for name in ("id", "audio", "speaker", "language", "text", "split"))
-    start, end = (float(cell) if cell else None for cell in (*cells[len(COLUMNS) :], "", "")[:2])
+    start, end = (float(cells[PLACE[name]]) if cells[PLACE[name]] else None for name in ("start", "end"))
     return Clip(*texts, values, measure, deviations, start or 0.0, end)
 
 

@@ -21,7 +21,8 @@ from myxtts.audio.wave import write_atomically
 from myxtts.config import DataError
 from myxtts.config.data import PrepareConfig
 from myxtts.data.manifest import REJECTED
-from myxtts.data.report.counts import CLIPS, ClipCounts, RejectCounts, count_clips, count_rejected
+from myxtts.data.processed import CLIPS
+from myxtts.data.report.counts import ClipCounts, RejectCounts, count_clips, count_rejected
 from myxtts.data.report.page import Report, page, unseen_letters
 from myxtts.data.report.warnings import RARE, find_warnings
 from myxtts.data.report.worst import Clip, Norms, pick_clips, played
