@@ -47,7 +47,13 @@ def test_spans_are_apart_and_within_the_wave():
     ],
 )
 def test_spans_of_probabilities(tenths, spans):
-    assert vad._window_spans(np.array([int(digit) for digit in tenths]) / 10) == spans
+    probabilities = np.array([int(digit) for digit in tenths]) / 10
+    assert vad._window_spans(probabilities, 1.0 * (probabilities > 0.5)) == spans
+
+
+def test_a_vowel_that_the_recording_was_cut_into_belongs_to_its_word():
+    energies = np.array([9, 1, 3, 3, 9, 9, 9, 1, 3, 3.0])
+    assert vad._window_spans(np.array([0, 0, 0, 0, 0.9, 0.9, 0.9, 0, 0, 0]), energies) == [(2, 7)]
 
 
 @pytest.mark.parametrize("noise_db", [-20, -10, -5])
@@ -96,7 +102,7 @@ def test_margin_and_methods(padded):
     assert len(vad.trim(padded, RATE, "vad", 40, 2.0)) == len(padded)
     energy = wave.trim_silence(padded, 40)
     assert np.array_equal(vad.trim(padded, RATE, "energy", 40, 0.0), energy)  # as bundles of before were trimmed
-    assert len(vad.trim(padded, RATE, "energy", 40, 0.1)) == len(energy) + 4800
+    assert len(vad.trim(padded, RATE, "energy", 40, 0.1)) == len(energy) + 4800 - 2 * wave.SILENCE_KEPT
     assert np.array_equal(vad.trim(padded, RATE, "none", 40, 0.1), padded)
 
 
