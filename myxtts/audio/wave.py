@@ -25,6 +25,7 @@ MAX_SECONDS = 3 * 3600  # of what is decoded at once
 MAX_DECODED_BYTES = 2 << 30
 _LOUDNESS_BLOCK = 0.4  # seconds: the gating block of BS.1770
 _FRAME, _HOP = 1024, 256  # samples: the window in which trim_silence measures loudness
+SILENCE_KEPT = _FRAME + _HOP  # samples at most, of silence that it leaves on each side
 _SINC_CROSSINGS, _SINC_ROLLOFF = 6, 0.99
 _MP3_FRAME = 1152  # samples: what a cut MP3 may lack unnoticed
 

@@ -18,10 +18,11 @@ from tqdm import tqdm
 
 from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
+from myxtts.audio.recognition import heard_phones
 from myxtts.config import DataError, XTTSConfig
 from myxtts.config.stages import KINDS
 from myxtts.data.manifest import Utterance, read_split
-from myxtts.evaluation.metrics import METRICS, heard_phones
+from myxtts.evaluation.metrics import METRICS
 from myxtts.evaluation.pictures import draw_spectrograms
 from myxtts.synthesis.generate import longest_generation, trace_count
 from myxtts.synthesis.speech import Synthesizer, Voice

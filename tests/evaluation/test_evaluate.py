@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from myxtts.audio import recognition, speaker
 from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.config import DataError
 from myxtts.data.manifest import Utterance, write_metadata
 from myxtts.evaluation import evaluate as module
-from myxtts.evaluation import metrics, speaker
 from myxtts.evaluation.evaluate import choose_reference, choose_rows, clip_codes, decoder_copy, evaluate
 from myxtts.evaluation.metrics import METRICS
 
@@ -88,7 +88,7 @@ def test_metrics_are_flat_finite_and_complete(report):
 
 def test_what_was_heard_stands_beside_the_text_it_is_judged_by(report):
     jiwer = pytest.importorskip("jiwer", reason="needs the extra: pip install 'myxtts[evaluation]'")
-    from myxtts.evaluation.metrics import _phone_tools, _phones_of_text
+    from myxtts.audio.recognition import _phone_tools, _phones_of_text
 
     _, _, samples = report
     assert all(sample["heard"] == "" for sample in samples if sample["language"] == "fa")
@@ -226,7 +226,7 @@ def test_nothing_to_evaluate_is_an_error(synthesizer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("owner", "loader", "lost"), [(metrics, "_phone_tools", "phone_error_rate"), (speaker, "_session", "speaker_similarity")]
+    ("owner", "loader", "lost"), [(recognition, "_phone_tools", "phone_error_rate"), (speaker, "_session", "speaker_similarity")]
 )
 def test_without_a_network_that_judges_the_rest_is_measured(synthesizer, processed, tmp_path, monkeypatch, owner, loader, lost):
     def absent(*_):
