@@ -7,10 +7,12 @@ r"""Typed rows of a corpus and the files that hold them.
 - `rejected.csv`: comma CSV with a header, one Rejected a row.
 """
 
+import contextlib
 import csv
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -76,6 +78,79 @@ def read_manifest(path: str | os.PathLike) -> list[Utterance]:
     except csv.Error as error:
         raise DataError(f"{path}, line {reader.line_num}: {error}; expected comma CSV; run the raw stage again") from None
     return rows
+
+
+class ManifestWriter:
+    """manifest.csv and rejected.csv of a folder, written row by row in one pass. A context manager.
+
+    Both take their names at the end, and only where it is reached without an error. `clips` and `reasons` count what was written.
+    Raises DataError when the disk is full or the folder is not writable.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.clips = 0
+        self.reasons: Counter[str] = Counter()
+        self._paths = {Utterance: Path(folder) / MANIFEST, Rejected: Path(folder) / REJECTED}
+        self._open = contextlib.ExitStack()
+
+    def write(self, row: Utterance | Rejected) -> None:
+        kind = type(row)
+        if kind is Utterance:
+            self.clips += 1
+        else:
+            self.reasons[row.reason] += 1
+        try:
+            self._rows[kind](self._cells[kind](row))
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def __enter__(self) -> "ManifestWriter":
+        self._rows, self._cells = {}, {Utterance: _manifest_cells, Rejected: lambda row: (row.id, row.audio, row.reason, row.detail)}
+        try:
+            for kind, path in self._paths.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                file = self._open.enter_context(_part(path).open("w", encoding="utf-8", newline=""))
+                self._rows[kind] = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow
+                self._rows[kind]([field.name for field in fields(kind)])
+        except OSError as error:
+            self._discard()
+            raise self._unwritable(error) from None
+        return self
+
+    def __exit__(self, kind: type | None, *_) -> None:
+        if kind is not None:
+            self._discard()
+            return
+        try:
+            self._open.close()
+            for path in self._paths.values():
+                _part(path).replace(path)
+        except OSError as error:
+            self._discard()
+            raise self._unwritable(error) from None
+
+    def _discard(self) -> None:
+        with contextlib.suppress(OSError):  # what is left in the buffers of a full disk
+            self._open.close()
+        for path in self._paths.values():
+            with contextlib.suppress(OSError):
+                _part(path).unlink()
+
+    def _unwritable(self, error: OSError) -> DataError:
+        return DataError(
+            f"cannot write {self._paths[Utterance].parent}: {error.strerror or error}; "
+            "free space on the disk or make the folder writable, then run again"
+        )
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _manifest_cells(row: Utterance) -> tuple[str, ...]:
+    """What `_cells` gives, without looking the names up for each of millions of rows."""
+    seconds, start, end = _seconds(row.seconds), _seconds(row.start), _seconds(row.end)
+    return row.id, row.audio, row.text, row.normalized, row.speaker, row.language, seconds, row.split, row.corpus, start, end
 
 
 def write_metadata(path: str | os.PathLike, utterances: Iterable[Utterance]) -> None:
