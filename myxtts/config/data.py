@@ -30,6 +30,9 @@ class CorpusConfig(Section):
         {}, description="layouts csv and jsonl: what the corpus calls audio, text, normalized, speaker, language, id, start, end, split"
     )
     separator: str | None = Field(None, min_length=1, max_length=1, description="layout csv: between the columns; empty = found out")
+    follow_links: bool = Field(
+        False, description="read through symbolic links that lead out of the corpus too: only for a corpus whose links you made yourself"
+    )
     licence: str = Field("", description="of the recordings: said in the card of every model trained on them")
     consent: str = Field("", description="how the speakers agreed to their voices being cloned: said in the model card")
 

@@ -11,8 +11,9 @@ import csv
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
@@ -137,6 +138,37 @@ def iter_rejected(path: str | os.PathLike) -> Iterator[Rejected]:
     """The rows of rejected.csv, one by one. Raises DataError when it is missing or not one, with the line."""
     for _, cells in iter_table(path, [field.name for field in fields(Rejected)], "run the stage that wrote it again"):
         yield Rejected(*cells)
+
+
+class ManifestWriter:
+    """manifest.csv and rejected.csv of a folder, written row by row in one pass. A context manager.
+
+    Both take their names at the end, and only where it is reached without an error. `clips` and `reasons` count what was written.
+    Raises DataError when the disk is full or the folder is not writable.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.clips = 0
+        self.reasons: Counter[str] = Counter()
+        self._folder, self._files = Path(folder), ExitStack()
+
+    def write(self, row: Utterance | Rejected) -> None:
+        if isinstance(row, Utterance):
+            self.clips += 1
+            self._manifest(_cells(row, Utterance))
+        else:
+            self.reasons[row.reason] += 1
+            self._rejected(row)
+
+    def __enter__(self) -> "ManifestWriter":
+        with ExitStack() as files:
+            self._manifest = files.enter_context(table_file(self._folder / MANIFEST, [field.name for field in fields(Utterance)]))
+            self._rejected = files.enter_context(rejected_file(self._folder / REJECTED))
+            self._files = files.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._files.__exit__(*error)
 
 
 @contextmanager
