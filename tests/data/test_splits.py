@@ -186,10 +186,11 @@ def test_held_out_speakers_with_sentences_that_all_speakers_say():
 
 
 def test_the_corpus_own_unseen_speakers_are_held_out():
-    corpus = [*rows(50, "train"), row("z1", "id 7", "zoe", "eval_unseen_speaker"), row("z2", "z", "zoe", "train")]
+    number = next(i for i in range(50) if sentence_hash(f"id {i}") / 2**64 > 0.2)  # that chance leaves in training
+    corpus = [*rows(50, "train"), row("z1", f"id {number}", "zoe", "eval_unseen_speaker"), row("z2", "z", "zoe", "train")]
     placed, plan = place(corpus, eval_fraction=0.2)
     assert plan.held_out == {"zoe"} and of(placed, "eval_unseen_speaker") == {"z1", "z2"} and of(placed, "eval")
-    assert placed["id7"] == "text_in_evaluation"
+    assert placed[f"id{number}"] == "text_in_evaluation"
 
 
 def test_held_out_speakers_with_sentences_of_their_own_are_evaluated_on_all():
