@@ -1,5 +1,6 @@
 """processed -> mels: the log-mels of every clip, computed once, and the vector that normalises them."""
 
+from array import array
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel_numpy
 from myxtts.config import DataError, XTTSConfig
 from myxtts.data.cache import Cache, fingerprint
-from myxtts.data.manifest import iter_split
+from myxtts.data.manifest import corpus_weights, iter_split
 from myxtts.data.records import mel_schema, write_records
 
 SPLITS = ("train", "eval")
@@ -49,6 +50,7 @@ def write_mels(
     """Writes `train.tfrecord`, `eval.tfrecord` and `mel_norm.npy` (M,): each band's standard deviation over the training clips.
 
     A `mel_norm` (M,) that is given is written in its place: networks that are trained on must go on hearing mels in the units they know.
+    `train_weights.npy` (clips,) says how often each is trained on, compared with others (the weight of its corpus).
     `cache`: a folder that outlives `out`, where the mels of clips that do not change are found again (default: beside `processed`).
     Returns frames and hours per split.
     """
@@ -56,6 +58,7 @@ def write_mels(
     frames_per_second = mel_config.sample_rate / mel_config.hop_length
     totals = _Moments(mel_config.num_mels)
     report: dict[str, float] = {}
+    weights, weight_of = array("f"), corpus_weights(processed)
     with Cache(cache or processed.parent / "cache", "mels") as kept:
         for split in SPLITS:
             _compute_missing(processed, split, mel_config, kept)
@@ -68,14 +71,22 @@ def write_mels(
                     frames += len(mel)
                     if split == "train":
                         totals.add(mel)
+                        weights.append(weight_of.get(row.corpus, 1.0))
                     yield {"mel": mel}
 
             write_records(out / f"{split}.tfrecord", mel_schema(mel_config.num_mels), records())
             report[f"{split}/frames"] = frames
             report[f"{split}/hours"] = frames / frames_per_second / 3600
         kept.prune()
+    np.save(out / "train_weights.npy", np.array(weights))
     np.save(out / "mel_norm.npy", totals.std() if mel_norm is None else mel_norm)
     return report
+
+
+def read_weights(mels: Path) -> np.ndarray | None:
+    """`train_weights.npy` (clips,); None where mels were written without."""
+    path = mels / "train_weights.npy"
+    return np.load(path) if path.is_file() else None
 
 
 def _compute_missing(processed: Path, split: str, mel_config: MelConfig, cache: Cache) -> None:

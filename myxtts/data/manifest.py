@@ -250,6 +250,11 @@ def read_corpora(processed: Path) -> dict[str, dict[str, Any]]:
             raise DataError(f"{path} is damaged ({error}): run the prepare stage again") from None
 
 
+def corpus_weights(processed: Path) -> dict[str, float]:
+    """How often the clips of each corpus are trained on, compared with those of weight 1; a corpus that is not named has 1."""
+    return {name: float(values.get("weight", 1.0)) for name, values in read_corpora(processed).items()}
+
+
 def profile(processed: Path, split: str, kept: Collection[str] | None = None) -> dict[str, Any]:
     """Clips, hours, speakers and languages of a split of a processed data set; {} where it is not on this machine.
 
