@@ -128,10 +128,8 @@ def encode_speed(root: Path) -> None:
     dvae = build_component("dvae", config.model)
     mels = processor_seconds(lambda: write_mels(config, processed, root / "mels", cache=root / "mel_cache"))
     codes = processor_seconds(lambda: encode(config, processed, root / "mels", tokenizer, dvae, root / "tokens"))
-    print(
-        f"mels     {seconds / mels:6.0f} x real time per core\nencode   {seconds / codes:6.0f} x real time per core (codes, token ids, prompts)"
-    )
-    print(f"both     {seconds / (mels + codes):6.0f} x real time per core")
+    for name, took in (("mels", mels), ("codes, token ids, prompts", codes), ("both", mels + codes)):
+        print(f"{name:26} {seconds / took:6.0f} x real time per core")
 
 
 def again(root: Path, rows: list[Utterance], rounds: int) -> None:

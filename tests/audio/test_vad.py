@@ -101,6 +101,12 @@ def test_margin_and_methods(padded):
     assert np.array_equal(vad.trim(padded, RATE, "none", 40, 0.1), padded)
 
 
+def test_tensorflow_that_was_loaded_before_does_no_harm():
+    """Its C++ symbols are global, and the detector's library has some of the same names."""
+    code = "import tensorflow, numpy; from myxtts.audio.vad import speech_spans; speech_spans(numpy.ones(16000, 'f'), 16000)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
 def test_order_of_recordings_and_processes_do_not_show(padded):
     """The network has a memory: it must begin anew with each recording, and say the same in another process."""
     before = vad._probabilities(wave.resample(padded, RATE, 16000))
