@@ -5,6 +5,7 @@ any number without reading what lies before. Every batch has its full number of 
 length 0: their masks are False, and what takes statistics over a batch (batch normalisation) still sees nothing but real clips.
 """
 
+import hashlib
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -129,6 +130,11 @@ class Batches:
         """Audio in batch `number`, fillers left out, in seconds."""
         order, place = self._find(number)
         return float(self.examples.units[order.examples[place, : order.counts[place]]].sum() * self.examples.seconds_per_unit)
+
+    def weighting(self) -> dict[str, str]:
+        """What a checkpoint remembers of how often clips come: with other weights its place in the data is another one."""
+        times = self.examples.times
+        return {"corpus_weights": "equal" if times is None else hashlib.sha256(times.round(6).tobytes()).hexdigest()[:16]}
 
     def widest(self) -> int:
         """Number of a batch of the first epoch with the widest shapes."""
