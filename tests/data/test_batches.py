@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from myxtts.config import DataError
-from myxtts.data.batches import Flow, crop_frames, dvae_batches, gpt_batches, one_ahead
+from myxtts.data.batches import Flow, crop_frames, decoder_batches, dvae_batches, gpt_batches, one_ahead
 from myxtts.data.encode import read_index
-from myxtts.data.records import mel_schema, read_records
+from myxtts.data.records import latent_schema, mel_schema, read_records, write_records
 
 
 def collect(dataset) -> list[dict[str, np.ndarray]]:
@@ -199,3 +199,16 @@ def test_weights_hold_for_the_audio_tokenizer_too(config, mels, tmp_path):
     np.save(tmp_path / "mels" / "train_weights.npy", np.array([2, 1, 1, 0.5, 0.5], np.float32))
     np.testing.assert_allclose(dvae_batches(config, tmp_path / "mels", "train", 2, training=True).examples.times, [2, 1, 1, 0.5, 0.5])
     assert dvae_batches(config, tmp_path / "mels", "train", 2, training=False).examples.times is None
+
+
+def test_weights_hold_for_the_decoder_too_whatever_order_its_records_are_in(config, weighted, tmp_path):
+    latents, order = tmp_path / "latents", np.arange(11)[::-1]
+    index, width = read_index(weighted, "train"), config.model.gpt.dim
+    records = ({"latents": np.zeros((index[n].code_length, width)), "row": n, "path": "x.wav"} for n in order)
+    write_records(latents / "train.tfrecord", latent_schema(width), records)
+    np.save(latents / "train_rows.npy", order)
+    batches = decoder_batches(config, latents, weighted, "train", 64, 4, training=True)
+    usable = [n for n in order if index[n].code_length >= config.training.decoder.segment_codes]
+    weights = np.array([index[n].weight for n in usable])
+    np.testing.assert_allclose(batches.examples.times, weights * len(weights) / weights.sum())
+    assert decoder_batches(config, latents, weighted, "train", 64, 4, training=False).examples.times is None

@@ -151,3 +151,10 @@ def test_a_clip_that_comes_twice_is_drawn_twice():
 def test_padding_counts_a_clip_as_often_as_it_comes():
     buckets, times = [Bucket(8, 8)], times_due(np.zeros(2, int), np.array([3.0, 1.0]))
     assert padding_share(np.array([8, 4]), np.array([8, 4]), np.zeros(2, int), buckets, 2, times) == pytest.approx(1 - (24 + 4) / 32)
+
+
+def test_which_clips_come_together_is_left_to_chance():
+    times = np.full(40, 0.5)
+    together = [appearances(np.zeros(40, int), times, epoch) for epoch in range(200)]
+    both = np.mean([seen[0] and seen[1] for seen in together])
+    assert 0.13 < both < 0.37  # 19 / 39 of a half: neighbours neither exclude nor bring each other
