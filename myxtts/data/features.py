@@ -1,5 +1,6 @@
 """processed -> mels: the log-mels of every clip, computed once, and the vector that normalises them."""
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
@@ -11,7 +12,7 @@ from tqdm import tqdm
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel_numpy
 from myxtts.config import XTTSConfig
 from myxtts.data.cache import Cache, fingerprint
-from myxtts.data.manifest import iter_split
+from myxtts.data.manifest import Utterance, corpus_weights, iter_split
 from myxtts.data.records import mel_schema, write_records
 from myxtts.data.waves import SPLITS, waves
 
@@ -25,6 +26,7 @@ def write_mels(
     """Writes `train.tfrecord`, `eval.tfrecord` and `mel_norm.npy` (M,): each band's standard deviation over the training clips.
 
     A `mel_norm` (M,) that is given is written in its place: networks that are trained on must go on hearing mels in the units they know.
+    `train_weights.npy` (clips,) says how often each is trained on, compared with others (the weight of its corpus).
     `cache`: a folder that outlives `out`, where the mels of clips that do not change are found again (default: beside `processed`).
     Returns frames and hours per split.
     """
@@ -32,28 +34,31 @@ def write_mels(
     frames_per_second = mel_config.sample_rate / mel_config.hop_length
     totals = _Moments(mel_config.num_mels)
     report: dict[str, float] = {}
+    weights, weight_of = array("f"), corpus_weights(processed)
     with Cache(cache or processed.parent / "cache", "mels") as kept:
         for split in SPLITS:
             frames = 0
 
             def records(split=split) -> Iterator[dict[str, np.ndarray]]:
                 nonlocal frames
-                for mel in _mels(processed, split, mel_config, kept):
+                for row, mel in _mels(processed, split, mel_config, kept):
                     frames += len(mel)
                     if split == "train":
                         totals.add(mel)
+                        weights.append(weight_of.get(row.corpus, 1.0))
                     yield {"mel": mel}
 
             write_records(out / f"{split}.tfrecord", mel_schema(mel_config.num_mels), records())
             report[f"{split}/frames"] = frames
             report[f"{split}/hours"] = frames / frames_per_second / 3600
         kept.prune()
+    np.save(out / "train_weights.npy", np.array(weights))
     np.save(out / "mel_norm.npy", totals.std() if mel_norm is None else mel_norm)
     return report
 
 
-def _mels(processed: Path, split: str, mel_config: MelConfig, cache: Cache) -> Iterator[np.ndarray]:
-    """The mels (F, M) float16 of a split's clips, in order; those that are not in the cache yet are computed and put there."""
+def _mels(processed: Path, split: str, mel_config: MelConfig, cache: Cache) -> Iterator[tuple[Utterance, np.ndarray]]:
+    """A split's clips in order, each with its mel (F, M) float16; those that are not in the cache yet are computed and put there."""
     settings = fingerprint(MEL_VERSION, asdict(mel_config))
     rows = iter_split(processed, split)
     with tqdm(desc=f"mels {split}", unit="clip", mininterval=2) as bar:
@@ -62,14 +67,14 @@ def _mels(processed: Path, split: str, mel_config: MelConfig, cache: Cache) -> I
             entries = [cache.find(key) for key in keys]
             missing = [row for row, entry in zip(some, entries, strict=True) if entry is None]
             clips = waves(missing, processed, mel_config.sample_rate)
-            for key, entry in zip(keys, entries, strict=True):
+            for row, key, entry in zip(some, keys, entries, strict=True):
                 if entry is None:
                     mel = log_mel_numpy(next(clips), mel_config).astype(np.float16)
                     cache.keep(key, {}, mel.tobytes())
                 else:
                     mel = np.frombuffer(entry.file.read_bytes(), np.float16).reshape(-1, mel_config.num_mels)
                 bar.update()
-                yield mel
+                yield row, mel
             cache.commit()
 
 

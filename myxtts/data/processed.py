@@ -18,10 +18,10 @@ from typing import Any
 from myxtts.audio.wave import atomic_file, write_atomically
 from myxtts.config import XTTSConfig
 from myxtts.data.cache import hand_out
-from myxtts.data.manifest import METADATA, REJECTED, Rejected, Utterance, iter_rejected, metadata_line, rejected_file, table_file
+from myxtts.data.manifest import CORPORA, METADATA, REJECTED, Rejected, Utterance, iter_rejected, metadata_line, rejected_file, table_file
 from myxtts.data.table import Row, Table
 
-CLIPS, CORPORA, CHARACTERS = "clips.csv", "corpora.json", "characters.json"
+CLIPS, CHARACTERS = "clips.csv", "characters.json"
 MEASURES = (
     *("recorded_seconds", "sample_rate", "channels", "loudness_lufs", "peak_dbfs", "clipped_share", "snr_db", "bandwidth_hz"),
     "characters_per_second",

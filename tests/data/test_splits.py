@@ -185,6 +185,14 @@ def test_held_out_speakers_with_sentences_that_all_speakers_say():
     assert "p2 is held out" in plan.place(next(item for item in corpus if placed[item.id] == "text_in_training")).detail
 
 
+def test_the_corpus_own_unseen_speakers_are_held_out():
+    number = next(i for i in range(50) if sentence_hash(f"id {i}") / 2**64 > 0.2)  # that chance leaves in training
+    corpus = [*rows(50, "train"), row("z1", f"id {number}", "zoe", "eval_unseen_speaker"), row("z2", "z", "zoe", "train")]
+    placed, plan = place(corpus, eval_fraction=0.2)
+    assert plan.held_out == {"zoe"} and of(placed, "eval_unseen_speaker") == {"z1", "z2"} and of(placed, "eval")
+    assert placed[f"id{number}"] == "text_in_evaluation"
+
+
 def test_held_out_speakers_with_sentences_of_their_own_are_evaluated_on_all():
     corpus = [row(f"{speaker}-{i}", f"{speaker} {i}", speaker) for speaker in ("a", "b", "c") for i in range(50)]
     placed, _ = place(corpus, eval_speakers=("b",))
