@@ -124,11 +124,11 @@ def _parse(records: list[str], separator: str, width: int) -> list[list[str]]:
                 header=None,
                 names=range(width),
                 index_col=False,
-                dtype=str,
+                dtype=object,  # as text, without the columns of Arrow that pandas would make of it
                 keep_default_na=False,  # "NA" and "null" are words
                 skip_blank_lines=False,
             )
     except ValueError:  # pandas' own errors are such
         return []
     # a row that is short of columns is filled up with NaN
-    return [[cell for cell in row if isinstance(cell, str)] for row in table.itertuples(index=False, name=None)]
+    return [[cell for cell in row if isinstance(cell, str)] for row in table.to_numpy().tolist()]

@@ -4,12 +4,11 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from myxtts.config import DataError
-from myxtts.config.data import CorpusConfig
 from myxtts.data.sources.comma import csv_rows
 from myxtts.data.sources.lines import Line, read_lines, scan
 from myxtts.data.sources.rows import Corpus, Row, split_of_name
@@ -30,16 +29,17 @@ USUAL_NAMES = {
 
 
 def read_jsonl(corpus: Corpus) -> Iterator[Row]:
+    known: dict[tuple[str, ...], dict[str, str]] = {}
     for file, split in table_files(corpus, (".jsonl", ".json")):
         scan(file, limit=corpus.look)
         for line in read_lines(file):
-            yield _json_row(file.name, line, split, corpus.settings)
+            yield _json_row(file.name, line, split, corpus.settings.columns, known)
 
 
 def read_csv(corpus: Corpus) -> Iterator[Row]:
     for file, split in table_files(corpus, (".csv", ".tsv")):
         scan(file, limit=corpus.look)
-        yield from csv_rows(file, split, corpus.settings.separator, lambda header: find_columns(header, corpus.settings))
+        yield from csv_rows(file, split, corpus.settings.separator, lambda header: find_columns(header, corpus.settings.columns))
 
 
 def table_files(corpus: Corpus, suffixes: tuple[str, ...]) -> list[tuple[Path, str]]:
@@ -64,9 +64,9 @@ def table_files(corpus: Corpus, suffixes: tuple[str, ...]) -> list[tuple[Path, s
     return sorted(found, key=lambda item: item[1] != "train")
 
 
-def find_columns(header: list[str], settings: CorpusConfig) -> dict[str, str]:
+def find_columns(header: Sequence[str], columns: dict[str, str]) -> dict[str, str]:
     """What each column of a row is called in `header`. Raises DataError when one that the configuration names is not there."""
-    wanted = {"audio_file" if name == "audio" else name: column for name, column in settings.columns.items()}
+    wanted = {"audio_file" if name == "audio" else name: column for name, column in columns.items()}
     lacking = [column for column in wanted.values() if column not in header]
     if lacking:
         raise DataError(f"no column {lacking[0]!r}, which data.source.columns names: there are {', '.join(header)[:300]}")
@@ -80,7 +80,8 @@ def find_columns(header: list[str], settings: CorpusConfig) -> dict[str, str]:
     return wanted
 
 
-def _json_row(file: str, line: Line, split: str, settings: CorpusConfig) -> Row:
+def _json_row(file: str, line: Line, split: str, names: dict[str, str], known: dict[tuple[str, ...], dict[str, str]]) -> Row:
+    """The row of an object. known: columns by the object's keys, for most objects have those of the one before."""
     number, text, reason, detail = line
     if reason:
         return Row(file, number, {}, split, reason, detail)
@@ -90,25 +91,26 @@ def _json_row(file: str, line: Line, split: str, settings: CorpusConfig) -> Row:
         return Row(file, number, {}, split, "bad_json", f"{error}; expected one JSON object a line, got {text[:60]!r}")
     if not isinstance(record, dict):
         return Row(file, number, {}, split, "bad_json", f"expected an object {{...}}, got {text[:60]!r}")
-    columns = find_columns(list(record), settings.model_copy(update={"columns": _present(settings.columns, record)}))
-    cells = {name: _as_text(record[column]) for name, column in columns.items()}
-    wrong = [columns[name] for name, value in cells.items() if value is None]
-    cells = {name: value or "" for name, value in cells.items()}
-    if wrong:
-        return Row(file, number, cells, split, "bad_value", f"{wrong[0]} must be a text or a number, got {record[wrong[0]]!r:.80}")
+    keys = tuple(record)
+    if keys not in known:
+        if len(known) > 100:
+            known.clear()
+        # an object may lack what others have
+        known[keys] = find_columns(keys, {name: column for name, column in names.items() if column in record})
+    cells = {}
+    for name, column in known[keys].items():
+        value = _as_text(record[column])
+        if value is None:
+            return Row(file, number, cells, split, "bad_value", f"{column} must be a text or a number, got {record[column]!r:.80}")
+        cells[name] = value
     return Row(file, number, cells, "" if cells.get("split") else split)
 
 
-def _present(columns: dict[str, str], record: dict[str, Any]) -> dict[str, str]:
-    """An object may lack what others have."""
-    return {name: column for name, column in columns.items() if column in record}
-
-
 def _as_text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value.strip()
     if isinstance(value, dict):  # {"path": ..., "bytes": ...}
         value = value.get("path")
     if value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return value.strip() if isinstance(value, str) else str(value)
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None

@@ -171,39 +171,38 @@ class Checker:
 
 
 class AudioFinder:
-    """Finds the audio of rows inside a corpus, with one system call a row where the corpus is of one kind of file."""
+    """Finds the audio of rows inside a corpus, with one system call a row where the corpus is of one kind of file.
+
+    Where several files fit a row, that which lies as the row before had its own is taken, else the first by `folders` and suffixes.
+    """
 
     def __init__(self, corpus: Corpus, folders: tuple[str, ...]):
         self._corpus = str(corpus.folder)
         self._allows = corpus.allows
-        self._folders = [f"{folder}/" if folder else "" for folder in folders]
-        self._suffixes = [*AUDIO_SUFFIXES, ""]
+        places = [f"{folder}/" if folder else "" for folder in folders]
+        # for names without a suffix of audio, and with one
+        self._places = [
+            [(place, suffix) for place in places for suffix in suffixes] for suffixes in ((*AUDIO_SUFFIXES, ""), ("", *AUDIO_SUFFIXES))
+        ]
+        # where the row before had its audio is looked first: a corpus is of one kind
+        self._usual = [candidates[0] for candidates in self._places]
         self._real: dict[str, bool] = {}
 
     def find(self, relative: str) -> str:
         """Path of the file relative to the corpus. Raises _Refused where there is none, or it may not be read."""
-        suffixes = self._suffixes
-        if posixpath.splitext(relative)[1].lower() in AUDIO_SUFFIXES:
-            suffixes = ["", *suffixes]
+        has_suffix = relative[relative.rfind(".") :].lower() in AUDIO_SUFFIXES
         reason = ("missing_audio", "no such file in the corpus")
-        for folder in self._folders:
-            for suffix in suffixes:
-                name = f"{folder}{relative}{suffix}"
-                try:
-                    if self._is_file(f"{self._corpus}/{name}"):
-                        self._remember(suffix)
-                        return name
-                except PermissionError as error:
-                    reason = ("unreadable_audio", f"{name}: {error.strerror}; make its folder readable")
-                except (OSError, ValueError):  # a name too long, or with a NUL: no such file
-                    continue
+        for folder, suffix in (self._usual[has_suffix], *self._places[has_suffix]):
+            name = f"{folder}{relative}{suffix}"
+            try:
+                if self._is_file(f"{self._corpus}/{name}"):
+                    self._usual[has_suffix] = (folder, suffix)
+                    return name
+            except PermissionError as error:
+                reason = ("unreadable_audio", f"{name}: {error.strerror}; make its folder readable")
+            except (OSError, ValueError):  # a name too long, or with a NUL: no such file
+                continue
         raise _Refused(*reason)
-
-    def _remember(self, suffix: str) -> None:
-        """What the last file ended in is tried first: a corpus is of one kind."""
-        if suffix and suffix != self._suffixes[0]:
-            self._suffixes.remove(suffix)
-            self._suffixes.insert(0, suffix)
 
     def _is_file(self, path: str) -> bool:
         mode = os.lstat(path).st_mode
