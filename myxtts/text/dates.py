@@ -130,7 +130,7 @@ def _clock(language: Language) -> re.Pattern:
     sign = f"[{re.escape(language.time_sign)}]"
     mark = rf"(?:\s?(?P<mark>{one_of(language.time_marks)})(?!\w))?" if language.time_marks else r"(?P<mark>(?!))?"
     hour = r"(?<![\d:.,/+-])(?P<hour>\d{1,2})"
-    return re.compile(rf"{hour}{sign}(?P<minute>[0-5]\d)(?:{sign}(?P<second>[0-5]\d))?(?![\d:]|[.,]\d){mark}")
+    return re.compile(rf"{hour}{sign}(?P<minute>[0-5]\d)(?:{sign}(?P<second>[0-5]\d))?(?!\d|[:.,]\d){mark}")
 
 
 @cache

@@ -7,6 +7,7 @@ another script) is left in place, so that `unknown_characters` can name it. What
 """
 
 import re
+import unicodedata
 from collections import Counter
 from functools import cache
 
@@ -113,6 +114,8 @@ def _is_coqui(cleaners: str, language: Language) -> bool:
 
 
 def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
+    if language.joiner:
+        text = _joiner(language).sub(ZWNJ, text)
     text = tidy(text, removed)
     text = language.lower(spell_roman(text, language))
     text = _letters(text, language, removed)
@@ -154,6 +157,11 @@ def _longer_forms(language: Language) -> list[tuple[str, str]]:
 @cache
 def _letter_forms(language: Language) -> dict[int, str]:
     return str.maketrans({written: form for written, form in language.letter_forms.items() if len(written) == 1})
+
+
+@cache
+def _joiner(language: Language) -> re.Pattern:
+    return re.compile(language.joiner)
 
 
 @cache

@@ -32,6 +32,8 @@ def spell_numbers(text: str, language: Language) -> str:
     """
     if not _DIGIT.search(text):
         return text
+    if language.digits_after:
+        text = _serial(language).sub(lambda match: f"{match[1]}{say_digits(match[2], language)}", text)
     text = spell_dates(text, language)
     text = spell_times(text, language)
     text = spell_telephones(text, language)
@@ -40,15 +42,16 @@ def spell_numbers(text: str, language: Language) -> str:
     text = spell_quantities(text, language)
     for pattern, words in (*_suffixed(language), *_followed(language)):
         text = pattern.sub(lambda match, words=words: pad(match, words(int(match[1])), language), text)
+    if language.ordinal_after:
+        ordinal = next(iter(language.ordinals.values()))
+        text = _ordinal(language).sub(lambda match: f"{match[1]}{ordinal(int(match[2]))}", text)
     if language.bare_years:
         text = _YEARS.sub(lambda match: _year(match, language), text)
     return _number(language).sub(lambda match: pad(match, say(match.group(), language), language), text)
 
 
 def _separated(text: str, language: Language) -> str:
-    """Signs before and between numbers: serial numbers, #5, lists, versions, ranges, scores, minus."""
-    if language.digits_after:
-        text = _serial(language).sub(lambda m: f"{m[1]}{say_digits(m[2], language)}", text)
+    """Signs before and between numbers: #5, lists, versions, ranges, scores, minus."""
     if "#" in text and "#" in language.symbols:
         text = _COUNTED.sub(f"{language.space}{language.symbols['#']}{language.space}", text)
     text = _dotted(text, language)
@@ -73,6 +76,11 @@ def _suffixed(language: Language) -> list:
 @cache
 def _followed(language: Language) -> list:
     return [(re.compile(rf"(?<![\w.,])(\d{{1,12}})(?={after})"), words) for after, words in language.read_before.items()]
+
+
+@cache
+def _ordinal(language: Language) -> re.Pattern:
+    return re.compile(rf"(?<!\w)((?:{one_of(language.ordinal_after)}) )(\d{{1,3}})(?!\w|[.,]\d)")
 
 
 @cache

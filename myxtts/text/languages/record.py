@@ -105,7 +105,8 @@ class Language:
     punctuation: the marks it keeps; every other form of a mark becomes its own. sentence_end: those that end a sentence.
     spaced: whether words are divided by spaces.
     lower: text in lower case. letter_forms: letter (or letters) of another spelling -> the language's own. dropped: a regular expression's
-        character class of what is written and not spoken (vowel signs). spelling: a last rule of the language's own: text -> text.
+        character class of what is written and not spoken (vowel signs). joiner: pattern of what texts hold in the place of a zero
+        width non-joiner. spelling: a last rule of the language's own: text -> text.
     abbreviations: written form without its full stop -> spoken form. abbreviations_bare: the same, with or without a full stop.
 
     Numbers
@@ -114,6 +115,7 @@ class Language:
     decimal: (whole digits, decimals) -> words, or None to read decimals digit by digit after `point`, the word for the decimal sign.
     decimal_comma: whether 1.234,5 is written, and not 1,234.5. scales: written scale after a number -> spoken (`bn`).
     fractions: denominator -> its noun (`quarter`, `quarters`). slash_decimal: words before which 3/5 is a decimal number (Persian).
+    ordinal_after: words after which plain digits are an ordinal (Persian "قرن ۲۱").
     ordinals: pattern of what follows the digits of an ordinal (`th`) -> ordinal in words.
     read_before: pattern of what follows a number and stays -> how the integer before it is read (a year, a counter's own numerals).
     digits_after: words after which a run of digits is read one by one. version_after: words after which 3.11 is two numbers.
@@ -160,6 +162,7 @@ class Language:
     lower: Callable[[str], str] = str.lower
     letter_forms: Mapping[str, str] = field(default_factory=dict)
     dropped: str = ""
+    joiner: str = ""
     spelling: Callable[[str], str] | None = None
     abbreviations: Mapping[str, str] = field(default_factory=dict)
     abbreviations_bare: Mapping[str, str] = field(default_factory=dict)
@@ -173,6 +176,7 @@ class Language:
     scales: Mapping[str, str] = field(default_factory=dict)
     fractions: Mapping[int, Noun] = field(default_factory=dict)
     slash_decimal: tuple[str, ...] = ()
+    ordinal_after: tuple[str, ...] = ()
     ordinals: Mapping[str, Callable[[int], str]] = field(default_factory=dict)
     read_before: Mapping[str, Callable[[int], str]] = field(default_factory=dict)
     digits_after: tuple[str, ...] = ()
