@@ -9,6 +9,7 @@ another script) is left in place, so that `unknown_characters` can name it. What
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 
 from myxtts.config import ConfigError
@@ -29,7 +30,7 @@ _APOSTROPHES = "’‘‛`´ʼʹ′＇ʻ"
 _BRACKETS = "()[]{}（）【】〔〕⟨⟩﴾﴿"
 _LONG_DASHES = "—―⸺⸻"
 _DASHES = "‐‑‒–−﹣－"
-_PLAIN_SIGNS = "_*~^<>|\\/•·●▪©®™…"
+_PLAIN_SIGNS = "_*~^<>|\\•·●▪©®™"
 # every sign in its ASCII form; each language's own form is chosen at the end
 _SIGNS = {
     "،": ",",
@@ -59,12 +60,16 @@ _SIGNS = {
 }
 _TABLE = dict.fromkeys(_DOUBLE_QUOTES, " ") | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_BRACKETS, f"{PAUSE} ")
 _TABLE = str.maketrans(_TABLE | dict.fromkeys(_LONG_DASHES, f"{PAUSE} ") | dict.fromkeys(_DASHES, "-") | _SIGNS)
+_PLAIN = str.maketrans(dict.fromkeys(_PLAIN_SIGNS, " "))
+_STRAY = re.compile(r"[-'/]+(?=\s*[.,;:!?](?!\d))")
 _DASH = re.compile(r"(?<=\s)-+(?=\s)|--+")
 _LOOSE = re.compile(r"(?<![^\W_])'|'(?![^\W_])|(?<![^\W_])-|-(?![^\W_])")  # apostrophes and hyphens that are not inside a word
 _LEADING = re.compile(rf"[.,;:!?\s{PAUSE}]+")
 _MARKS = re.compile(r"[.,;:!?](?:\s*[.,;:!?])+")
+_AFTER_MARKED = re.compile(rf"(?<=[.,;:!?])[\s{PAUSE}]+")
 _SPACES = re.compile(r"\s+")
-_BEFORE_MARK = re.compile(r" (?=[.,;:!?])")
+_BEFORE_MARK = re.compile(rf"[\s{PAUSE}]+(?=[.,;:!?])")
+_STOP_BEFORE_WORD = re.compile(r"\.(?=[^\W\d_]{2})")
 _AFTER_MARK = re.compile(r"([,;:!?])(?=[^\W_]|[¿¡])")
 _AFTER_STOP = re.compile(r"\.(?=[^\W_]{2})")
 _WIDE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])")
@@ -119,13 +124,18 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     text = tidy(text, removed)
     text = language.lower(spell_roman(text, language))
     text = _letters(text, language, removed)
+    text = fold_foreign_letters(text, language, removed)
     text = _signs(text, removed)
     text = spell_addresses(text, language, removed)
-    text = _abbreviations(text, language)
+    text = translate(text, _PLAIN, removed)
+    text = _abbreviations(text, language, _dotted_abbreviations(language))
+    text = _MARKS.sub(_strongest, _BEFORE_MARK.sub("", text))
+    text = _STOP_BEFORE_WORD.sub(". ", text) if language.spaced else text
+    text = _abbreviations(text, language, _plain_abbreviations(language))
     text = spell_numbers(text, language)
-    text = _symbols(text, language, removed)
-    text = fold_foreign_letters(text, language, removed)
-    return _punctuation(text, language, removed)
+    text = fold_foreign_letters(_symbols(text, language, removed), language)  # num2words puts vowel signs on some Arabic numbers
+    text = _punctuation(text, language, removed)
+    return language.joining(text) if language.joining else text
 
 
 def _letters(text: str, language: Language, removed: Counter[str] | None) -> str:
@@ -173,7 +183,10 @@ def _signs(text: str, removed: Counter[str] | None) -> str:
     """One form for each sign: ASCII punctuation, one apostrophe, one hyphen; quotes go, brackets and long dashes become pauses."""
     note(text, set(_BRACKETS).intersection(text), removed)
     text = translate(text, _TABLE, removed)
-    return _DASH.sub(_dash, text) if "-" in text else text
+    text = _DASH.sub(_dash, text) if "-" in text else text
+    if removed is not None:
+        removed.update("".join(_STRAY.findall(text)))
+    return _STRAY.sub("", text)
 
 
 def _dash(match: re.Match) -> str:
@@ -182,8 +195,8 @@ def _dash(match: re.Match) -> str:
     return match.group() if match.group() == "-" and before.isdigit() and after.isdigit() else f"{PAUSE} "
 
 
-def _abbreviations(text: str, language: Language) -> str:
-    for pattern, spoken in _abbreviation_patterns(language):
+def _abbreviations(text: str, language: Language, patterns: list) -> str:
+    for pattern, spoken in patterns:
 
         def say(match: re.Match, spoken=spoken) -> str:
             words = spoken[match[1]]
@@ -195,14 +208,24 @@ def _abbreviations(text: str, language: Language) -> str:
 
 
 @cache
-def _abbreviation_patterns(language: Language) -> list:
+def _dotted_abbreviations(language: Language) -> list:
+    """Those with a full stop inside come first: a stop between two words is given its space after them."""
+    return _abbreviation_patterns(language, lambda name: "." in name)
+
+
+@cache
+def _plain_abbreviations(language: Language) -> list:
+    return _abbreviation_patterns(language, lambda name: "." not in name)
+
+
+def _abbreviation_patterns(language: Language, chosen: Callable[[str], bool]) -> list:
     patterns = []
-    if language.abbreviations:
-        names = one_of(language.abbreviations)
-        patterns.append((re.compile(rf"(?<![\w.])({names})\.(?=\s|$|,|{PAUSE})"), language.abbreviations))
-    if language.abbreviations_bare:
-        names = one_of(language.abbreviations_bare)
-        patterns.append((re.compile(rf"(?<![\w.])({names})(?!\w)(?:\.(?!\w))?"), language.abbreviations_bare))
+    for names, end in (
+        (language.abbreviations, r"\.(?![^\W\d_]|\.)"),
+        (language.abbreviations_bare, r"(?![^\W\d_])(?:\.(?![^\W\d_]|\.))?"),
+    ):
+        if found := one_of(filter(chosen, names)):
+            patterns.append((re.compile(rf"(?<![^\W\d_])(?<!\.)({found}){end}"), names))
     return patterns
 
 
@@ -216,7 +239,7 @@ def _symbols(text: str, language: Language, removed: Counter[str] | None) -> str
 def _symbol_table(language: Language) -> dict[int, str]:
     words = {sign: noun.form(language.plural(5)) for sign, noun in language.currencies.items() if not sign.isalnum()} | language.symbols
     table = {sign: f"{language.space}{word}{language.space}" for sign, word in words.items() if len(sign) == 1}
-    return str.maketrans(dict.fromkeys(_PLAIN_SIGNS, " ") | table)
+    return str.maketrans({"/": " "} | table)
 
 
 def _punctuation(text: str, language: Language, removed: Counter[str] | None) -> str:
@@ -230,8 +253,9 @@ def _punctuation(text: str, language: Language, removed: Counter[str] | None) ->
     if leading := _LEADING.match(text):
         note(leading.group(), set(".,;:!?"), removed)
         text = text[leading.end() :]
-    text = _MARKS.sub(_strongest, text.replace(PAUSE, ","))
-    text = _BEFORE_MARK.sub("", _SPACES.sub(" ", text).strip())
+    text = _AFTER_MARKED.sub(" ", _BEFORE_MARK.sub("", text)).replace(PAUSE, ",")
+    text = _SPACES.sub(" ", _MARKS.sub(_strongest, text))
+    text = _BEFORE_MARK.sub("", text).strip()
     text = _AFTER_STOP.sub(". ", _AFTER_MARK.sub(r"\1 ", text)) if language.spaced else _WIDE_SPACE.sub("", text)
     return _own_marks(text, language)
 

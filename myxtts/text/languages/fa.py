@@ -1,7 +1,7 @@
 """Persian, of Iran."""
 
 from myxtts.text.languages.fa_numbers import decimal, ordinal, preceding_ordinal
-from myxtts.text.languages.fa_spelling import spell_persian
+from myxtts.text.languages.fa_spelling import join_affixes, spell_persian
 from myxtts.text.languages.record import LATIN, ZWNJ, Calendar, Language, never, noun
 
 _JALALI = ("فروردین", "اردیبهشت", "خرداد", "تیر", "مرداد", "شهریور", "مهر", "آبان", "آذر", "دی", "بهمن", "اسفند")
@@ -64,6 +64,7 @@ PERSIAN = Language(
     dropped="[\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]",
     joiner="(?<=[\u0620-\u06ff\ufb50-\ufefc])[\u00ac\u00ad\u200b\u200d\u2060\ufeff]+(?=[\u0620-\u06ff\ufb50-\ufefc])",
     spelling=spell_persian,
+    joining=join_affixes,
     abbreviations={"د": "دکتر", "خ": "خیابان", "تل": "تلفن"},
     abbreviations_bare={
         "ه.ش": "هجری شمسی",
@@ -86,7 +87,7 @@ PERSIAN = Language(
     fractions={bottom: noun(ordinal(bottom)) for bottom in range(2, 11)},
     slash_decimal=(*_SCALES, *_MEASURES),
     ordinal_after=("قرن", "سده"),
-    ordinals={f"{ZWNJ}?[اأ]?م": ordinal, f"{ZWNJ}?[اأ]?مین": preceding_ordinal},
+    ordinals={f"م|[ {ZWNJ}]?[اأ]م": ordinal, f"مین|[ {ZWNJ}]?[اأ]مین": preceding_ordinal},
     digits_after=_NUMBERED,
     version_after=("نسخه", f"نسخه{ZWNJ}ی", "ویرایش", "ورژن", "پایتون", "اندروید", "ویندوز", "python", "version", "v"),
     plural=never,

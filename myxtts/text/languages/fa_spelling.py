@@ -20,9 +20,10 @@ _PRESENT = (
     "پذیر|آموز|فروش|خر|پوش|ترس|گذر|شنو|بخش|ریز|سوز|پر|چرخ|لرز|رقص|خواب"
 )
 _VERB = rf"(?:{_PAST})(?:م|ی|یم|ید|ند)?|(?:{_PRESENT})(?:م|ی|د|یم|ید|ند)"
+# words for numbers and signs that look like verbs after می, the month
+_NO_VERB = "(?:ی?ک|دو|سو|چهار|پنج|شش|هفت|هشت|نه|ده|بیست|سی|چهل|شصت|هفتاد|هشتاد|نود|صد|هزار|درصد|پوند)م?|دویست|\\w+صدم?|\\w+دهم"
 # after می and a space: a known form of a verb, or a word that ends like one (می لعل is wine)
-_SPACED_VERB = re.compile(rf"(?<!\w)می (?=(?:{_VERB}|گویی|آیی|آید|آییم|آیند|آیم|\w\w+(?:م|د|ند|ست))(?!\w))")
-_SPACED_NEGATION = re.compile(rf"(?<!\w)نمی (?={_LETTER}{_LETTER})")
+_SPACED_VERB = re.compile(rf"(?<!\w)(ن?می) (?!(?:{_NO_VERB})(?!\w))(?=(?:{_VERB}|گویی|آیی|آید|آییم|آیند|آیم|\w\w+(?:م|د|ند|ست))(?!\w))")
 # written as one word: those forms only that are no other word (میدان, میل, میز are)
 _JOINED_VERB = re.compile(
     r"(?<!\w)(ن?می)((?:شو|رو|کن|خواه|گوی|ده|گیر|باش|زن|بین|آی|رس|تو?ان|ساز|گذار|خور)(?:م|د|یم|ید|ند)|"
@@ -57,16 +58,22 @@ _AND_SO_ON = re.compile(r"(?<!\w)و ?(?:\.{2,}|…)(?=\s*(?:$|[.,،؛:!؟?)»\]\
 
 
 def spell_persian(text: str) -> str:
-    """Text with Persian letters, without vowel signs, ASCII digits -> the same with its spelling in one form."""
+    """Text with Persian letters, without vowel signs, ASCII digits: stray half-spaces go, abbreviations beside numbers are spelled."""
     if ZWNJ in text:
         text = _LOOSE.sub("", _RUNS.sub(ZWNJ, text))
     if "(" in text:
         text = _HONOUR.sub(lambda match: f" {_HONOURS[match[1]]} ", text)
     text = _COUNTED.sub(lambda match: f"{_BEFORE_NUMBER[match[1]]} ", text)
     text = _ERA.sub(lambda match: f"{match[1]} {_AFTER_YEAR[match[2]]}", text)
-    text = _AND_SO_ON.sub("و غیره", text)
+    return _AND_SO_ON.sub("و غیره", text)
+
+
+def join_affixes(text: str) -> str:
+    """Normalised text -> the same with half-spaces between a stem and its affixes."""
+    if ZWNJ in text:
+        text = _LOOSE.sub("", _RUNS.sub(ZWNJ, text))
     if "می" in text:
-        text = _SPACED_NEGATION.sub(f"نمی{ZWNJ}", _SPACED_VERB.sub(f"می{ZWNJ}", text))
+        text = _SPACED_VERB.sub(rf"\1{ZWNJ}", text)
         text = _JOINED_VERB.sub(rf"\1{ZWNJ}\2", text)
     text = _PLURAL.sub(ZWNJ, text)
     if " تر" in text:
