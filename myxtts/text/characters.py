@@ -65,6 +65,8 @@ def fold_foreign_letters(text: str, language: Language, removed: Counter[str] | 
 
 def _character(character: str) -> str:
     category = unicodedata.category(character)
+    if "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef":
+        return ""  # variation selectors
     if category in ("Nd", "No"):
         value = unicodedata.numeric(character, None)
         return character if value is None or value != int(value) else str(int(value))

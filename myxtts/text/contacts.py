@@ -82,9 +82,10 @@ def spell_addresses(text: str, language: Language, removed: Counter[str] | None 
         host = match["host"]
         if not (match["scheme"] or match["user"] or match["rest"] or host.startswith("www.") or host.rpartition(".")[2] in _TOP):
             return match.group()
+        written = match.group()[len(match["scheme"] or "") :]
+        body = written.rstrip("/")
         if removed is not None:
-            removed.update(match["scheme"] or "")
-        body = match.group()[len(match["scheme"] or "") :].rstrip("/")
+            removed.update((match["scheme"] or "") + written[len(body) :])
         words = "".join(f" {language.address[c]} " if c in language.address else c for c in body)
         return pad(match, re.sub(r"\s+", " ", words).strip(), language)
 

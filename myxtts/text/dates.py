@@ -31,6 +31,8 @@ def spell_times(text: str, language: Language) -> str:
         mark = language.time_marks.get(match["mark"] or "", "")
         return pad(match, _time(hour, minute, None if second is None else int(second), mark, language), language)
 
+    if "-" in text and language.range_word:
+        text = _hours(language).sub(rf"\1{language.space}{language.range_word}{language.space}", text)
     text = _clock(language).sub(spoken, text)
     marked = _marked_hour(language)
     return marked.sub(lambda m: pad(m, f"{language.count(int(m[1]))} {language.time_marks[m[2]]}", language), text) if marked else text
@@ -123,6 +125,13 @@ def _written(match: re.Match, language: Language, template: str) -> str:
     if match["year"]:
         words = language.and_year.format(date=words, year=say_year(match["year"], language))
     return pad(match, words, language)
+
+
+@cache
+def _hours(language: Language) -> re.Pattern:
+    """10:30-12:00, which is from the one to the other."""
+    clock = rf"\d{{1,2}}[{re.escape(language.time_sign)}][0-5]\d"
+    return re.compile(rf"(?<![\w:.,/+-])({clock})\s?-\s?(?={clock}(?!\d))")
 
 
 @cache

@@ -73,6 +73,8 @@ _STOP_BEFORE_WORD = re.compile(r"\.(?=[^\W\d_]{2})")
 _AFTER_MARK = re.compile(r"([,;:!?])(?=[^\W_]|[¿¡])")
 _AFTER_STOP = re.compile(r"\.(?=[^\W_]{2})")
 _WIDE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])")
+_JOINERS = re.compile(f"{ZWNJ}+")
+_LOOSE_JOINER = re.compile(rf"(?<![^\W\d_]){ZWNJ}|{ZWNJ}(?![^\W\d_])")
 _HASHTAG = re.compile(r"#(?=[^\W\d_])")
 _OWN_MARKS = ((",", "،，、"), (";", "؛；"), (":", "："), ("?", "؟？"), ("!", "！"), (".", "।。"))
 
@@ -151,12 +153,21 @@ def _letters(text: str, language: Language, removed: Counter[str] | None) -> str
         if removed is not None:
             removed.update(dropped.findall(text))
         text = dropped.sub("", text)
-    if language.spelling:
-        text = language.spelling(text)
-    if ZWNJ not in language.letters and ZWNJ in text:
-        note(text, {ZWNJ}, removed)
-        text = text.replace(ZWNJ, "")
-    return text
+    if ZWNJ in text:
+        text = _joiners(text, language, removed)
+    return language.spelling(text) if language.spelling else text
+
+
+def _joiners(text: str, language: Language, removed: Counter[str] | None) -> str:
+    """Zero width non-joiners stand between two letters of a language that has them, and nowhere else."""
+    if ZWNJ in language.letters:
+        text = _JOINERS.sub(ZWNJ, text)
+        kept = _LOOSE_JOINER.sub("", text)
+    else:
+        kept = text.replace(ZWNJ, "")
+    if removed is not None and len(kept) < len(text):
+        removed[ZWNJ] += len(text) - len(kept)
+    return kept
 
 
 @cache

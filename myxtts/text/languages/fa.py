@@ -194,6 +194,7 @@ PERSIAN = Language(
     time=("{hour}", "{hour} و {minute} دقیقه", "{hour} و {minute} دقیقه و {second} ثانیه"),
     time_marks={"دقیقه": "", "am": "صبح", "pm": "بعدازظهر"},
     phone_groups={
+        r"98\d{10}": (2, 3, 3, 2, 2),  # +989123456789
         r"9\d{9}": (3, 3, 2, 2),  # 0912 345 6789, written together
         r"\d{10}": (2, 2, 2, 2, 2),  # 021 8877 6655
         r"\d{8}": (2, 2, 2, 2),

@@ -9,8 +9,6 @@ import re
 from myxtts.text.languages.record import ZWNJ
 
 _LETTER = r"[^\W\d_]"
-_RUNS = re.compile(f"{ZWNJ}+")
-_LOOSE = re.compile(rf"(?<!{_LETTER}){ZWNJ}|{ZWNJ}(?!{_LETTER})")
 _PAST = (
     "رفت|گفت|گرفت|ساخت|نوشت|داشت|گذاشت|انداخت|پرداخت|یافت|ریخت|شناخت|سوخت|گشت|فروخت|آموخت|پذیرفت|گذشت|برداشت|نشست|دانست|توانست|خواست|"
     "شکست|بست|کرد|شد|دید|داد|آمد|زد|خورد|برد|ماند|رسید|کشید|خواند|پرسید|خندید|دوید|فهمید"
@@ -54,13 +52,11 @@ _BEFORE_NUMBER = {"ص": "صفحه", "صص": "صفحات", "ج": "جلد", "ش": 
 _COUNTED = re.compile(rf"(?<![\w.])({'|'.join(sorted(_BEFORE_NUMBER, key=len, reverse=True))})(?:\. ?| )(?=\d)")
 _AFTER_YEAR = {"م": "میلادی", "ش": "شمسی", "ق": "قمری"}
 _ERA = re.compile(r"(?<!\d)(\d{3,4}) (م|ش|ق)\b(?!\.\w)\.?")
-_AND_SO_ON = re.compile(r"(?<!\w)و ?(?:\.{2,}|…)(?=\s*(?:$|[.,،؛:!؟?)»\]\n]))")
+_AND_SO_ON = re.compile(r"(?<!\w)و ?(?:\.{2,}(?!\.)|…)(?=\s*(?:$|[.,،؛:!؟?)»\]\n]))")
 
 
 def spell_persian(text: str) -> str:
-    """Text with Persian letters, without vowel signs, ASCII digits: stray half-spaces go, abbreviations beside numbers are spelled."""
-    if ZWNJ in text:
-        text = _LOOSE.sub("", _RUNS.sub(ZWNJ, text))
+    """Abbreviations that brackets or numbers tell, in a text with Persian letters, without vowel signs, with ASCII digits."""
     if "(" in text:
         text = _HONOUR.sub(lambda match: f" {_HONOURS[match[1]]} ", text)
     text = _COUNTED.sub(lambda match: f"{_BEFORE_NUMBER[match[1]]} ", text)
@@ -70,8 +66,6 @@ def spell_persian(text: str) -> str:
 
 def join_affixes(text: str) -> str:
     """Normalised text -> the same with half-spaces between a stem and its affixes."""
-    if ZWNJ in text:
-        text = _LOOSE.sub("", _RUNS.sub(ZWNJ, text))
     if "می" in text:
         text = _SPACED_VERB.sub(rf"\1{ZWNJ}", text)
         text = _JOINED_VERB.sub(rf"\1{ZWNJ}\2", text)
