@@ -17,14 +17,17 @@ _PRESENT = (
     "کن|شو|رو|دان|خواه|توان|گوی|بین|ده|خور|زن|گیر|رس|باش|ساز|مان|دار|گذار|پرداز|نویس|خوان|پرس|خند|دو|فهم|شناس|یاب|انداز|آور|بر|کش|گرد|نشین|"
     "پذیر|آموز|فروش|خر|پوش|ترس|گذر|شنو|بخش|ریز|سوز|پر|چرخ|لرز|رقص|خواب"
 )
+_PREFIX = "(?:بر|در|باز|وا|فرو|فرا)?"
 _VERB = rf"(?:{_PAST})(?:م|ی|یم|ید|ند)?|(?:{_PRESENT})(?:م|ی|د|یم|ید|ند)"
 # words for numbers and signs that look like verbs after می, the month
 _NO_VERB = "(?:ی?ک|دو|سو|چهار|پنج|شش|هفت|هشت|نه|ده|بیست|سی|چهل|شصت|هفتاد|هشتاد|نود|صد|هزار|درصد|پوند)م?|دویست|\\w+صدم?|\\w+دهم"
 # after می and a space: a known form of a verb, or a word that ends like one (می لعل is wine)
-_SPACED_VERB = re.compile(rf"(?<!\w)(ن?می) (?!(?:{_NO_VERB})(?!\w))(?=(?:{_VERB}|گویی|آیی|آید|آییم|آیند|آیم|\w\w+(?:م|د|ند|ست))(?!\w))")
+_SPACED_VERB = re.compile(
+    rf"(?<!\w)({_PREFIX}ن?می) (?!(?:{_NO_VERB})(?!\w))(?=(?:{_VERB}|گویی|آیی|آید|آییم|آیند|آیم|\w\w+(?:م|د|ند|ست))(?!\w))"
+)
 # written as one word: those forms only that are no other word (میدان, میل, میز are)
 _JOINED_VERB = re.compile(
-    r"(?<!\w)(ن?می)((?:شو|رو|کن|خواه|گوی|ده|گیر|باش|زن|بین|آی|رس|تو?ان|ساز|گذار|خور)(?:م|د|یم|ید|ند)|"
+    rf"(?<!\w)({_PREFIX}ن?می)((?:شو|گرد|رو|کن|خواه|گوی|ده|گیر|باش|زن|بین|آی|رس|تو?ان|ساز|گذار|خور)(?:م|د|یم|ید|ند)|"
     r"(?:شد|کرد|رفت|گفت|داد|زد|دید|گرفت|خواست|توانست|داشت|خورد|آمد|رسید)(?:م|یم|ید|ند)?|دانم|داند|دانیم|دانید|دانند)(?!\w)"
 )
 _PLURAL = re.compile(
@@ -36,7 +39,11 @@ _ADJECTIVES = (
 )
 _COMPARATIVE = re.compile(rf"(?<!\w)((?:{_ADJECTIVES})) (تر)(?=(?: |$|[.,،؛:!؟?]|ی(?!\w)))|(?<={_LETTER}) (تر)(?= از(?!\w))")
 # ه that is a vowel: not after ا, و or ی, and not in a short word (که, به, نه) or همه
-_PARTICIPLE = re.compile(r"(?<!\w)((?!همه )\w{2,}[^\W\d_اویآ]ه) (?=(?:ام|ای|اند|ایم|اید)(?!\w))")
+_PARTICIPLE = re.compile(r"(?<!\w)((?!همه )\w+[^\W\d_اویآ]ه) (?=(?:ام|ای|اند|ایم|اید|اش|ات|شان|تان|مان)(?!\w))")
+# plurals written as one word; not تنها, اشتباها, گاها
+_JOINED_PLURAL = re.compile(
+    r"(?<!\w)(?!(?:انت|منت|اشت|اژد|بی‌انت)ها)(\w{2,}[^\W\d_ا])((?:ها|های|هایی|هایم|هایت|هایش|هایمان|هایتان|هایشان))(?!\w)"
+)
 _EZAFE = re.compile(r"(?<=ه) (?=ی(?!\w))")
 _HONOURS = {
     "ص": "صلی الله علیه و آله",
@@ -69,7 +76,7 @@ def join_affixes(text: str) -> str:
     if "می" in text:
         text = _SPACED_VERB.sub(rf"\1{ZWNJ}", text)
         text = _JOINED_VERB.sub(rf"\1{ZWNJ}\2", text)
-    text = _PLURAL.sub(ZWNJ, text)
+    text = _JOINED_PLURAL.sub(rf"\1{ZWNJ}\2", _PLURAL.sub(ZWNJ, text))
     if " تر" in text:
         text = _COMPARATIVE.sub(lambda match: f"{match[1] or ''}{ZWNJ}{match[2] or match[3]}", text)
     text = _PARTICIPLE.sub(rf"\1{ZWNJ}", text)
