@@ -14,10 +14,8 @@ _ADDRESS = re.compile(
     r"(?P<host>(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,})(?P<rest>(?::\d+)?(?:[/?#][\w./?#=&%~@:+-]*)?))(?<![.?:])(?![\w@])",
     re.ASCII,
 )
-# top level domains by which a bare host is told from two sentences without a space
-_TOP = frozenset(
-    """com org net edu gov info io ir de fr uk us eu es it pt pl ru nl cz ar cn hu kr jp in tr co ai app dev me tv biz""".split()  # noqa: SIM905
-)
+# top level domains by which a bare host is told from two sentences without a space; those that are words (it, in, co) are not among them
+_TOP = frozenset(("com", "org", "net", "edu", "gov", "info", "io", "ir", "uk", "dev", "app", "ai", "biz"))
 
 
 def spell_telephones(text: str, language: Language) -> str:

@@ -1,7 +1,6 @@
 """A written number in words: whole and decimal numbers, digit by digit where there is no other way, and the noun after it."""
 
 import re
-from functools import cache
 
 from myxtts.text.languages import ZWNJ, Language
 from myxtts.text.languages.record import Noun
@@ -9,26 +8,46 @@ from myxtts.text.languages.record import Noun
 MAX_DIGITS = 12  # a longer run of digits is a serial number: read digit by digit
 
 
-@cache
+# the other way of writing is understood where it leaves no doubt: 1.234,56 in English, 1,234.56 and 1,234,567 in German, 3,5 in English
+_COMMA_DECIMAL = "|".join(
+    (
+        r"(?<!\d)\d{1,3}(?:\.\d{3})+(?:,\d+)?(?!\d)",
+        r"(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3}){1,3}(?:,\d+)?(?! ?\d)",
+        r"(?<!\d)\d{1,3}(?:,\d{3})+\.\d+(?!\d)",
+        r"(?<!\d)\d{1,3}(?:,\d{3}){2,}(?!\d)",
+        r"\d+(?:[.,]\d+)?",
+    )
+)
+_POINT_DECIMAL = "|".join(
+    (
+        r"(?<!\d)\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)",
+        r"(?<!\d)\d{1,3}(?:\.\d{3})+,\d+(?!\d)",
+        r"(?<![\d.])\d{1,3}(?:\.\d{3}){2}(?!\d|\.\d)",
+        r"(?<![\d,.])\d+,(?:\d\d?|\d{4,})(?!\d|[.,]\d)",
+        r"\d+(?:\.\d+)?",
+    )
+)
+
+
 def number_pattern(language: Language) -> str:
-    """Digits with the language's signs for thousands and decimals. The pattern holds no group."""
-    if language.decimal_comma:
-        return r"(?:(?<!\d)\d{1,3}(?:[. ]\d{3})+(?:,\d+)?(?!\d)|\d+(?:[.,]\d+)?)"
-    return r"(?:(?<!\d)\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|(?<![\d.])\d{1,3}(?:\.\d{3}){2}(?![\d.])|\d+(?:\.\d+)?)"
+    """Digits with signs for thousands and decimals. The pattern holds no group that captures."""
+    return f"(?:{_COMMA_DECIMAL if language.decimal_comma else _POINT_DECIMAL})"
 
 
 def divide(written: str, language: Language) -> tuple[str, str]:
     """A number that fits `number_pattern` -> its whole digits and its decimals ("" for none)."""
-    if language.decimal_comma:
-        if re.fullmatch(r"\d{1,3}(?:[. ]\d{3})+(?:,\d+)?", written):
-            written = re.sub(r"[. ]", "", written)
-        written = written.replace(",", ".")
+    written = written.replace(" ", "")
+    signs = re.sub(r"\d", "", written)
+    if not signs:
+        return written, ""
+    if len(set(signs)) == 2:
+        point = signs[-1]
+    elif len(signs) > 1 or (signs == ("." if language.decimal_comma else ",") and re.fullmatch(r"\d{1,3}\D\d{3}", written)):
+        return re.sub(r"\D", "", written), ""
     else:
-        written = written.replace(",", "")
-        if written.count(".") > 1:
-            written = written.replace(".", "")
-    whole, _, decimals = written.partition(".")
-    return whole, decimals
+        point = signs
+    whole, _, decimals = written.rpartition(point)
+    return re.sub(r"\D", "", whole), decimals
 
 
 def say(written: str, language: Language, gender: str = "") -> str:

@@ -69,6 +69,7 @@ _MARKS = re.compile(r"[.,;:!?](?:\s*[.,;:!?])+")
 _AFTER_MARKED = re.compile(rf"(?<=[.,;:!?])[\s{PAUSE}]+")
 _SPACES = re.compile(r"\s+")
 _BEFORE_MARK = re.compile(rf"[\s{PAUSE}]+(?=[.,;:!?])")
+_BEFORE_SURE_MARK = re.compile(rf"[\s{PAUSE}]+(?=[.,;:!?](?!\d))")
 _STOP_BEFORE_WORD = re.compile(r"\.(?=[^\W\d_]{2})")
 _AFTER_MARK = re.compile(r"([,;:!?])(?=[^\W_]|[¿¡])")
 _AFTER_STOP = re.compile(r"\.(?=[^\W_]{2})")
@@ -131,7 +132,7 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     text = spell_addresses(text, language, removed)
     text = translate(text, _PLAIN, removed)
     text = _abbreviations(text, language, _dotted_abbreviations(language))
-    text = _MARKS.sub(_strongest, _BEFORE_MARK.sub("", text))
+    text = _MARKS.sub(_strongest, _BEFORE_SURE_MARK.sub("", text))
     text = _STOP_BEFORE_WORD.sub(". ", text) if language.spaced else text
     text = _abbreviations(text, language, _plain_abbreviations(language))
     text = spell_numbers(text, language)
@@ -235,7 +236,10 @@ def _abbreviation_patterns(language: Language, chosen: Callable[[str], bool]) ->
         (language.abbreviations, r"\.(?![^\W\d_]|\.)"),
         (language.abbreviations_bare, r"(?![^\W\d_])(?:\.(?![^\W\d_]|\.))?"),
     ):
-        if found := one_of(filter(chosen, names)):
+        names = {name: spoken for name, spoken in names.items() if chosen(name)}
+        measures = one_of(name for name in names if name in language.units)  # 5 m. is no monsieur
+        others = one_of(name for name in names if name not in language.units)
+        if found := "|".join(filter(None, (others, rf"(?<!\d)(?<!\d )(?:{measures})" if measures else ""))):
             patterns.append((re.compile(rf"(?<![^\W\d_])(?<!\.)({found}){end}"), names))
     return patterns
 

@@ -18,6 +18,7 @@ _HYPHENED = re.compile(r"\d+(?:-\d+){2,}")
 _DOTTED = re.compile(r"\d+(?:\.\d+){2,}")
 _FRACTION = re.compile(r"(?<![\w/.,])(?:(\d{1,3}) )?(\d{1,3})/(\d{1,4})(?![\w/]|[.,]\d)")
 _COUNTED = re.compile(r"#(?=\d)")
+_BARE_POINT = re.compile(r"(?<![\w.,/:-])(?=\.\d)")
 _MINUS = re.compile(r"(?<![\w)/.,%-])-(?=[^\w\s]?\d)")
 _YEARS = re.compile(r"(?<![\w,.])(1[1-9]\d\d|20[1-9]\d)('?s)?(?![\w]|[,.]\d)")
 _ROMAN = re.compile("M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
@@ -34,6 +35,8 @@ def spell_numbers(text: str, language: Language) -> str:
         return text
     if language.digits_after:
         text = _serial(language).sub(lambda match: f"{match[1]}{say_digits(match[2], language)}", text)
+    if not language.decimal_comma:
+        text = _BARE_POINT.sub("0", text)
     text = spell_dates(text, language)
     text = spell_times(text, language)
     text = spell_telephones(text, language)
