@@ -8,7 +8,6 @@ from myxtts.text.languages import Language
 from myxtts.text.languages.record import Calendar
 
 _NUMERIC = re.compile(r"(?<![\w/.+-])(\d{1,4})([/.-])(\d{1,2})\2(\d{1,4})(?!\w|[/-]\d|\.\d)")
-_DAYS = (31, 31, 31, 31, 31, 31, 31, 31, 30, 31, 30, 31)  # at most, in any calendar
 
 
 def spell_dates(text: str, language: Language) -> str:
@@ -57,7 +56,7 @@ def _numeric(match: re.Match, language: Language) -> str:
     if month > 12 >= day and order != "ymd":
         day, month = month, day
     calendar = _calendar(parts["y"], language)
-    if calendar is None or not 1 <= month <= 12 or not 1 <= day <= _DAYS[month - 1]:
+    if calendar is None or not 1 <= month <= 12 or not 1 <= day <= calendar.days[month - 1]:
         return match.group()
     words = language.date.format(day=_day(day, language), month=calendar.months[month - 1], year=say_year(parts["y"], language))
     return pad(match, words, language)

@@ -97,14 +97,14 @@ def normalize_with_report(text: str, language: str, cleaners: str = "myxtts") ->
     Arabic, tatweel, quotation marks, brackets, apostrophes and hyphens outside words, marks before the first word, signs that
     have no word (`*`, `_`, `|`), the scheme of a web address. Not counted: white space; a mark or letter that became another
     form of itself (`٬`, `ي`, `é` in English); the second of two marks; what a number, date, amount or address was read from.
-    With `cleaners="coqui"` the signs (not letters) are counted that the cleaned text has fewer of.
+    The reference's cleaners (`coqui`) take out straight quotation marks alone.
     """
     record, removed = get_language(language), Counter()
     if not _is_coqui(cleaners, record):
         return _spoken(text, record, removed), removed
     cleaned = coqui_cleaners.clean(text, record.code)
-    left = Counter(text) - Counter(cleaned)
-    return cleaned, Counter({c: number for c, number in left.items() if not c.isalnum() and not c.isspace()})
+    note(text, {'"'} - set(cleaned), removed)
+    return cleaned, removed
 
 
 def unknown_characters(text: str, language: str, cleaners: str = "myxtts") -> set[str]:

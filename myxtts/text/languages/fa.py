@@ -181,7 +181,7 @@ PERSIAN = Language(
         "x": noun("برابر"),
     },
     calendars=(
-        Calendar(_JALALI, (1200, 1499)),
+        Calendar(_JALALI, (1200, 1499), days=(31,) * 6 + (30,) * 6),
         Calendar(_GREGORIAN, words=("مه",)),
         Calendar(_ENGLISH, _NO_YEARS, words=("می",)),
         Calendar(_LUNAR, _NO_YEARS, words=("صفر",)),

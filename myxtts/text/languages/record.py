@@ -83,13 +83,14 @@ class Calendar:
     """Twelve months as they are said within a date; `years` (first, last) tells calendars of one language apart in numeric dates.
 
     written: other written forms of a month, lower case -> its number. (`months` are always understood.) words: those written forms
-    that are common words as well (`may`): a date only before a year, a mark or the end.
+    that are common words as well (`may`): a date only before a year, a mark or the end. days: how many a month has at most.
     """
 
     months: tuple[str, ...]
     years: tuple[int, int] = (1000, 2999)
     written: Mapping[str, int] = field(default_factory=dict)
     words: tuple[str, ...] = ()
+    days: tuple[int, ...] = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 @dataclass(frozen=True, eq=False)
