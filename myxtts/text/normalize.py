@@ -132,12 +132,15 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     text = spell_addresses(text, language, removed)
     text = translate(text, _PLAIN, removed)
     text = _abbreviations(text, language, _dotted_abbreviations(language))
-    text = _MARKS.sub(_strongest, _BEFORE_SURE_MARK.sub("", text))
+    before = _BEFORE_MARK if language.decimal_comma else _BEFORE_SURE_MARK  # .5 is a number where the full stop is the decimal sign
+    text = _MARKS.sub(_strongest, before.sub("", text))
     text = _STOP_BEFORE_WORD.sub(". ", text) if language.spaced else text
     text = _abbreviations(text, language, _plain_abbreviations(language))
     text = spell_numbers(text, language)
     text = fold_foreign_letters(_symbols(text, language, removed), language)  # num2words puts vowel signs on some Arabic numbers
     text = _punctuation(text, language, removed)
+    if ZWNJ in text:  # one stood between digits, or before a sign that is now a word
+        text = _joiners(text, language, removed)
     return language.joining(text) if language.joining else text
 
 
