@@ -106,6 +106,7 @@ def _range(match: re.Match, language: Language) -> str:
     rising = (sizes[0] < sizes[1] or years) and not match["context"]
     word = language.range_word if rising else language.score_word if max(sizes) < 1000 else ""
     between = f"{language.space}{word}{language.space}" if word else " "
+    high = high.lstrip("0") if years else high
     return f"{match['context'] or ''}{low}{match['sign'] or ''}{between}{high}"
 
 
@@ -137,7 +138,8 @@ def _fractions(text: str, language: Language) -> str:
     def spoken(match: re.Match) -> str:
         whole, top, bottom = match.groups()
         proper = 0 < int(top) < int(bottom) and int(bottom) in language.fractions
-        if language.slash_decimal and not whole and len(bottom) < 4 and (not proper or _slash(language).match(match.string, match.end())):
+        measured = language.slash_decimal and not whole and len(bottom) < 4
+        if measured and (_slash(language).match(match.string, match.end()) or (not proper and top != bottom and bottom[-1] != "0")):
             return f"{top}.{bottom}"
         if not proper:
             return match.group()

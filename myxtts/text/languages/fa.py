@@ -49,6 +49,10 @@ PERSIAN = Language(
     sentence_end=".!؟",
     letter_forms={
         "هٔ": f"ه{ZWNJ}ی",  # the ezafe of a final he is spoken
+        # in a loan from Arabic the t is spoken: حجت‌الاسلام
+        f"ة{ZWNJ}ال": f"ت{ZWNJ}ال",
+        "ة ال": f"ت{ZWNJ}ال",
+        "ةال": f"ت{ZWNJ}ال",
         "ۀ": f"ه{ZWNJ}ی",
         "ۂ": f"ه{ZWNJ}ی",
         **dict.fromkeys("يىېےۍێ", "ی"),
@@ -73,6 +77,8 @@ PERSIAN = Language(
         "ه. ق": "هجری قمری",
         "ق.م": "قبل از میلاد",
         "ق. م": "قبل از میلاد",
+        "ق.ظ": "قبل از ظهر",
+        "ب.ظ": "بعد از ظهر",
         "پ.م": "پیش از میلاد",
         "ج.ا": "جمهوری اسلامی",
         "ج.ا.ا": "جمهوری اسلامی ایران",
@@ -84,7 +90,7 @@ PERSIAN = Language(
     point="ممیز",
     decimal_comma=False,
     scales={scale: scale for scale in _SCALES} | {"k": "هزار", "m": "میلیون", "million": "میلیون", "billion": "میلیارد"},
-    fractions={bottom: noun(ordinal(bottom)) for bottom in range(2, 11)},
+    fractions={bottom: noun(ordinal(bottom)) for bottom in (*range(2, 11), 16, 32)},
     slash_decimal=(*_SCALES, *_MEASURES),
     ordinal_after=("قرن", "سده"),
     ordinals={f"م|[ {ZWNJ}]?[اأ]م": ordinal, f"مین|[ {ZWNJ}]?[اأ]مین": preceding_ordinal},
@@ -153,6 +159,7 @@ PERSIAN = Language(
         "l": noun("لیتر"),
         "lit": noun("لیتر"),
         "°c": noun("درجه سانتی‌گراد"),
+        "c°": noun("درجه سانتی‌گراد"),
         "°f": noun("درجه فارنهایت"),
         "°": noun("درجه"),
         "b": noun("بایت"),
