@@ -187,7 +187,7 @@ def _roman(language: Language) -> re.Pattern:
 
 def roman_value(numeral: str) -> int:
     """XIV -> 14; 0 for what is no Roman numeral in its usual form."""
-    if not _ROMAN.fullmatch(numeral):
+    if not numeral or not _ROMAN.fullmatch(numeral):
         return 0
     values = [_ROMAN_DIGITS[letter] for letter in numeral]
     return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
