@@ -38,6 +38,7 @@ _NUMBERED = (
     *("کد ملی", "شماره ملی", "کد پستی", "کدپستی", "کد رهگیری", "شماره کارت", "شماره حساب", "شماره شناسنامه", "شناسه", "کد"),
     "شماره پرونده",
 )
+_WRITTEN = "\u0620-\u064a\u066e-\u06d3\u06d5\u06ee\u06ef\u06fa-\u06ff\ufb50-\ufefc"  # letters, their contextual forms too
 
 PERSIAN = Language(
     code="fa",
@@ -66,7 +67,7 @@ PERSIAN = Language(
         "؍": "/",
     },
     dropped="[\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]",
-    joiner="(?<=[\u0620-\u06ff\ufb50-\ufefc])[\u00ac\u00ad\u200b\u200d\u2060\ufeff]+(?=[\u0620-\u06ff\ufb50-\ufefc])",
+    joiner=f"(?<=[{_WRITTEN}])[\u00ac\u00ad\u200b\u200d\u2060\ufeff]+(?=[{_WRITTEN}])",
     spelling=spell_persian,
     joining=join_affixes,
     abbreviations={"د": "دکتر", "خ": "خیابان", "تل": "تلفن"},
@@ -116,6 +117,7 @@ PERSIAN = Language(
         "#": "شماره",
         "hashtag": "هشتگ",
         "№": "شماره",
+        "¬": "",  # a half-space of old fonts; elsewhere than between letters it is nothing
         "×": "ضربدر",
         "÷": "تقسیم بر",
         "±": "مثبت منفی",
