@@ -61,15 +61,15 @@ _SIGNS = {
 _TABLE = dict.fromkeys(_DOUBLE_QUOTES, " ") | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_BRACKETS, f"{PAUSE} ")
 _TABLE = str.maketrans(_TABLE | dict.fromkeys(_LONG_DASHES, f"{PAUSE} ") | dict.fromkeys(_DASHES, "-") | _SIGNS)
 _PLAIN = str.maketrans(dict.fromkeys(_PLAIN_SIGNS, " "))
-_STRAY = re.compile(r"[-'/]+(?=\s*[.,;:!?](?!\d))")
-_DASH = re.compile(r"(?<=\s)-+(?=\s)|--+")
+_STRAY = re.compile(r"(?<![-'/])[-'/]+(?=\s*[.,;:!?](?!\d))")
+_DASH = re.compile(r"(?<!\d\s)(?<=\s)-(?=\s)|(?<=\s)-(?=\s(?!\d))|--+")  # a pause, but between two numbers
 _LOOSE = re.compile(r"(?<![^\W_])'|'(?![^\W_])|(?<![^\W_])-|-(?![^\W_])")  # apostrophes and hyphens that are not inside a word
 _LEADING = re.compile(rf"[.,;:!?\s{PAUSE}]+")
 _MARKS = re.compile(r"[.,;:!?](?:\s*[.,;:!?])+")
 _AFTER_MARKED = re.compile(rf"(?<=[.,;:!?])[\s{PAUSE}]+")
 _SPACES = re.compile(r"\s+")
-_BEFORE_MARK = re.compile(rf"[\s{PAUSE}]+(?=[.,;:!?])")
-_BEFORE_SURE_MARK = re.compile(rf"[\s{PAUSE}]+(?=[.,;:!?](?!\d))")
+_BEFORE_MARK = re.compile(rf"(?<![\s{PAUSE}])[\s{PAUSE}]+(?=[.,;:!?])")
+_BEFORE_SURE_MARK = re.compile(rf"(?<![\s{PAUSE}])[\s{PAUSE}]+(?=[.,;:!?](?!\d))")
 _STOP_BEFORE_WORD = re.compile(r"\.(?=[^\W\d_]{2})")
 _AFTER_MARK = re.compile(r"([,;:!?])(?=[^\W_]|[¿¡])")
 _AFTER_STOP = re.compile(r"\.(?=[^\W_]{2})")
@@ -198,16 +198,10 @@ def _signs(text: str, removed: Counter[str] | None) -> str:
     """One form for each sign: ASCII punctuation, one apostrophe, one hyphen; quotes go, brackets and long dashes become pauses."""
     note(text, set(_BRACKETS).intersection(text), removed)
     text = translate(text, _TABLE, removed)
-    text = _DASH.sub(_dash, text) if "-" in text else text
+    text = _DASH.sub(f"{PAUSE} ", text)
     if removed is not None:
         removed.update("".join(_STRAY.findall(text)))
     return _STRAY.sub("", text)
-
-
-def _dash(match: re.Match) -> str:
-    """A dash between spaces is a pause, but between two numbers."""
-    before, after = match.string[: match.start()].rstrip()[-1:], match.string[match.end() :].lstrip()[:1]
-    return match.group() if match.group() == "-" and before.isdigit() and after.isdigit() else f"{PAUSE} "
 
 
 def _abbreviations(text: str, language: Language, patterns: list) -> str:
