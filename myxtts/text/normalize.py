@@ -53,7 +53,6 @@ _SIGNS = {
     "٫": ".",
     "٬": ",",
     "＋": "+",
-    "−": "-",
     "…": "...",
     "℃": "°c",
     "ـ": "",
@@ -122,6 +121,7 @@ def _is_coqui(cleaners: str, language: Language) -> bool:
 
 
 def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
+    """The steps that docs/languages.md lists; each leaves the next one a text of which it knows more."""
     if language.joiner:
         text = _joiner(language).sub(ZWNJ, text)
     text = tidy(text, removed)

@@ -54,7 +54,7 @@ _HONOURS = {
     "رض": "رضی الله عنه",
     "قدس": "قدس سره",
 }
-_HONOUR = re.compile(rf" ?\(\s?({'|'.join(_HONOURS)})\s?\)(?: ?(?={_LETTER}))?")
+_HONOUR = re.compile(rf"(?<={_LETTER}) ?\(\s?({'|'.join(_HONOURS)})\s?\)(?: ?(?={_LETTER}))?")
 _BEFORE_NUMBER = {"ص": "صفحه", "صص": "صفحات", "ج": "جلد", "ش": "شماره", "پ": "پلاک", "ف": "فصل"}
 _COUNTED = re.compile(rf"(?<![\w.])({'|'.join(sorted(_BEFORE_NUMBER, key=len, reverse=True))})(?:\. ?| )(?=\d)")
 _AFTER_YEAR = {"م": "میلادی", "ش": "شمسی", "ق": "قمری"}
