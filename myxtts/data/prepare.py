@@ -81,11 +81,12 @@ def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) ->
         if not is_safe_id(row.id):
             raise _changed_by_hand(raw)
         folders.add(row.audio.rpartition("/")[0])
-        checked = check_text(row, config.prepare)
+        checked, removed = check_text(row, config.prepare)
+        facts = {"removed": removed} if removed else {}
         if isinstance(checked, Utterance):
-            table.add(checked, {})
+            table.add(checked, facts)
         else:
-            table.add(row, {}, checked.reason, checked.detail)
+            table.add(row, facts, checked.reason, checked.detail)
     (twice,) = table.base.execute("SELECT COUNT(*) - COUNT(DISTINCT id) FROM rows").fetchone()
     if twice:
         raise _changed_by_hand(raw)

@@ -4,12 +4,19 @@ from dataclasses import replace
 
 from myxtts.config.data import PrepareConfig
 from myxtts.data.manifest import Rejected, Utterance
-from myxtts.text.normalize import normalize, unknown_characters
+from myxtts.text.normalize import normalize_with_report, unknown_characters
 
 
-def check_text(row: Utterance, settings: PrepareConfig) -> Utterance | Rejected:
-    """The row with its text normalised (from the corpus' own normalised column where there is one), or why it is refused."""
-    text = normalize(row.normalized or row.text, row.language, settings.cleaners)
+def check_text(row: Utterance, settings: PrepareConfig) -> tuple[Utterance | Rejected, dict[str, int]]:
+    """The row with its text normalised (from the corpus' own normalised column where there is one), or why it is refused.
+
+    With it, how often each character was taken out of the text without being spoken.
+    """
+    text, removed = normalize_with_report(row.normalized or row.text, row.language, settings.cleaners)
+    return _checked(row, text, settings), dict(removed)
+
+
+def _checked(row: Utterance, text: str, settings: PrepareConfig) -> Utterance | Rejected:
     if not any(character.isalpha() for character in text):
         return Rejected(row.id, row.audio, "empty_text", f"nothing to say in {_shown(row.text)}")
     if len(text) > settings.max_text_chars:
