@@ -23,11 +23,14 @@ TRUE_PEAK_DBFS = -1.0
 MIN_RATE, MAX_RATE = 4000, 384_000  # Hz
 MAX_SECONDS = 3 * 3600  # of what is decoded at once
 MAX_DECODED_BYTES = 2 << 30
+MAX_FILE_BYTES = 2 << 30
 _LOUDNESS_BLOCK = 0.4  # seconds: the gating block of BS.1770
 _FRAME, _HOP = 1024, 256  # samples: the window in which trim_silence measures loudness
 SILENCE_KEPT = _FRAME + _HOP  # samples at most, of silence that it leaves on each side
 _SINC_CROSSINGS, _SINC_ROLLOFF = 6, 0.99
 _MP3_FRAME = 1152  # samples: what a cut MP3 may lack unnoticed
+_ROUNDED = 0.05  # seconds: transcripts are rounded
+_MAX_SAMPLE = 2.0**32  # floats in the range of 32-bit integers are met; what is larger is no sound, and overflows when it is squared
 
 
 class AudioError(DataError):
@@ -60,19 +63,27 @@ def to_mono(samples: np.ndarray, rate: int, sample_rate: int | None = None) -> t
     return (wave / peak if peak > 1.0 else wave).astype(np.float32), rate
 
 
-def decode(raw: bytes, name: str, start: float | None = None, end: float | None = None) -> tuple[np.ndarray, int]:
+def decode(
+    raw: bytes,
+    name: str,
+    start: float | None = None,
+    end: float | None = None,
+    max_seconds: float = MAX_SECONDS,
+    max_bytes: int = MAX_DECODED_BYTES,
+) -> tuple[np.ndarray, int]:
     """The content of an audio file -> samples (N, C) float32 as they are stored, and their rate in Hz.
 
     start, end: seconds; only what lies between is decoded. name: for messages. Raises AudioError (a DataError) when the content is
-    truncated, not decodable, holds no samples, NaN or infinity, is larger than MAX_SECONDS or MAX_DECODED_BYTES once decoded, has a
-    rate that no speech has, or ends before `end`.
+    truncated, not decodable, holds no samples, NaN, infinity or floats beyond all sense, is larger than max_seconds or max_bytes once
+    decoded (known before it is), has a rate that no speech has, or ends before `end`.
     """
     cut = _truncation(raw)
     if cut:
         raise AudioError(f"{name} is truncated: {cut}; copy or record it again", "truncated_audio")
     try:
-        with soundfile.SoundFile(io.BytesIO(raw)) as file:
+        with soundfile.SoundFile(_Content(raw)) as file:
             first, count = _part(file, name, start, end)
+            _check_size(file, name, count, max_seconds, max_bytes)
             if first:
                 file.seek(first)
             samples, rate = file.read(count, dtype="float32", always_2d=True), file.samplerate
@@ -88,31 +99,50 @@ def decode(raw: bytes, name: str, start: float | None = None, end: float | None 
     if len(samples) < count - _MP3_FRAME:
         detail = f"{count} samples announced, {len(samples)} there"
         raise AudioError(f"{name} is truncated: {detail}; copy or record it again", "truncated_audio")
-    if not np.isfinite(samples).all():
-        raise AudioError(f"{name} holds samples that are NaN or infinite; export it again as 16-bit PCM")
+    peak = max(float(samples.max()), -float(samples.min()))
+    if not peak <= _MAX_SAMPLE:
+        what = f"as large as {peak:.3g}" if np.isfinite(samples).all() else "that are NaN or infinite"
+        raise AudioError(f"{name} holds samples {what}; expected floats between -1 and 1; export it again as 16-bit PCM")
     return samples, rate
 
 
+class _Content(io.BytesIO):
+    """Bytes to decode. A header that lies may ask for what stands before the beginning: that fails, but prints no traceback."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):
+            return self.tell()  # not where the decoder wanted to be: it gives up
+
+
 def _part(file: soundfile.SoundFile, name: str, start: float | None, end: float | None) -> tuple[int, int]:
-    """First frame and number of frames to decode, once it is known that they are there and not too many. Raises AudioError."""
+    """First frame and number of frames to decode, once it is known that they are there. Raises AudioError."""
     rate, frames = file.samplerate, file.frames
     if not MIN_RATE <= rate <= MAX_RATE:
         raise AudioError(f"{name} says that it has {rate} samples a second; expected {MIN_RATE} to {MAX_RATE}; export it again")
-    first = round((start or 0.0) * rate)
-    last = frames if end is None else round(end * rate)
-    if last > frames + rate // 20:  # transcripts are rounded
-        detail = f"it ends at {frames / rate:.2f} s; expected it to last until {last / rate:.2f} s"
+    begins, ends = start or 0.0, frames / rate if end is None else end
+    if not 0 <= begins < math.inf or not (end is None or begins < ends < math.inf):
+        times = f"it begins at {start} s and ends at {end} s; expected 0 <= start < end"
+        raise AudioError(f"{name} has no such segment: {times}; correct the segment's times", "bad_segment")
+    if ends > frames / rate + _ROUNDED:
+        detail = f"it ends at {frames / rate:.2f} s; expected it to last until {ends:.2f} s"
         raise AudioError(f"{name} is shorter than its segment: {detail}; correct the segment's times", "bad_segment")
-    count = min(last, frames) - first
-    if count > MAX_SECONDS * rate or count * file.channels * 4 > MAX_DECODED_BYTES:
+    first = round(min(begins * rate, frames))
+    count = min(round(ends * rate), frames) - first
+    if count < 1 and start is not None:
+        detail = f"it ends at {frames / rate:.2f} s, and the segment begins at {begins:.2f} s"
+        raise AudioError(f"{name} is shorter than its segment: {detail}; correct the segment's times", "bad_segment")
+    return first, count
+
+
+def _check_size(file: soundfile.SoundFile, name: str, count: int, max_seconds: float, max_bytes: int) -> None:
+    if count > max_seconds * file.samplerate or count * file.channels * 4 > max_bytes:
         raise AudioError(
-            f"{name} is too large: {count / rate:.0f} s of {file.channels} channels; expected at most {MAX_SECONDS} s and "
-            f"{MAX_DECODED_BYTES >> 20} MiB decoded; cut it, or give its segments (start, end)",
+            f"{name} is too large: {count / file.samplerate:.0f} s of {file.channels} channels at {file.samplerate} Hz; expected at most "
+            f"{max_seconds:g} s and {max_bytes >> 20} MiB decoded; cut it, or give its segments (start, end)",
             "too_large",
         )
-    if count < 1 and start is not None:
-        raise AudioError(f"{name} ends before its segment begins, at {start:.2f} s; correct the segment's times", "bad_segment")
-    return first, count
 
 
 def load_segment(path: str | os.PathLike, start: int, length: int) -> np.ndarray:
@@ -241,8 +271,8 @@ def check_file(path: str | os.PathLike) -> None:
         raise AudioError(f"cannot read {path}: {error}; make it readable (chmod +r), or leave it out", "unreadable_audio") from None
     if not size:
         raise AudioError(f"{path} is empty (0 bytes): copy or record it again", "empty_audio")
-    if size > MAX_DECODED_BYTES:
-        detail = f"{size >> 20} MiB, expected at most {MAX_DECODED_BYTES >> 20}"
+    if size > MAX_FILE_BYTES:
+        detail = f"{size >> 20} MiB, expected at most {MAX_FILE_BYTES >> 20}"
         raise AudioError(f"{path} is too large: {detail}; cut it into several files", "too_large")
 
 

@@ -98,7 +98,12 @@ class PrepareConfig(Section):
     trim: Literal["vad", "energy", "none"] = Field(
         "vad", description="what is cut from both ends: all before and after speech, all below `trim_db`, or nothing"
     )
-    trim_db: float = Field(40.0, gt=0, le=100, description="trim energy: silence quieter than this below the peak")
+    trim_db: float = Field(
+        40.0,
+        gt=0,
+        le=100,
+        description="silence that is quieter than this below the peak: cut by trim energy, and by vad where it finds no speech",
+    )
     trim_margin: float = Field(0.1, ge=0, le=2, description="seconds that trimming leaves before and after")
     loudness_lufs: float | None = Field(
         -23.0, ge=-40, le=-10, description="integrated loudness that clips are brought to (ITU-R BS.1770); empty = leave as recorded"

@@ -22,8 +22,11 @@ from myxtts.data.cache import fingerprint
 from myxtts.data.table import Row
 
 # goes up when what is made of the same bytes and settings changes: what older versions made is then made again
-VERSION = 1
+VERSION = 2
 SILENT_LUFS = -60.0  # speech recorded ever so softly lies above
+# What is decoded for one clip, at most: a file of kilobytes can hold hours of silence. Trimming makes a clip of a recording this many
+# times as long as a clip may be, or of a minute; work on it takes five times the bytes that it decodes to.
+MOST_RECORDED, LEAST_LIMIT, MAX_CLIP_BYTES = 10, 60.0, 256 << 20
 
 
 class ClipSettings(Section):
@@ -42,8 +45,8 @@ class ClipSettings(Section):
     def of(cls, config: XTTSConfig) -> "ClipSettings":
         prepare = config.prepare
         shaping = {name: getattr(prepare, name) for name in ("trim", "trim_db", "trim_margin", "loudness_lufs", "max_seconds")}
-        if prepare.trim != "energy":
-            shaping["trim_db"] = 0.0  # of no effect
+        if prepare.trim == "none":  # with vad, what holds no speech is trimmed by energy
+            shaping["trim_db"] = 0.0
         asked = {"recognise": prepare.max_recognition_error is not None, "embed": prepare.min_speaker_similarity is not None}
         return cls(sample_rate=config.model.audio.output_sample_rate, **shaping, **asked)
 
@@ -133,13 +136,18 @@ def _clips(recording: Recording, settings: ClipSettings) -> list[Clip]:
         raw = wave.read_bytes(recording.path) if recording.content is None else recording.content
     except wave.AudioError as error:
         return [_refused(error, recording)] * len(recording.parts)
-    clips = []
-    for part in recording.parts:
-        try:
-            clips.append(_clip(*wave.decode(raw, recording.name, part.start, part.end), part, settings))
-        except wave.AudioError as error:
-            clips.append(_refused(error, recording))
-    return clips
+    return [_clip_of(raw, recording, part, settings) for part in recording.parts]
+
+
+def _clip_of(raw: bytes, recording: Recording, part: Part, settings: ClipSettings) -> Clip:
+    longest = max(MOST_RECORDED * settings.max_seconds, LEAST_LIMIT)
+    try:
+        return _clip(*wave.decode(raw, recording.name, part.start, part.end, longest, MAX_CLIP_BYTES), part, settings)
+    except wave.AudioError as error:
+        return _refused(error, recording)
+    except MemoryError:
+        detail = f"{recording.name} needs more memory than there is: cut it, or use fewer workers (hardware.num_workers)"
+        return _refused(wave.AudioError(detail, "too_large"), recording)
 
 
 def _refused(error: wave.AudioError, recording: Recording) -> Clip:
@@ -154,7 +162,9 @@ def _clip(samples: np.ndarray, rate: int, part: Part, settings: ClipSettings) ->
     loudness = wave.measure_loudness(sound, settings.sample_rate)
     facts["loudness_lufs"] = _finite(loudness)
     if loudness < SILENT_LUFS:
-        detail = f"{facts['recorded_seconds']:.2f} s below {SILENT_LUFS} LUFS: nothing is heard"
+        detail = f"{facts['recorded_seconds']:.2f} s below {SILENT_LUFS:g} LUFS: nothing is heard; record it again or leave it out"
+        if _cancel(samples):
+            detail = "its channels cancel each other when they are averaged: one has its polarity reversed; export one channel of it"
         return Clip(facts | {"reason": "silent", "detail": detail}, None)
     spans = speech_spans(sound, settings.sample_rate) if settings.trim == "vad" else []
     scale = rate / settings.sample_rate
@@ -182,6 +192,11 @@ def _opinions(sound: np.ndarray, part: Part, settings: ClipSettings) -> dict[str
         voice = speaker.clip_embedding(sound, settings.sample_rate)
         facts["voice"] = None if voice is None else [round(float(number), 4) for number in voice]
     return facts
+
+
+def _cancel(samples: np.ndarray) -> bool:
+    """Whether something is heard in a channel of (N, C) that is silent as a whole."""
+    return samples.shape[1] > 1 and float(samples.std(axis=0).max()) > 10 ** (SILENT_LUFS / 20)
 
 
 def _wav(pcm: np.ndarray, sample_rate: int) -> bytes:

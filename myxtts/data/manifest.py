@@ -30,6 +30,7 @@ METADATA = {
 CORPORA = "corpora.json"  # of a processed data set: its corpora
 MANIFEST = "manifest.csv"
 REJECTED = "rejected.csv"
+_MAX_CELL = 1 << 30  # characters; csv's own limit, 131072, would stop the stage at one long line of a corpus
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,8 @@ class ManifestWriter:
 @contextmanager
 def table_file(path: str | os.PathLike, names: Sequence[str]) -> Iterator[Callable[[Iterable[str]], Any]]:
     """A comma CSV with a header of `names`: a function that writes a row of cells. The file is there when the block ends well."""
-    with atomic_file(path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+    # half of a pair, as in a file name that is not UTF-8, is written as an escape: it must not stop the stage
+    with atomic_file(path) as file, io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="") as text:
         # everything is quoted: csv leaves a lone carriage return bare otherwise, and then reads two rows
         writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(names)
@@ -190,6 +192,7 @@ def table_file(path: str | os.PathLike, names: Sequence[str]) -> Iterator[Callab
 
 def iter_table(path: str | os.PathLike, names: Sequence[str], remedy: str) -> Iterator[tuple[int, list[str]]]:
     """(line, cells) of a comma CSV with the header `names`. Raises DataError when it is missing, damaged or another one."""
+    csv.field_size_limit(_MAX_CELL)
     with _reading(path, newline="") as file:
         reader = csv.reader(file, strict=True)
         try:

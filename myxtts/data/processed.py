@@ -26,6 +26,7 @@ MEASURES = (
     *("recorded_seconds", "sample_rate", "channels", "loudness_lufs", "peak_dbfs", "clipped_share", "snr_db", "bandwidth_hz"),
     "characters_per_second",
 )
+_SHOWN = 10_000  # characters of a text in clips.csv: of a megabyte that was refused, readers of CSV need not take the whole
 # of clips.csv. audio: `wavs/<id>.wav` where the clip is used, else the recording, relative to the project, of which start and end
 # (seconds, empty = from its beginning, to its end) are the clip. seconds: trimmed; all other measures are of the recording
 COLUMNS = ("id", "audio", "corpus", "speaker", "language", "split", "reason", "text", "seconds", *MEASURES, "start", "end")
@@ -73,7 +74,8 @@ def _cells(row: Row, utterance: Utterance) -> list[str]:
         facts["characters_per_second"] = round(len(utterance.normalized.replace(" ", "")) / facts["seconds"], 2)
     numbers = ["" if facts.get(name) is None else f"{facts[name]}" for name in ("seconds", *MEASURES)]
     split = "" if row.reason else utterance.split
-    named = (utterance.id, utterance.audio, utterance.corpus, utterance.speaker, utterance.language, split, row.reason, utterance.text)
+    text = utterance.text if len(utterance.text) <= _SHOWN else f"{utterance.text[:_SHOWN]}…"
+    named = (utterance.id, utterance.audio, utterance.corpus, utterance.speaker, utterance.language, split, row.reason, text)
     return [*named, *numbers, *("" if time is None else f"{time}" for time in (utterance.start, utterance.end))]
 
 

@@ -6,28 +6,43 @@ from myxtts.config.data import PrepareConfig
 from myxtts.data.manifest import Rejected, Utterance
 from myxtts.text.normalize import normalize_with_report, unknown_characters
 
+# a text this many times as long as the limit on what is spoken is not normalised: of a megabyte on one line that would take for ever
+_MOST_WRITTEN = 10
+
 
 def check_text(row: Utterance, settings: PrepareConfig) -> tuple[Utterance | Rejected, dict[str, int]]:
     """The row with its text normalised (from the corpus' own normalised column where there is one), or why it is refused.
 
     With it, how often each character was taken out of the text without being spoken.
     """
-    text, removed = normalize_with_report(row.normalized or row.text, row.language, settings.cleaners)
+    written = row.normalized or row.text
+    if len(written) > _MOST_WRITTEN * settings.max_text_chars:
+        return _too_long(row, f"{len(written)} characters as it is written", settings), {}
+    text, removed = normalize_with_report(written, row.language, settings.cleaners)
     return _checked(row, text, settings), dict(removed)
 
 
 def _checked(row: Utterance, text: str, settings: PrepareConfig) -> Utterance | Rejected:
     if not any(character.isalpha() for character in text):
-        return Rejected(row.id, row.audio, "empty_text", f"nothing to say in {_shown(row.text)}")
+        detail = f"nothing to say in {_shown(row.text)}; expected words: write what is spoken, or leave the row out"
+        return Rejected(row.id, row.audio, "empty_text", detail)
     if len(text) > settings.max_text_chars:
-        detail = f"{len(text)} characters, expected at most {settings.max_text_chars} (prepare.max_text_chars)"
-        return Rejected(row.id, row.audio, "text_too_long", detail)
+        return _too_long(row, f"{len(text)} characters", settings)
     unknown = unknown_characters(text, row.language, settings.cleaners)
     if unknown:
         names = " ".join(f"{character!r} (U+{ord(character):04X})" for character in sorted(unknown)[:20])
-        detail = f"not known in language {row.language}: {names}, in {_shown(row.text)}"
+        detail = (
+            f"not known in language {row.language}: {names}, in {_shown(row.text)}; write them as they are spoken, or correct the language"
+        )
         return Rejected(row.id, row.audio, "unknown_characters", detail)
     return replace(row, normalized=text)
+
+
+def _too_long(row: Utterance, got: str, settings: PrepareConfig) -> Rejected:
+    detail = (
+        f"{got}, expected at most {settings.max_text_chars} (prepare.max_text_chars): cut the recording and its text, or raise the limit"
+    )
+    return Rejected(row.id, row.audio, "text_too_long", detail)
 
 
 def _shown(text: str) -> str:
