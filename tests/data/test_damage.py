@@ -75,6 +75,25 @@ def test_an_endless_line_takes_no_more_memory_than_a_line_may_have(corpus):
     assert peak < 6 * MAX_LINE_BYTES
 
 
+@pytest.mark.parametrize("layout", ["metadata", "coqui", "jsonl", "csv", "folder"])
+@pytest.mark.parametrize("max_clips", [None, 50])
+def test_many_times_the_rows_take_no_more_memory(corpus, layout, max_clips):
+    peaks = []
+    few, many = (1200, 6000) if layout == "csv" else (150, 1500)  # pandas reads a thousand at once
+    for count in (few, few, many):  # the first brings what is loaded once
+        if layout == "folder":
+            for number in range(count):
+                for name in (f"{number}.wav", f"{number}.txt"):
+                    (corpus / name).write_text("Text")
+        else:
+            write(corpus, layout, *(line(layout, number, f"Text {number}") for number in range(count)))
+        tracemalloc.start()
+        assert sum(1 for _ in read_source(SourceConfig(layout=layout, path="corpus", max_clips=max_clips), corpus.parent)) > 20
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.5 * peaks[1]
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "cp1252", "cp1256", "cp1251"])
 @pytest.mark.parametrize("layout", ["metadata", "coqui", "jsonl", "csv"])
 def test_a_file_in_another_encoding_is_refused_with_the_remedy(corpus, layout, encoding):
@@ -83,6 +102,12 @@ def test_a_file_in_another_encoding_is_refused_with_the_remedy(corpus, layout, e
     (corpus / FILES.get(layout, "metadata.csv")).write_bytes(text.encode(encoding))
     with pytest.raises(DataError, match=r"is not UTF-8: byte 0x.*iconv -f (UTF-16|WINDOWS-1252)"):
         read(corpus, layout)
+
+
+def test_a_metadata_file_that_is_none(corpus):
+    os.mkfifo(corpus / "metadata.csv")
+    with pytest.raises(DataError, match="expected a file"):
+        read(corpus, "ljspeech")
 
 
 def test_line_ends(corpus):
@@ -109,6 +134,7 @@ def test_line_ends(corpus):
     ("csv", '"two\nlines"', "two\nlines"),
     ("csv", 'He said "yes".', 'He said "yes".'),
     ("csv", "NA", "NA"),
+    ("csv", "a\rb", "a\rb"),
 ])  # fmt: skip
 def test_quotes_as_the_readers_of_each_format_have_them(corpus, layout, written, text):
     (corpus / "clips").mkdir()
@@ -192,10 +218,27 @@ def test_links_out_of_the_corpus(corpus, tmp_path):
     assert [row.reason for row in rejected] == ["path_outside_corpus"] * 2 + ["missing_audio"] * 2
     assert "follow_links: true" in rejected[0].detail
     assert [row.id for row in read(corpus, "metadata", follow_links=True)[0]] == ["out", "far=2Fa", "cached", "in"]
+    (corpus / "txt").symlink_to(tmp_path / "secret")
+    (corpus / "wav48").mkdir()
+    with pytest.raises(DataError, match="is a link out of the corpus"):
+        read(corpus, "vctk")
     (corpus / "metadata.csv").rename(tmp_path / "secret" / "metadata.csv")
     (corpus / "metadata.csv").symlink_to(tmp_path / "secret" / "metadata.csv")
     with pytest.raises(DataError, match="is a link out of the corpus"):
         read(corpus, "metadata")
+
+
+def test_an_absolute_path_into_the_corpus_is_one_inside(corpus):
+    """As NeMo's manifests have them."""
+    paths = [f"{corpus}/wavs/0.wav", f"{corpus}/../secret.wav", f"{corpus}2/wavs/0.wav", f"{corpus}"]
+    write(
+        corpus,
+        "jsonl",
+        *(json.dumps({"audio_filepath": path, "text": "Text", "id": str(n)}).encode() + b"\n" for n, path in enumerate(paths)),
+    )
+    rows, rejected = read(corpus, "jsonl")
+    assert [(row.id, row.audio) for row in rows] == [("0", "corpus/wavs/0.wav")]
+    assert [row.reason for row in rejected] == ["path_outside_corpus"] * 3
 
 
 def test_loops_and_links_in_a_tree(tmp_path):
@@ -212,13 +255,15 @@ def test_loops_and_links_in_a_tree(tmp_path):
     (corpus / "y.wav").touch()
     (corpus / "y.txt").symlink_to(tmp_path / "secret" / "x.txt")
     (corpus / "z.wav").touch()
+    (corpus / "z.lab").symlink_to("nowhere")
+    os.mkfifo(corpus / "y.lab")  # whoever opens it waits for ever
     rows, rejected = read(corpus, "folder")
     assert [(row.id, row.speaker) for row in rows] == [("ann=2Fdeep=2Fx", "ann")]
     assert sorted((row.reason, row.audio) for row in rejected) == [
         ("missing_text", "y.wav"),
-        ("missing_text", "z.wav"),
         ("path_outside_corpus", "out"),
         ("path_outside_corpus", "y.txt"),
+        ("unreadable_text", "z.wav"),
     ]
     assert {row.id for row in read(corpus, "folder", follow_links=True)[0]} == {"ann=2Fdeep=2Fx", "out=2Fx", "y"}
 

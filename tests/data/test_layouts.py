@@ -79,6 +79,8 @@ def test_several_corpora_with_weights(tmp_path, clips):
         "lj": {"layout": "ljspeech", "path": "one", "speaker": clips[3].speaker, "weight": 2.5, "consent": "asked"},
         "ours": {"layout": "folder", "path": "two/deeper", "language": "fa", "max_clips": 4, "licence": "own"},
     }
+    few = [row for row in read_source(SourceConfig(layout="mix", path="all", corpora=corpora, max_clips=3), tmp_path)]
+    assert Counter(row.corpus for row in few) == {"lj": 1, "ours": 2}  # of three speakers, as many of each
     what = config(layout="mix", path="all", corpora=corpora)
     assert make_raw(what, tmp_path, tmp_path / "raw")["clips"] == 7
     rows = read_manifest(tmp_path / "raw" / "manifest.csv")
@@ -148,3 +150,33 @@ def test_labels_of_audacity(tmp_path):
         ("empty_text", "ann/talk.txt, line 5"),
         ("bad_segment", "ann/talk.txt, line 6: "),
     ]
+
+
+def test_forms_of_published_corpora(tmp_path):
+    """VCTK without its first microphone, one subset of LibriTTS, Common Voice without splits, Piper with one speaker."""
+    corpus = touch(tmp_path / "vctk", "wav48_silence_trimmed/p280/p280_001_mic2.flac", "wav48_silence_trimmed/p225/p225_001_mic1.flac")
+    for name in ("p280/p280_001", "p225/p225_001"):
+        layouts.text(corpus / "txt" / f"{name}.txt", "Please call Stella.\n")
+    assert [(row.id, row.audio[-15:]) for row in read(corpus, "vctk")[0]] == [
+        ("p225_001", "225_001_mic1.flac"[-15:]),
+        ("p280_001", "80_001_mic2.flac"[-15:]),
+    ]
+    corpus = touch(tmp_path / "test-other", "1089/134686/1089_134686_000001_000000.wav", "1089/134686/1089_134686_000002_000000.wav")
+    layouts.text(corpus / "1089/134686/1089_134686_000001_000000.original.txt", "Dr. Who")
+    rows, rejected = read(corpus, "libritts")
+    assert [(row.id, row.speaker, row.split, row.text, row.normalized) for row in rows] == [
+        ("1089_134686_000001_000000", "1089", "eval", "Dr. Who", "")
+    ]
+    assert [row.reason for row in rejected] == ["missing_text"]
+    corpus = touch(tmp_path / "cv", "clips/a.mp3", "clips/b.mp3", "clips/c.mp3")
+    lines = ["client_id\tpath\tsentence\tlocale", "9f\ta\tسلام\tfa", "9f\tb.mp3\tHello\ten", "9f\tc.mp3\tx\ttlh"]
+    layouts.text(corpus / "validated.tsv", "\n".join(lines))
+    rows, rejected = read(corpus, "common_voice")
+    assert [(row.id, row.audio, row.language, row.split) for row in rows] == [
+        ("a", "cv/clips/a.mp3", "fa", ""),
+        ("b", "cv/clips/b.mp3", "en", ""),
+    ]
+    assert [row.reason for row in rejected] == ["unknown_language"]
+    corpus = touch(tmp_path / "piper", "wav/a.wav", "wav/b.wav")
+    layouts.text(corpus / "metadata.csv", "a|One\nb.wav|Two\n")
+    assert [(row.id, row.text, row.speaker) for row in read(corpus, "piper", speaker="me")[0]] == [("a", "One", "me"), ("b", "Two", "me")]

@@ -14,6 +14,7 @@ from pathlib import Path
 from myxtts.config import DataError
 from myxtts.data.sources.lines import MAX_LINE_BYTES, Line, read_lines
 from myxtts.data.sources.rows import Row
+from myxtts.data.sources.tables import split_quoted
 
 _SEPARATORS = ",;\t|"
 _BLOCK = 1000  # records that pandas reads at once
@@ -32,7 +33,7 @@ def csv_rows(file: Path, split: str, separator: str | None, find: Callable[[list
             f"{file}: expected a header with the names of the columns, got {'an empty file' if first is None else first.detail}"
         )
     separator = separator or max(_SEPARATORS, key=first.text.count)
-    header = next(csv.reader([first.text], delimiter=separator))
+    header = split_quoted(first.text, separator)
     try:
         columns = find(header)
     except DataError as error:
@@ -129,6 +130,7 @@ def _parse(records: list[str], separator: str, width: int) -> list[list[str]]:
             table = pandas.read_csv(
                 io.StringIO("\n".join(records) + "\n"),
                 sep=separator,
+                lineterminator="\n",  # a lone carriage return is none
                 header=None,
                 names=range(width),
                 index_col=False,

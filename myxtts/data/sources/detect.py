@@ -22,7 +22,8 @@ from myxtts.data.sources.rows import AUDIO_SUFFIXES, Checker, Corpus
 from myxtts.data.sources.tables import METADATA_COLUMNS, split_quoted
 
 _ENTRIES = 5000  # files that are looked at
-_ROWS = 200  # rows of a table
+_SHARE = 500  # of them in one folder inside
+_ROWS = 200  # rows of a table, recordings of a tree
 _LINES = 20_000  # of a table, to count them
 _HEAD = 1 << 20  # bytes of a text in an archive
 _TABLES = {"csv": (".csv", ".tsv"), "jsonl": (".jsonl", ".json")}
@@ -91,7 +92,7 @@ _WHY = {
 def _of_folder(folder: Path) -> list[Finding]:
     files = list(islice(_files(folder), _ENTRIES))
     findings = [_try_table(layout, folder) for layout in LAYOUTS if layout not in _TREES]
-    findings += [_TREE_PROBES[layout](files) for layout in _TREES]
+    findings += [_TREE_PROBES[layout](folder, files) for layout in _TREES]
     metadata = _plain_metadata(folder)
     return sorted(findings, key=lambda finding: _rank(finding, metadata), reverse=True)
 
@@ -100,7 +101,8 @@ def _rank(finding: Finding, metadata: str) -> tuple:
     """Whether it fits; of those that do, the one that says most of the corpus; of others, the nearest."""
     order = ("common_voice", "vctk", "libritts", metadata, "coqui", "jsonl", "metadata", "ljspeech", "piper", "csv", "folder")
     place = -order.index(finding.layout)
-    return (finding.fits, place if finding.fits else finding.usable, finding.tried, finding.near, place)
+    rows = 0 if finding.layout in _TREES else finding.tried  # recordings without texts are in every corpus of tables
+    return (finding.fits, place if finding.fits else finding.usable, rows, finding.near, finding.tried, place)
 
 
 def _try_table(layout: str, folder: Path) -> Finding:
@@ -167,48 +169,43 @@ def _likeness(one: str, two: str) -> bool:
     return bool(first & second) and 2 * len(first & second) >= min(len(first), len(second))
 
 
-def _probe_vctk(files: list[str]) -> Finding:
-    texts = {name[4:-4] for name in files if name.startswith("txt/") and name.endswith(".txt")}
-    audio = [name for name in files if name.startswith(("wav48/", "wav48_silence_trimmed/")) and name.endswith(AUDIO_SUFFIXES)]
-    stems = {os.path.splitext(name.partition("/")[2])[0].removesuffix("_mic1").removesuffix("_mic2") for name in audio}  # noqa: PTH122
-    # of a large corpus only some folders were looked at: texts and recordings may be of different speakers
-    usable = len(stems) if texts and len(files) >= _ENTRIES else len(stems & texts)
-    return Finding("vctk", usable, len(stems), f"{len(stems)} recordings in wav48*/, {len(texts)} texts in txt/")
+def _probe_vctk(folder: Path, files: list[str]) -> Finding:
+    """Of some texts of some speakers, those that have a recording."""
+    audio = [name for name in ("wav48_silence_trimmed", "wav48") if (folder / name).is_dir()]
+    speakers = sorted(path.name for path in islice((folder / "txt").iterdir(), 20)) if audio and (folder / "txt").is_dir() else []
+    texts = [path for speaker in speakers for path in islice((folder / "txt" / speaker).glob("*.txt"), 20)]
+    endings = [f"{microphone}{suffix}" for microphone in ("_mic1", "_mic2", "") for suffix in AUDIO_SUFFIXES]
+    stems = [folder / audio[0] / text.parent.name / text.stem for text in texts]
+    usable = sum(any(stem.with_name(stem.name + ending).is_file() for ending in endings) for stem in stems)
+    return Finding("vctk", usable, len(texts), f"{usable} of {len(texts)} texts in txt/ have a recording in {audio[0]}/" if texts else "")
 
 
-def _probe_libritts(files: list[str]) -> Finding:
-    texts = {
-        name.removesuffix(".normalized.txt").removesuffix(".original.txt")
-        for name in files
-        if name.endswith((".normalized.txt", ".original.txt"))
-    }
-    return _pairs("libritts", files, texts, ".normalized.txt or .original.txt", deep=2)
+def _probe_libritts(folder: Path, files: list[str]) -> Finding:
+    return _pairs("libritts", folder, [name for name in files if name.count("/") >= 2], (".normalized.txt", ".original.txt"))
 
 
-def _probe_folder(files: list[str]) -> Finding:
-    texts = {os.path.splitext(name)[0] for name in files if name.endswith((".txt", ".lab"))}  # noqa: PTH122
-    return _pairs("folder", files, texts, ".txt or .lab")
+def _probe_folder(folder: Path, files: list[str]) -> Finding:
+    return _pairs("folder", folder, files, (".txt", ".lab"))
 
 
-def _pairs(layout: str, files: list[str], texts: set[str], kind: str, deep: int = 0) -> Finding:
-    stems = {os.path.splitext(name)[0] for name in files if name.lower().endswith(AUDIO_SUFFIXES) and name.count("/") >= deep}  # noqa: PTH122
-    both = len(stems & texts)
-    if len(files) >= _ENTRIES and both:  # a folder that was cut off: the other of a pair may lie behind
-        stems = {stem for stem in stems if stem in texts}
-    return Finding(layout, both, len(stems) if both else 0, f"{both} of {len(stems)} recordings have a {kind} beside them")
+def _pairs(layout: str, folder: Path, files: list[str], endings: tuple[str, ...]) -> Finding:
+    stems = sorted({os.path.splitext(name)[0] for name in files if name.lower().endswith(AUDIO_SUFFIXES)})[:_ROWS]  # noqa: PTH122
+    both = sum(any((folder / f"{stem}{ending}").is_file() for ending in endings) for stem in stems)
+    return Finding(layout, both, len(stems), f"{both} of {len(stems)} recordings have a {' or '.join(endings)} beside them")
 
 
-_TREE_PROBES: dict[str, Callable[[list[str]], Finding]] = {"vctk": _probe_vctk, "libritts": _probe_libritts, "folder": _probe_folder}
+_TREE_PROBES: dict[str, Callable[[Path, list[str]], Finding]] = {"vctk": _probe_vctk, "libritts": _probe_libritts, "folder": _probe_folder}
 
 
-def _files(folder: Path, share: int = 500) -> Iterator[str]:
-    """Paths of files below a folder, breadth first, at most `share` of each folder but the first; links to folders are left out."""
-    waiting = deque([""])
-    while waiting:
+def _files(folder: Path) -> Iterator[str]:
+    """Paths of files below a folder, breadth first, some of each folder; links to folders are left out."""
+    waiting, seen = deque([""]), 0
+    while waiting and seen < 10 * _ENTRIES:
         here = waiting.popleft()
         try:
             with os.scandir(folder / here) as entries:
-                for entry in islice(entries, share if here else _ENTRIES):
+                for entry in islice(entries, _SHARE if here else _ENTRIES):
+                    seen += 1
                     path = f"{here}/{entry.name}" if here else entry.name
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(path)
@@ -245,7 +242,7 @@ def _said(finding: Finding) -> str:
 def _what_is_there(path: Path) -> str:
     if not path.is_dir():
         return "an archive"
-    names = [entry for entry in islice(_files(path), _ENTRIES)]
+    names = list(islice(_files(path), _ENTRIES))
     audio = sum(name.lower().endswith(AUDIO_SUFFIXES) for name in names)
     tables = [name for name in names if "/" not in name and name.endswith((".csv", ".tsv", ".json", ".jsonl", ".txt"))]
     more = "more than " if len(names) >= _ENTRIES else ""

@@ -87,6 +87,8 @@ def _decoded(raw: bytes, number: int) -> str:
 def _raw_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
     """Number, bytes and whether they are only the beginning of the line."""
     try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"{path} is a folder, a pipe or a device: expected a file")
         with path.open("rb") as file:
             number = 0
             while raw := file.readline(MAX_LINE_BYTES + 1):

@@ -70,7 +70,7 @@ class Corpus:
         return tuple(os.path.join(os.path.realpath(path), "") for path in (self.folder, self.root / ".dvc" / "cache"))  # noqa: PTH118
 
     def file(self, name: str) -> Path:
-        """A metadata file. Raises DataError when it is a link that leads out of the corpus."""
+        """A metadata file, or a folder. Raises DataError when it is a link that leads out of the corpus."""
         path = self.folder / name
         if not self.allows(os.path.realpath(path)):
             raise DataError(f"{path} is a link out of the corpus, to {path.resolve()}: copy it there, or set {FOLLOW}")
@@ -207,7 +207,7 @@ class AudioFinder:
     def _is_file(self, path: str) -> bool:
         mode = os.lstat(path).st_mode
         if stat.S_ISREG(mode):
-            allowed = self._is_inside(os.path.dirname(path))  # noqa: PTH120
+            allowed = self._is_inside(path[: path.rindex("/")])
         elif stat.S_ISLNK(mode) and stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
             allowed = self._allows(os.path.realpath(path))
         else:

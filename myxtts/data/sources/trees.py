@@ -123,7 +123,7 @@ def _audio_of(group: Group) -> str | None:
 
 def _text_rows(corpus: Path, path: str, cells: dict[str, str], labels: bool = True) -> Iterator[Row]:
     """The row of a recording, or of each of its labels."""
-    if labels and (corpus / path).stat().st_size and _has_labels(corpus / path):
+    if labels and _has_labels(corpus / path):
         for line in read_lines(corpus / path):
             if line.text.startswith("\\"):  # Audacity's range of frequencies, of the label before
                 continue
@@ -202,7 +202,7 @@ def _walk(corpus: Corpus, tops: tuple[str, ...]) -> Iterator[str | Row]:
     """
     here = str(corpus.folder)
     read: set[tuple[int, int]] = set()
-    waiting, links = list(reversed(tops)), []
+    waiting, links = [top for top in reversed(tops) if corpus.file(top)], []
     while waiting or links:
         folder = waiting.pop() if waiting else links.pop()
         where = f"{here}/{folder}" if folder else here
@@ -220,9 +220,9 @@ def _walk(corpus: Corpus, tops: tuple[str, ...]) -> Iterator[str | Row]:
                     if entry.is_symlink() and not corpus.allows(os.path.realpath(entry.path)):
                         detail = f"a symbolic link leads out of the corpus: with {FOLLOW} it is read"
                         yield Row(path, 0, {"audio_file": path}, "", "path_outside_corpus", detail)
-                    elif _is_folder(entry):
+                    elif (kind := _kind(entry)) == "folder":
                         (links if entry.is_symlink() else subfolders).append(path)
-                    else:
+                    elif kind:
                         yield path
         except OSError as error:
             yield Row(folder or ".", 0, {"audio_file": folder}, "", "unreadable_folder", f"{error.strerror}; make it readable")
@@ -231,8 +231,11 @@ def _walk(corpus: Corpus, tops: tuple[str, ...]) -> Iterator[str | Row]:
         links.sort(reverse=True)
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
+def _kind(entry: os.DirEntry) -> str:
+    """folder, file, or "" for a pipe or a device, which would be waited for; a link to nowhere is a file that is not there."""
     try:
-        return entry.is_dir()
-    except OSError:  # a link to itself: whoever wants it as a recording finds nothing
-        return False
+        if entry.is_dir():
+            return "folder"
+        return "file" if entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)) else ""  # noqa: PTH110
+    except OSError:  # a link to itself
+        return "file"
