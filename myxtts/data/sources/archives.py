@@ -12,6 +12,7 @@ import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -31,7 +32,11 @@ _MAX_HEADER = 1 << 16  # bytes of a tar entry's extended header, which is read i
 _RESERVE = 1 << 28  # bytes that stay free on the disk
 _CHUNK = 1 << 20
 _LEFT_OUT = ("__MACOSX", ".DS_Store")
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
+# what the modules raise over damage, besides an OSError without a number
+_BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(NotImplementedError, RuntimeError, ValueError, LookupError, ArithmeticError),
+)
 
 
 class Entry(NamedTuple):
@@ -67,8 +72,9 @@ def unpack(archive: Path, folder: Path) -> Path:
     try:
         part.mkdir(parents=True)
         budget = _Budget(archive, part)
-        for entry in read_entries(archive):
-            _place(entry, part, budget)
+        with naming_damage(archive):
+            for entry in read_entries(archive):
+                _place(entry, part, budget)
         part.rename(folder)
     except OSError as error:
         raise DataError(
@@ -92,20 +98,28 @@ def top_folder(folder: Path) -> Path:
 def read_entries(archive: Path) -> Iterator[Entry]:
     """Entries in the order of the archive, but those that are a computer's own. Raises DataError when it is damaged or encrypted."""
     read = _zip_entries if archive.name.lower().endswith(".zip") else _tar_entries
-    try:
+    with naming_damage(archive):
         for entry in read(archive):
             if not any(part in _LEFT_OUT or part.startswith("._") for part in entry.name.split("/")):
                 yield entry
+
+
+@contextlib.contextmanager
+def naming_damage(archive: Path) -> Iterator[None]:
+    """The many errors that reading a damaged archive raises, as one DataError."""
+    wanted = "expected zip, tar, tar.gz, tar.bz2 or tar.xz; get it again"
+    try:
+        yield
     except FileNotFoundError:
         raise DataError(f"no archive {archive}: set data.source.path") from None
-    except _BROKEN as error:
-        raise DataError(
-            f"{archive} is damaged ({error or type(error).__name__}): expected zip, tar, tar.gz, tar.bz2 or tar.xz; get it again"
-        ) from None
-    except OSError as error:  # gzip and bz2 call damage so, without a number
-        if error.errno is None:
-            raise DataError(f"{archive} is damaged ({error}): get it again") from None
+    except DataError:
         raise
+    except _BROKEN as error:
+        raise DataError(f"{archive} is damaged ({error or type(error).__name__}): {wanted}") from None
+    except OSError as error:
+        if error.errno is not None:  # gzip and bz2 call damage so, without a number
+            raise
+        raise DataError(f"{archive} is damaged ({error}): {wanted}") from None
 
 
 def check_name(archive: Path, name: str) -> str:
@@ -219,11 +233,15 @@ def _zip_entries(archive: Path) -> Iterator[Entry]:
 
 
 class _TarInfo(tarfile.TarInfo):
-    """Refuses an extended header that is longer than any name: it would be read into memory."""
+    """Refuses an extended header that is longer than any name, for it would be read into memory, and headers that are damaged, where
+    the module would take the archive to end."""
 
     @classmethod
     def frombuf(cls, *arguments):
-        entry = super().frombuf(*arguments)
+        try:
+            entry = super().frombuf(*arguments)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:
+            raise tarfile.ReadError(str(error)) from None
         if entry.type in (b"x", b"g", b"X", b"L", b"K") and entry.size > _MAX_HEADER:
             raise tarfile.ReadError(f"a header of {entry.size} bytes")
         return entry
@@ -242,8 +260,14 @@ _KINDS = {
 def _tar_entries(archive: Path) -> Iterator[Entry]:
     with archive.open("rb") as file:
         magic = file.read(2)
-    with _OPENERS.get(magic, open)(archive, "rb") as raw, tarfile.open(fileobj=raw, mode="r|", tarinfo=_TarInfo) as tar:
-        while (info := tar.next()) is not None:
-            tar.members = []  # it would keep them all
-            kind = "sparse file" if info.sparse is not None else _KINDS.get(info.type, "device or pipe")
-            yield Entry(info.name, kind, info.linkname, lambda info=info: tar.extractfile(info))
+    with _OPENERS.get(magic, open)(archive, "rb") as raw:
+        with tarfile.open(fileobj=raw, mode="r|", tarinfo=_TarInfo) as tar:
+            while (info := tar.next()) is not None:
+                tar.members = []  # it would keep them all
+                kind = "sparse file" if info.sparse is not None else _KINDS.get(info.type, "device or pipe")
+                yield Entry(info.name, kind, info.linkname, lambda info=info: tar.extractfile(info))
+        rest = 0  # the checksum of what was packed stands at the very end
+        while more := len(raw.read(_CHUNK)):
+            rest += more
+            if rest > _RATIO_FROM:
+                raise refused(archive, f"more than {_RATIO_FROM >> 20} MiB follow its last entry")

@@ -70,7 +70,7 @@ def _records(lines: Iterator[Line], separator: str, width: int) -> Iterator[Line
                 break
             text = f"{text}\n{more.text}"
             columns = _columns(text, separator)
-        if columns == width:
+        if columns == width and (not taken or _is_strict(text, separator)):
             yield line._replace(text=text)
             continue
         again.extendleft(reversed(taken))
@@ -90,6 +90,14 @@ def _columns(text: str, separator: str) -> int | None:
     except csv.Error:  # a field longer than the csv module reads
         return 0
     return len(rows[0]) if len(rows) == 2 else None
+
+
+def _is_strict(text: str, separator: str) -> bool:
+    """Whether nothing stands behind a closing quote: else it was the opening one of another row, and theirs is not closed."""
+    try:
+        return bool(list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)))
+    except csv.Error:
+        return False
 
 
 def _block_rows(file: str, split: str, block: list[Line], separator: str, width: int, places: dict[str, int]) -> Iterator[Row]:

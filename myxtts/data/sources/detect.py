@@ -16,7 +16,7 @@ from myxtts.config import DataError
 from myxtts.config.data import CorpusConfig
 from myxtts.data.manifest import Utterance
 from myxtts.data.sources import LAYOUTS
-from myxtts.data.sources.archives import check_name, is_archive, read_entries, top_folder
+from myxtts.data.sources.archives import check_name, is_archive, naming_damage, read_entries, top_folder
 from myxtts.data.sources.lines import scan
 from myxtts.data.sources.rows import AUDIO_SUFFIXES, Checker, Corpus
 from myxtts.data.sources.tables import METADATA_COLUMNS, split_quoted
@@ -228,7 +228,7 @@ def _sketch(archive: Path, folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         if not name.lower().endswith(AUDIO_SUFFIXES):
-            with entry.open() as file:
+            with naming_damage(archive), entry.open() as file:
                 head = file.read(_HEAD)
             path.write_bytes(head if len(head) < _HEAD else head[: head.rfind(b"\n") + 1])
 

@@ -172,12 +172,15 @@ def _groups(corpus: Corpus, top: str | tuple[str, ...], key: Callable[[str], tup
             database.execute(f"PRAGMA {statement}")
         # names are bytes: not all are Unicode
         database.execute("CREATE TABLE files (key BLOB, kind TEXT, path BLOB, PRIMARY KEY (key, kind, path)) WITHOUT ROWID")
+        database.execute("CREATE TABLE problems (path BLOB, reason TEXT, detail TEXT)")
         database.execute("BEGIN")
         for path in _walk(corpus, (top,) if isinstance(top, str) else top):
             if isinstance(path, Row):
-                yield path
+                database.execute("INSERT INTO problems VALUES (?, ?, ?)", (os.fsencode(path.file), path.reason, path.detail))
             elif found := key(path):
                 database.execute("INSERT OR IGNORE INTO files VALUES (?, ?, ?)", (os.fsencode(found[0]), found[1], os.fsencode(path)))
+        for raw, reason, detail in database.execute("SELECT * FROM problems ORDER BY path, reason"):
+            yield Row(os.fsdecode(raw), 0, {"audio_file": os.fsdecode(raw)}, "", reason, detail)
         group: Group | None = None
         for raw, kind, path in database.execute("SELECT key, kind, path FROM files ORDER BY key, kind, path"):
             name = os.fsdecode(raw)
@@ -199,9 +202,9 @@ def _walk(corpus: Corpus, tops: tuple[str, ...]) -> Iterator[str | Row]:
     """
     here = str(corpus.folder)
     read: set[tuple[int, int]] = set()
-    waiting = list(reversed(tops))
-    while waiting:
-        folder = waiting.pop()
+    waiting, links = list(reversed(tops)), []
+    while waiting or links:
+        folder = waiting.pop() if waiting else links.pop()
         where = f"{here}/{folder}" if folder else here
         subfolders = []
         try:
@@ -217,11 +220,19 @@ def _walk(corpus: Corpus, tops: tuple[str, ...]) -> Iterator[str | Row]:
                     if entry.is_symlink() and not corpus.allows(os.path.realpath(entry.path)):
                         detail = f"a symbolic link leads out of the corpus: with {FOLLOW} it is read"
                         yield Row(path, 0, {"audio_file": path}, "", "path_outside_corpus", detail)
-                    elif entry.is_dir():
-                        subfolders.append(path)
+                    elif _is_folder(entry):
+                        (links if entry.is_symlink() else subfolders).append(path)
                     else:
                         yield path
         except OSError as error:
             yield Row(folder or ".", 0, {"audio_file": folder}, "", "unreadable_folder", f"{error.strerror}; make it readable")
-        # by name, so that of two ways to one folder the same is taken everywhere; real folders before links to them
-        waiting += sorted(subfolders, key=lambda path: (not os.path.islink(f"{here}/{path}"), path), reverse=True)  # noqa: PTH114
+        # of two ways to one folder the same is taken everywhere: its own before a link to it, and links by name
+        waiting += sorted(subfolders, reverse=True)
+        links.sort(reverse=True)
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: whoever wants it as a recording finds nothing
+        return False
