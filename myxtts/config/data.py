@@ -158,6 +158,14 @@ class PrepareConfig(Section):
         return self
 
 
+class TokenizerConfig(Section):
+    """Training texts -> text tokenizer, up to model.num_text_tokens."""
+
+    balance: float = Field(
+        0.5, ge=0, le=1, description="exponent on a language's share of the words learnt from: 1 = as in the corpus, 0 = all alike"
+    )
+
+
 class EncodeConfig(Section):
     """processed -> tokens."""
 

@@ -15,7 +15,7 @@ from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.config.data import SourceConfig
 from myxtts.data.encode import encode
 from myxtts.data.features import write_mels
-from myxtts.data.manifest import ManifestWriter, Utterance, read_split
+from myxtts.data.manifest import ManifestWriter, Utterance, iter_split
 from myxtts.data.prepare import prepare
 from myxtts.data.sources import SeenIds, read_source
 from myxtts.models.xtts import weights_digest
@@ -100,14 +100,14 @@ def _tokens(config: XTTSConfig, model: Any, corpus: Path, tokenizer: Path | None
         "encode": values["encode"],
         "limits": [config.model.gpt.max_text_tokens, config.model.gpt.max_audio_tokens],
         "num_text_tokens": config.model.num_text_tokens,
+        "balance": config.tokenizer.balance,
         "dvae": weights_digest(model.dvae),
         "tokenizer": tokenizer.read_text(encoding="utf-8") if tokenizer else None,
     }
 
     def run(place: Path) -> None:
-        rows = read_split(corpus / "processed", "train")
-        texts = ((row.normalized, row.language) for row in rows)
-        used = Tokenizer.load(tokenizer) if tokenizer else Tokenizer.train(texts, config.model.num_text_tokens)
+        texts = ((row.normalized, row.language) for row in iter_split(corpus / "processed", "train"))
+        used = Tokenizer.load(tokenizer) if tokenizer else Tokenizer.train(texts, config.model.num_text_tokens, config.tokenizer.balance)
         used.save(place / "tokenizer.json")
         encode(config, corpus / "processed", corpus / "mels", used, model.dvae, place)
 

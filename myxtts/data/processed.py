@@ -86,6 +86,7 @@ class _Tally:
         self.clips: Counter[str] = Counter()
         self.seconds: dict[str, defaultdict[str, float]] = {name: defaultdict(float) for name in ("split", "language", "speaker", "corpus")}
         self.clips_of_corpus: Counter[str] = Counter()
+        self.languages_of_corpus: defaultdict[str, set[str]] = defaultdict(set)
         self.reasons: Counter[str] = Counter()
         self.used: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.removed: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -97,6 +98,7 @@ class _Tally:
             return
         self.clips[utterance.split] += 1
         self.clips_of_corpus[utterance.corpus] += 1
+        self.languages_of_corpus[utterance.corpus].add(utterance.language)
         for name, sums in self.seconds.items():
             sums[getattr(utterance, name)] += utterance.seconds or 0.0
         self.used[utterance.language].update(utterance.normalized)
@@ -104,7 +106,7 @@ class _Tally:
     def corpora(self, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         names = list(dict.fromkeys([*known, *sorted(self.clips_of_corpus)]))
         sums = {name: {"clips": self.clips_of_corpus[name], "hours": round(self.seconds["corpus"][name] / 3600, 4)} for name in names}
-        return {name: {**known.get(name, {}), **sums[name]} for name in names}
+        return {name: {**known.get(name, {}), **sums[name], "languages": sorted(self.languages_of_corpus[name])} for name in names}
 
     def summary(self) -> dict[str, Any]:
         hours = {name: {key: round(sums[key] / 3600, 4) for key in sorted(sums)} for name, sums in self.seconds.items()}

@@ -5,7 +5,7 @@ from typing import Any
 
 from myxtts.config import TrackingError, XTTSConfig
 from myxtts.config.stages import TRAINED_STAGES
-from myxtts.data.manifest import profile
+from myxtts.data.manifest import has_split, profile
 from myxtts.pipeline.data_stages import write_report
 from myxtts.pipeline.paths import Paths
 
@@ -68,6 +68,7 @@ def log_data(paths: Paths, run: Any) -> None:
 
 def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]:
     """Speaks and copies held-out sentences, measures them, logs all of it to `run`, which then names the stages' runs."""
+    from myxtts.evaluation.choice import SPEECH_OF
     from myxtts.evaluation.evaluate import evaluate
     from myxtts.evaluation.yardstick import evaluation_set, machine_name
 
@@ -80,7 +81,9 @@ def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]
     # what tells whether the figures of two models may be compared
     tested_on = evaluation_set(paths.processed, config.evaluate.num_sentences, config.seed)
     metrics |= {"evaluation_set": tested_on, "machine": machine_name()}
-    run.dataset("processed-eval", tested_on, str(paths.processed), "evaluation", profile(paths.processed, "eval"))
+    for split in SPEECH_OF:
+        if split == "eval" or has_split(paths.processed, split):
+            run.dataset(f"processed-{split}", tested_on, str(paths.processed), "evaluation", profile(paths.processed, split))
     write_report(paths.report("evaluate"), metrics)
     run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)}, step=0)
     for folder in ("audio", "pictures"):
