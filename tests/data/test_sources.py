@@ -85,9 +85,10 @@ def test_windows_habits(corpus):
 @pytest.mark.parametrize("layout", ["coqui", "metadata"])
 def test_paths_that_leave_the_corpus(corpus, path, layout):
     text = f"audio_file|text\n{path}|One\nwavs/a.wav|Two\n" if layout == "coqui" else f"{path}|One\na|Two\n"
-    rows, rejected = read(corpus, layout, text)
-    assert [r.id for r in rows] == ["a"]
-    assert [(r.reason, r.audio) for r in rejected] == [("path_outside_corpus", path)]
+    for follow_links in (False, True):
+        rows, rejected = read(corpus, layout, text, follow_links=follow_links)
+        assert [r.id for r in rows] == ["a"]
+        assert [(r.reason, r.audio) for r in rejected] == [("path_outside_corpus", path)]
 
 
 def test_dots_that_stay_inside_are_fine(corpus):
