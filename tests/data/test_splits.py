@@ -4,11 +4,15 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
+import soundfile
 
-from myxtts.config import DataError
+from myxtts.config import DataError, XTTSConfig
 from myxtts.config.data import PrepareConfig
 from myxtts.data import splits
+from myxtts.data.manifest import METADATA, Utterance, read_manifest, write_metadata
+from myxtts.data.raw import make_raw
 from myxtts.data.splits import Refusal, SplitPlan, SplitRow, plan_splits, sentence_hash
 
 Placed = dict[str, str]
@@ -249,3 +253,16 @@ def test_a_set_of_hashes_holds_eight_bytes_each(monkeypatch):
         assert len(hashes._values) <= 2 * 500
     assert list(hashes) == sorted(values) and len(hashes) == 500 and values[3] in hashes and values[3] + 1 not in hashes
     assert hashes._values.itemsize == 8
+
+
+def test_a_processed_corpus_is_a_corpus_with_its_three_sets(tmp_path):
+    """What `prepare` writes can be given to it, or to a trainer, as a folder."""
+    (tmp_path / "corpus" / "wavs").mkdir(parents=True)
+    for number, split in enumerate(METADATA):
+        soundfile.write(tmp_path / "corpus" / "wavs" / f"{split}.wav", np.zeros(800), 16000)
+        made = Utterance(split, "", f"Text {number}.", f"text {number}.", f"s{number}", "en", 0.05, corpus="mix")
+        write_metadata(tmp_path / "corpus" / METADATA[split], [made])
+    config = XTTSConfig.from_dict({"data": {"source": {"layout": "metadata", "path": "corpus"}}})
+    assert make_raw(config, tmp_path, tmp_path / "raw")["clips"] == 3
+    read = {item.id: item for item in read_manifest(tmp_path / "raw" / "manifest.csv")}
+    assert {name: item.split for name, item in read.items()} == {split: split for split in METADATA}

@@ -4,7 +4,7 @@ Layouts (`data.source.layout`), all UTF-8; `.wav` may be .flac, .ogg, .opus or .
 
 | layout | what it is |
 |---|---|
-| metadata | `id|text[|normalized[|speaker[|language[|seconds]]]]`, no header, in `metadata_train.csv` and `metadata_eval.csv` or in `metadata.csv`; `wavs/<id>.wav` |
+| metadata | `id|text[|normalized[|speaker[|language[|seconds[|corpus]]]]]`, no header, in `metadata_train.csv`, `metadata_eval.csv` (and `metadata_eval_unseen_speaker.csv`) or in `metadata.csv`; `wavs/<id>.wav` |
 | ljspeech | `metadata.csv` with `id|text|normalized`; `wavs/<id>.wav` |
 | coqui | the files of `metadata`, with a header: `audio_file|text|speaker_name`, optionally `language` and more |
 | piper | `metadata.csv` with `id|text` or `id|speaker|text`, no header; `wav/` or `wavs/` |

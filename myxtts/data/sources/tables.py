@@ -15,7 +15,7 @@ from myxtts.data.manifest import METADATA
 from myxtts.data.sources.lines import read_lines, scan
 from myxtts.data.sources.rows import Corpus, Row
 
-METADATA_COLUMNS = ("id", "text", "normalized", "speaker", "language", "seconds")
+METADATA_COLUMNS = ("id", "text", "normalized", "speaker", "language", "seconds", "corpus")  # all of a processed corpus
 LJSPEECH_COLUMNS = ("id", "text", "normalized")
 COMMON_VOICE_SPLITS = {"train.tsv": "train", "dev.tsv": "eval", "test.tsv": "eval"}
 _NAMES = {"speaker_name": "speaker", "audio": "audio_file", "file": "audio_file", "transcription": "text"}
