@@ -265,6 +265,7 @@ def _punctuation(text: str, language: Language, removed: Counter[str] | None) ->
     if leading := _LEADING.match(text):
         note(leading.group(), set(".,;:!?"), removed)
         text = text[leading.end() :]
+    text = text.rstrip(f"{PAUSE} ")  # no pause after the last word
     text = _AFTER_MARKED.sub(" ", _BEFORE_MARK.sub("", text)).replace(PAUSE, ",")
     text = _SPACES.sub(" ", _MARKS.sub(_strongest, text))
     text = _BEFORE_MARK.sub("", text).strip()
