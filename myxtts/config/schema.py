@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from myxtts.config.base import Section
-from myxtts.config.data import DataConfig, EncodeConfig, PrepareConfig
+from myxtts.config.data import DataConfig, EncodeConfig, PrepareConfig, TokenizerConfig
 from myxtts.config.errors import ConfigError
 from myxtts.config.model import ModelConfig
 from myxtts.config.stages import (
@@ -36,6 +36,7 @@ class XTTSConfig(Section):
     data: DataConfig = DataConfig()
     prepare: PrepareConfig = PrepareConfig()
     model: ModelConfig = ModelConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
     encode: EncodeConfig = EncodeConfig()
     training: TrainingConfig = TrainingConfig()
     loop: LoopConfig = LoopConfig()

@@ -15,6 +15,7 @@ KINDS = {
     "copy": "the recording through the audio tokenizer: wave, codes, mel, Griffin-Lim; the most that any speech of these codes can reach",
     "decoder_copy": "the recording's codes through GPT (teacher-forced) and decoder",
     "speech": "the text, spoken by the whole model with another recording of the same speaker as reference",
+    "speech_unseen_speaker": "the same of speakers that were never trained on (set eval_unseen_speaker), where some are held out",
 }
 REMATERIALISE = ("none", "selective", "blocks")  # least memory last
 

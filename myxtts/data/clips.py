@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from myxtts.audio import wave
+from myxtts.audio import recognition, speaker, vad, wave
 from myxtts.audio.quality import measure_quality
 from myxtts.audio.vad import speech_spans, trim
 from myxtts.config import XTTSConfig
 from myxtts.config.base import Section
 from myxtts.data.cache import fingerprint
+from myxtts.data.table import Row
 
 # goes up when what is made of the same bytes and settings changes: what older versions made is then made again
 VERSION = 2
@@ -37,8 +38,8 @@ class ClipSettings(Section):
     trim_margin: float
     loudness_lufs: float | None
     max_seconds: float  # longer ones are not kept
-    recognise: bool = False
-    embed: bool = False
+    recognise: bool  # measures how far what is heard is from the text
+    embed: bool  # measures the voice
 
     @classmethod
     def of(cls, config: XTTSConfig) -> "ClipSettings":
@@ -46,21 +47,39 @@ class ClipSettings(Section):
         shaping = {name: getattr(prepare, name) for name in ("trim", "trim_db", "trim_margin", "loudness_lufs", "max_seconds")}
         if prepare.trim == "none":  # with vad, what holds no speech is trimmed by energy
             shaping["trim_db"] = 0.0
-        return cls(sample_rate=config.model.audio.output_sample_rate, **shaping)
+        asked = {"recognise": prepare.max_recognition_error is not None, "embed": prepare.min_speaker_similarity is not None}
+        return cls(sample_rate=config.model.audio.output_sample_rate, **shaping, **asked)
 
-    def key(self, digest: str, start: float | None, end: float | None) -> str:
-        """Of a clip: SHA-256 of its recording's content, its place in it, these settings."""
-        return fingerprint(VERSION, digest, start, end, self.model_dump())
+    def check_installed(self) -> None:
+        """Raises DataError where a package that these settings need is missing."""
+        if self.trim == "vad":
+            vad.check_installed()
+        if self.recognise:
+            recognition.check_installed()
+        if self.embed:
+            speaker.check_installed()
+
+    def key(self, digest: str, part: "Part") -> str:
+        """Of a clip: SHA-256 of its recording's content, its place in it, these settings, and its text where that is compared."""
+        heard = (part.text, part.language) if self.recognise else None
+        return fingerprint(VERSION, digest, part.start, part.end, heard, self.model_dump_json())
 
 
 @dataclass(frozen=True)
 class Part:
-    """A clip of a recording: `number` is its row's, `key` what its result is kept under; start, end in seconds."""
+    """A clip of a recording: `number` is its row's, `key` what its result is kept under; start, end in seconds; text: normalised."""
 
     number: int
     key: str
     start: float | None
     end: float | None
+    text: str
+    language: str
+
+    @classmethod
+    def of(cls, row: Row) -> "Part":
+        utterance = row.utterance
+        return cls(row.number, row.key, utterance.start, utterance.end, utterance.normalized, utterance.language)
 
 
 @dataclass(frozen=True)
@@ -126,7 +145,7 @@ def _clips(recording: Recording, settings: ClipSettings) -> list[Clip]:
 def _clip_of(raw: bytes, recording: Recording, part: Part, settings: ClipSettings) -> Clip:
     longest = max(MOST_RECORDED * settings.max_seconds, LEAST_LIMIT)
     try:
-        return _clip(*wave.decode(raw, recording.name, part.start, part.end, longest, MAX_CLIP_BYTES), settings)
+        return _clip(*wave.decode(raw, recording.name, part.start, part.end, longest, MAX_CLIP_BYTES), part, settings)
     except wave.AudioError as error:
         return _refused(error, recording)
     except MemoryError:
@@ -138,7 +157,7 @@ def _refused(error: wave.AudioError, recording: Recording) -> Clip:
     return Clip({"reason": error.reason, "detail": str(error).replace(recording.path, recording.name)}, None)
 
 
-def _clip(samples: np.ndarray, rate: int, settings: ClipSettings) -> Clip:
+def _clip(samples: np.ndarray, rate: int, part: Part, settings: ClipSettings) -> Clip:
     """samples (N, C) at rate -> the clip: without offset, resampled, trimmed, levelled, 16-bit."""
     facts = {"recorded_seconds": round(len(samples) / rate, 3), "sample_rate": rate, "channels": samples.shape[1]}
     samples = samples - samples.mean(axis=0, dtype=np.float64).astype(np.float32)  # an offset is no sound, and costs headroom
@@ -160,9 +179,22 @@ def _clip(samples: np.ndarray, rate: int, settings: ClipSettings) -> Clip:
         return Clip(facts | {"reason": "", "detail": ""}, None)
     if settings.loudness_lufs is not None:
         sound = wave.normalize_loudness(sound, settings.sample_rate, settings.loudness_lufs)
+    facts |= _opinions(sound, part, settings)
     pcm = np.clip(np.round(sound.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
     facts["sound"] = hashlib.sha256(pcm.tobytes()).hexdigest()[:32]
     return Clip(facts | {"reason": "", "detail": ""}, _wav(pcm, settings.sample_rate))
+
+
+def _opinions(sound: np.ndarray, part: Part, settings: ClipSettings) -> dict[str, Any]:
+    """What a recogniser and a network that knows voices say, if they are asked."""
+    facts: dict[str, Any] = {}
+    if settings.recognise:
+        error = recognition.recognition_error(sound, settings.sample_rate, part.text, part.language)
+        facts["recognition_error"] = None if error is None else round(error, 4)
+    if settings.embed:
+        voice = speaker.clip_embedding(sound, settings.sample_rate)
+        facts["voice"] = None if voice is None else [round(float(number), 4) for number in voice]
+    return facts
 
 
 def _cancel(samples: np.ndarray) -> bool:

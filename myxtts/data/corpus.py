@@ -15,9 +15,9 @@ from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.config.data import SourceConfig
 from myxtts.data.encode import encode
 from myxtts.data.features import write_mels
-from myxtts.data.manifest import read_split, write_manifest, write_rejected
+from myxtts.data.manifest import ManifestWriter, Utterance, iter_split
 from myxtts.data.prepare import prepare
-from myxtts.data.sources import read_source
+from myxtts.data.sources import SeenIds, read_source
 from myxtts.models.xtts import weights_digest
 from myxtts.text.tokenizer import Tokenizer
 
@@ -27,21 +27,22 @@ def prepare_folders(config: XTTSConfig, train_data: Path, val_data: Path, raw: P
 
     cache: folder of what is kept of earlier clips. Raises DataError where one of them gives no clip of its split.
     """
-    utterances, rejected = [], []
-    for split, folder in (("train", train_data), ("eval", val_data)):
-        if not folder.is_dir():
-            raise DataError(f"no folder {folder} for the {split} clips: expected metadata_{split}.csv beside wavs/ in it")
-        source = SourceConfig.model_validate(config.data.source.model_dump() | {"layout": "metadata", "path": str(folder)})
-        rows, refused = read_source(source, Path.cwd())
-        wanted = [row for row in rows if row.split == split]
-        if not wanted:
-            raise DataError(f"{folder} gives no {split} clip: expected metadata_{split}.csv beside wavs/ ({len(refused)} rows refused)")
-        taken = {row.id for row in utterances}  # two folders may both begin at 0001
-        utterances += [replace(row, id=f"eval-{row.id}") if row.id in taken else row for row in wanted]
-        rejected += refused
-    raw.mkdir(parents=True, exist_ok=True)
-    write_manifest(raw / "manifest.csv", utterances)
-    write_rejected(raw / "rejected.csv", rejected)
+    with ManifestWriter(raw) as manifest, SeenIds() as taken:
+        for split, folder in (("train", train_data), ("eval", val_data)):
+            if not folder.is_dir():
+                raise DataError(f"no folder {folder} for the {split} clips: expected metadata_{split}.csv beside wavs/ in it")
+            values = config.data.source.model_dump() | {"layout": "metadata", "path": str(folder), "corpora": {}}
+            before = manifest.clips
+            for row in read_source(SourceConfig.model_validate(values), Path.cwd()):
+                if isinstance(row, Utterance):
+                    if row.split != split:
+                        continue
+                    if taken.add(row.id, split):  # two folders may both begin at 0001
+                        row = replace(row, id=f"eval-{row.id}")
+                manifest.write(row)
+            if manifest.clips == before:
+                refused = manifest.reasons.total()
+                raise DataError(f"{folder} gives no {split} clip: expected metadata_{split}.csv beside wavs/ ({refused} rows refused)")
     return prepare(config, Path.cwd(), raw, processed, cache)
 
 
@@ -99,14 +100,14 @@ def _tokens(config: XTTSConfig, model: Any, corpus: Path, tokenizer: Path | None
         "encode": values["encode"],
         "limits": [config.model.gpt.max_text_tokens, config.model.gpt.max_audio_tokens],
         "num_text_tokens": config.model.num_text_tokens,
+        "balance": config.tokenizer.balance,
         "dvae": weights_digest(model.dvae),
         "tokenizer": tokenizer.read_text(encoding="utf-8") if tokenizer else None,
     }
 
     def run(place: Path) -> None:
-        rows = read_split(corpus / "processed", "train")
-        texts = ((row.normalized, row.language) for row in rows)
-        used = Tokenizer.load(tokenizer) if tokenizer else Tokenizer.train(texts, config.model.num_text_tokens)
+        texts = ((row.normalized, row.language) for row in iter_split(corpus / "processed", "train"))
+        used = Tokenizer.load(tokenizer) if tokenizer else Tokenizer.train(texts, config.model.num_text_tokens, config.tokenizer.balance)
         used.save(place / "tokenizer.json")
         encode(config, corpus / "processed", corpus / "mels", used, model.dvae, place)
 

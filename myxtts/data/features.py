@@ -1,46 +1,23 @@
 """processed -> mels: the log-mels of every clip, computed once, and the vector that normalises them."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from array import array
+from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import islice, tee
+from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from tqdm import tqdm
 
-from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel_numpy
-from myxtts.config import DataError, XTTSConfig
+from myxtts.config import XTTSConfig
 from myxtts.data.cache import Cache, fingerprint
-from myxtts.data.manifest import iter_split
+from myxtts.data.manifest import Utterance, corpus_weights, iter_split
 from myxtts.data.records import mel_schema, write_records
+from myxtts.data.waves import SPLITS, waves
 
-SPLITS = ("train", "eval")
 MEL_VERSION = 1  # goes up when the same clip gives another mel
-
-
-class HasAudio(Protocol):
-    audio: str
-
-
-def waves(rows: Iterable[HasAudio], folder: Path, sample_rate: int, workers: int = 4) -> Iterator[np.ndarray]:
-    """Yields the wave (N,) of each row's `audio` (relative to `folder`) at `sample_rate`, in order.
-
-    Decodes a few ahead in threads: soundfile and soxr release the GIL.
-    """
-
-    def load(row: HasAudio) -> np.ndarray:
-        return wave_io.load(folder / row.audio, sample_rate)[0]
-
-    pending = iter(rows)
-    with ThreadPoolExecutor(workers) as pool:
-        queue = [pool.submit(load, row) for row in islice(pending, 4 * workers)]
-        while queue:
-            done = queue.pop(0)
-            queue.extend(pool.submit(load, row) for row in islice(pending, 1))
-            yield done.result()
+_CLIPS_AT_ONCE = 256
 
 
 def write_mels(
@@ -49,6 +26,7 @@ def write_mels(
     """Writes `train.tfrecord`, `eval.tfrecord` and `mel_norm.npy` (M,): each band's standard deviation over the training clips.
 
     A `mel_norm` (M,) that is given is written in its place: networks that are trained on must go on hearing mels in the units they know.
+    `train_weights.npy` (clips,) says how often each is trained on, compared with others (the weight of its corpus).
     `cache`: a folder that outlives `out`, where the mels of clips that do not change are found again (default: beside `processed`).
     Returns frames and hours per split.
     """
@@ -56,50 +34,48 @@ def write_mels(
     frames_per_second = mel_config.sample_rate / mel_config.hop_length
     totals = _Moments(mel_config.num_mels)
     report: dict[str, float] = {}
+    weights, weight_of = array("f"), corpus_weights(processed)
     with Cache(cache or processed.parent / "cache", "mels") as kept:
         for split in SPLITS:
-            _compute_missing(processed, split, mel_config, kept)
             frames = 0
 
             def records(split=split) -> Iterator[dict[str, np.ndarray]]:
                 nonlocal frames
-                for row in iter_split(processed, split):
-                    mel = _kept_mel(processed / row.audio, mel_config, kept)
+                for row, mel in _mels(processed, split, mel_config, kept):
                     frames += len(mel)
                     if split == "train":
                         totals.add(mel)
+                        weights.append(weight_of.get(row.corpus, 1.0))
                     yield {"mel": mel}
 
             write_records(out / f"{split}.tfrecord", mel_schema(mel_config.num_mels), records())
             report[f"{split}/frames"] = frames
             report[f"{split}/hours"] = frames / frames_per_second / 3600
         kept.prune()
+    np.save(out / "train_weights.npy", np.array(weights))
     np.save(out / "mel_norm.npy", totals.std() if mel_norm is None else mel_norm)
     return report
 
 
-def _compute_missing(processed: Path, split: str, mel_config: MelConfig, cache: Cache) -> None:
-    """The mels that are not in the cache yet, into it."""
-    first, second = tee(row for row in iter_split(processed, split) if not cache.find(_mel_key(processed / row.audio, mel_config, cache)))
-    clips = waves(first, processed, mel_config.sample_rate)
-    for number, (row, clip) in enumerate(zip(second, tqdm(clips, desc=f"mels {split}", unit="clip", mininterval=2), strict=True)):
-        mel = log_mel_numpy(clip, mel_config).astype(np.float16)
-        cache.keep(_mel_key(processed / row.audio, mel_config, cache), {"frames": len(mel)}, mel.tobytes())
-        if number % 256 == 0:
+def _mels(processed: Path, split: str, mel_config: MelConfig, cache: Cache) -> Iterator[tuple[Utterance, np.ndarray]]:
+    """A split's clips in order, each with its mel (F, M) float16; those that are not in the cache yet are computed and put there."""
+    settings = fingerprint(MEL_VERSION, asdict(mel_config))
+    rows = iter_split(processed, split)
+    with tqdm(desc=f"mels {split}", unit="clip", mininterval=2) as bar:
+        while some := list(islice(rows, _CLIPS_AT_ONCE)):
+            keys = [fingerprint(settings, cache.digest(processed / row.audio)) for row in some]
+            entries = [cache.find(key) for key in keys]
+            missing = [row for row, entry in zip(some, entries, strict=True) if entry is None]
+            clips = waves(missing, processed, mel_config.sample_rate)
+            for row, key, entry in zip(some, keys, entries, strict=True):
+                if entry is None:
+                    mel = log_mel_numpy(next(clips), mel_config).astype(np.float16)
+                    cache.keep(key, {}, mel.tobytes())
+                else:
+                    mel = np.frombuffer(entry.file.read_bytes(), np.float16).reshape(-1, mel_config.num_mels)
+                bar.update()
+                yield row, mel
             cache.commit()
-    cache.commit()
-
-
-def _mel_key(clip: Path, mel_config: MelConfig, cache: Cache) -> str:
-    return fingerprint(MEL_VERSION, cache.digest(clip), asdict(mel_config))
-
-
-def _kept_mel(clip: Path, mel_config: MelConfig, cache: Cache) -> np.ndarray:
-    """(F, M) float16."""
-    entry = cache.find(_mel_key(clip, mel_config, cache))
-    if entry is None or entry.file is None:
-        raise DataError(f"{clip} was changed while its mel was computed: run the stage again")
-    return np.frombuffer(entry.file.read_bytes(), np.float16).reshape(-1, mel_config.num_mels)
 
 
 class _Moments:

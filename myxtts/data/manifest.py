@@ -1,18 +1,20 @@
 r"""Typed rows of a corpus and the files that hold them.
 
 - `data/raw/manifest.csv`: comma CSV with a header, one Utterance a row.
-- `metadata_train.csv`, `metadata_eval.csv` of a processed corpus: `id|transcription|normalized|speaker|language|seconds|corpus`, no
-  header, no quoting, one row a line, as LJSpeech has it; the audio is `wavs/<id>.wav` beside it. In a text, a backslash, `|`,
-  newline and carriage return are written `\\`, `\p`, `\n` and `\r`.
+- `metadata_train.csv`, `metadata_eval.csv`, and where speakers are held out `metadata_eval_unseen_speaker.csv`, of a processed corpus:
+  `id|transcription|normalized|speaker|language|seconds|corpus`, no header, no quoting, one row a line, as LJSpeech has it; the audio is
+  `wavs/<id>.wav` beside it. In a text, a backslash, `|`, newline and carriage return are written `\\`, `\p`, `\n` and `\r`.
 - `rejected.csv`: comma CSV with a header, one Rejected a row.
 """
 
 import csv
 import io
+import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,7 +22,12 @@ from typing import Any, TextIO
 from myxtts.audio.wave import atomic_file
 from myxtts.config import DataError
 
-METADATA = {"train": "metadata_train.csv", "eval": "metadata_eval.csv"}
+METADATA = {
+    "train": "metadata_train.csv",
+    "eval": "metadata_eval.csv",
+    "eval_unseen_speaker": "metadata_eval_unseen_speaker.csv",  # only where speakers are held out
+}
+CORPORA = "corpora.json"  # of a processed data set: its corpora
 MANIFEST = "manifest.csv"
 REJECTED = "rejected.csv"
 _MAX_CELL = 1 << 30  # characters; csv's own limit, 131072, would stop the stage at one long line of a corpus
@@ -41,7 +48,7 @@ class Utterance:
     speaker: str
     language: str
     seconds: float | None = None
-    split: str = ""  # "", "train" or "eval"
+    split: str = ""  # one of METADATA, "" where it is open
     corpus: str = ""
     start: float | None = None
     end: float | None = None
@@ -140,6 +147,37 @@ def iter_rejected(path: str | os.PathLike) -> Iterator[Rejected]:
         yield Rejected(*cells)
 
 
+class ManifestWriter:
+    """manifest.csv and rejected.csv of a folder, written row by row in one pass. A context manager.
+
+    Both take their names at the end, and only where it is reached without an error. `clips` and `reasons` count what was written.
+    Raises DataError when the disk is full or the folder is not writable.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.clips = 0
+        self.reasons: Counter[str] = Counter()
+        self._folder, self._files = Path(folder), ExitStack()
+
+    def write(self, row: Utterance | Rejected) -> None:
+        if isinstance(row, Utterance):
+            self.clips += 1
+            self._manifest(_cells(row, Utterance))
+        else:
+            self.reasons[row.reason] += 1
+            self._rejected(row)
+
+    def __enter__(self) -> "ManifestWriter":
+        with ExitStack() as files:
+            self._manifest = files.enter_context(table_file(self._folder / MANIFEST, [field.name for field in fields(Utterance)]))
+            self._rejected = files.enter_context(rejected_file(self._folder / REJECTED))
+            self._files = files.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._files.__exit__(*error)
+
+
 @contextmanager
 def table_file(path: str | os.PathLike, names: Sequence[str]) -> Iterator[Callable[[Iterable[str]], Any]]:
     """A comma CSV with a header of `names`: a function that writes a row of cells. The file is there when the block ends well."""
@@ -226,12 +264,38 @@ def read_split(processed: Path, split: str) -> list[Utterance]:
     return list(iter_split(processed, split))
 
 
+def has_split(processed: Path, split: str) -> bool:
+    """Whether a processed data set has clips of a split that not every one has."""
+    path = processed / METADATA[split]
+    return path.is_file() and path.stat().st_size > 0
+
+
+def read_corpora(processed: Path) -> dict[str, dict[str, Any]]:
+    """The corpora of a processed data set by name: licence, consent, weight, clips, hours, ...; {} where nobody wrote them down.
+
+    Raises DataError where the file is damaged.
+    """
+    path = processed / CORPORA
+    if not path.is_file():
+        return {}
+    with _reading(path, newline="\n") as file:
+        try:
+            return dict(json.load(file))
+        except ValueError as error:
+            raise DataError(f"{path} is damaged ({error}): run the prepare stage again") from None
+
+
+def corpus_weights(processed: Path) -> dict[str, float]:
+    """How often the clips of each corpus are trained on, compared with those of weight 1; a corpus that is not named has 1."""
+    return {name: float(values.get("weight", 1.0)) for name, values in read_corpora(processed).items()}
+
+
 def profile(processed: Path, split: str, kept: Collection[str] | None = None) -> dict[str, Any]:
     """Clips, hours, speakers and languages of a split of a processed data set; {} where it is not on this machine.
 
     kept: only the clips of these ids.
     """
-    if not (processed / f"metadata_{split}.csv").is_file():
+    if not (processed / METADATA[split]).is_file():
         return {}
     clips, seconds, speakers, languages = 0, 0.0, set(), set()
     for row in iter_split(processed, split):

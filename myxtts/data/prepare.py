@@ -23,7 +23,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from myxtts.audio import vad
 from myxtts.config import DataError, XTTSConfig
 from myxtts.config.data import PrepareConfig
 from myxtts.data import clips
@@ -53,8 +52,7 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
     `prepare.strict`, when any row was rejected.
     """
     root, raw, out = Path(root), Path(raw), Path(out)
-    if config.prepare.trim == "vad":
-        vad.check_installed()
+    ClipSettings.of(config).check_installed()
     with Cache(cache or root / "cache", "clips") as kept, Table() as table:
         _read(config, table, root, raw, out)
         _process(config, table, root, kept)
@@ -83,11 +81,12 @@ def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) ->
         if not is_safe_id(row.id):
             raise _changed_by_hand(raw)
         folders.add(row.audio.rpartition("/")[0])
-        checked = check_text(row, config.prepare)
+        checked, removed = check_text(row, config.prepare)
+        facts = {"removed": removed} if removed else {}
         if isinstance(checked, Utterance):
-            table.add(checked, {})
+            table.add(checked, facts)
         else:
-            table.add(row, {}, checked.reason, checked.detail)
+            table.add(row, facts, checked.reason, checked.detail)
     (twice,) = table.base.execute("SELECT COUNT(*) - COUNT(DISTINCT id) FROM rows").fetchone()
     if twice:
         raise _changed_by_hand(raw)
@@ -151,7 +150,7 @@ class _Work:
                 continue
             parts = []
             for part in recording.parts:
-                part = replace(part, key=settings.key(digest, part.start, part.end))
+                part = replace(part, key=settings.key(digest, part))
                 found = self._cache.find(part.key)
                 if found:
                     self._note(part, found.facts)
@@ -186,7 +185,7 @@ def _recordings(table: Table, root: Path) -> Iterator[Recording]:
 def _chunks(rows: Iterator[Row]) -> Iterator[tuple[Part, ...]]:
     parts: list[Part] = []
     for row in rows:
-        parts.append(Part(row.number, "", row.utterance.start, row.utterance.end))
+        parts.append(Part.of(row))
         if len(parts) == _PARTS:
             yield tuple(parts)
             parts = []
@@ -214,8 +213,7 @@ def _file_of(config: XTTSConfig, root: Path, cache: Cache, row: Row) -> Path:
     """The processed clip of a row; made again where another run has removed it meanwhile."""
     found = cache.find(row.key)
     if found is None or found.file is None:
-        part = Part(row.number, row.key, row.utterance.start, row.utterance.end)
-        recording = Recording(str(root / row.utterance.audio), row.utterance.audio, (part,))
+        recording = Recording(str(root / row.utterance.audio), row.utterance.audio, (Part.of(row),))
         clip = clips.process([recording], ClipSettings.of(config))[0][0]
         found = cache.keep(row.key, clip.facts, clip.wav)
     if found.file is None:

@@ -18,16 +18,18 @@ from typing import Any
 from myxtts.audio.wave import atomic_file, write_atomically
 from myxtts.config import XTTSConfig
 from myxtts.data.cache import hand_out
-from myxtts.data.manifest import METADATA, REJECTED, Rejected, Utterance, iter_rejected, metadata_line, rejected_file, table_file
+from myxtts.data.manifest import CORPORA, METADATA, REJECTED, Rejected, Utterance, iter_rejected, metadata_line, rejected_file, table_file
 from myxtts.data.table import Row, Table
 
-CLIPS, CORPORA, CHARACTERS = "clips.csv", "corpora.json", "characters.json"
+CLIPS, CHARACTERS = "clips.csv", "characters.json"
 MEASURES = (
     *("recorded_seconds", "sample_rate", "channels", "loudness_lufs", "peak_dbfs", "clipped_share", "snr_db", "bandwidth_hz"),
     "characters_per_second",
 )
 _SHOWN = 10_000  # characters of a text in clips.csv: of a megabyte that was refused, readers of CSV need not take the whole
-COLUMNS = ("id", "audio", "corpus", "speaker", "language", "split", "reason", "text", "seconds", *MEASURES)
+# of clips.csv. audio: `wavs/<id>.wav` where the clip is used, else the recording, relative to the project, of which start and end
+# (seconds, empty = from its beginning, to its end) are the clip. seconds: trimmed; all other measures are of the recording
+COLUMNS = ("id", "audio", "corpus", "speaker", "language", "split", "reason", "text", "seconds", *MEASURES, "start", "end")
 
 
 def write_processed(config: XTTSConfig, table: Table, raw: Path, out: Path, file_of: Callable[[Row], Path]) -> dict[str, Any]:
@@ -74,7 +76,7 @@ def _cells(row: Row, utterance: Utterance) -> list[str]:
     split = "" if row.reason else utterance.split
     text = utterance.text if len(utterance.text) <= _SHOWN else f"{utterance.text[:_SHOWN]}…"
     named = (utterance.id, utterance.audio, utterance.corpus, utterance.speaker, utterance.language, split, row.reason, text)
-    return [*named, *numbers]
+    return [*named, *numbers, *("" if time is None else f"{time}" for time in (utterance.start, utterance.end))]
 
 
 class _Tally:
@@ -84,6 +86,7 @@ class _Tally:
         self.clips: Counter[str] = Counter()
         self.seconds: dict[str, defaultdict[str, float]] = {name: defaultdict(float) for name in ("split", "language", "speaker", "corpus")}
         self.clips_of_corpus: Counter[str] = Counter()
+        self.languages_of_corpus: defaultdict[str, set[str]] = defaultdict(set)
         self.reasons: Counter[str] = Counter()
         self.used: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.removed: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -95,6 +98,7 @@ class _Tally:
             return
         self.clips[utterance.split] += 1
         self.clips_of_corpus[utterance.corpus] += 1
+        self.languages_of_corpus[utterance.corpus].add(utterance.language)
         for name, sums in self.seconds.items():
             sums[getattr(utterance, name)] += utterance.seconds or 0.0
         self.used[utterance.language].update(utterance.normalized)
@@ -102,7 +106,7 @@ class _Tally:
     def corpora(self, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         names = list(dict.fromkeys([*known, *sorted(self.clips_of_corpus)]))
         sums = {name: {"clips": self.clips_of_corpus[name], "hours": round(self.seconds["corpus"][name] / 3600, 4)} for name in names}
-        return {name: {**known.get(name, {}), **sums[name]} for name in names}
+        return {name: {**known.get(name, {}), **sums[name], "languages": sorted(self.languages_of_corpus[name])} for name in names}
 
     def summary(self) -> dict[str, Any]:
         hours = {name: {key: round(sums[key] / 3600, 4) for key in sorted(sums)} for name, sums in self.seconds.items()}

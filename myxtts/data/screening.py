@@ -17,9 +17,13 @@ The rules are applied in this order; the first that a clip fails is its reason.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from myxtts.audio.speaker import similarity_to_others
 from myxtts.config.data import PrepareConfig
 from myxtts.data.table import Table
 
@@ -62,6 +66,8 @@ def screen(table: Table, settings: PrepareConfig) -> None:
         _refuse_same_text(table, settings.max_same_text)
     if settings.max_rate_deviation is not None:
         _refuse_odd_rates(table, settings.max_rate_deviation)
+    if settings.min_speaker_similarity is not None:
+        _refuse_other_voices(table, settings.min_speaker_similarity)
     _refuse_few(table, settings.min_clips_per_speaker)
 
 
@@ -108,6 +114,27 @@ def _refuse_odd_rates(table: Table, most: float) -> None:
             f"WHERE {of_language} AND ABS(rate - ?) > ?",
             (low, high, language, median, width),
         )
+
+
+def _refuse_other_voices(table: Table, least: float) -> None:
+    """Two passes: the sum of each speaker's voices (D,), then each clip beside that of the others."""
+    sums: dict[str, np.ndarray] = {}
+    counts: Counter[str] = Counter()
+    for row in table.rows("reason = ''"):
+        if voice := row.facts.get("voice"):
+            sums[row.utterance.speaker] = sums.get(row.utterance.speaker, 0) + np.array(voice)
+            counts[row.utterance.speaker] += 1
+    for row in table.rows("reason = ''"):
+        if not (voice := row.facts.get("voice")):
+            continue
+        name = row.utterance.speaker
+        similarity = similarity_to_others(np.array(voice), sums[name], counts[name])
+        if similarity < least:
+            detail = (
+                f"the voice is {similarity:.2f} like that of the other clips of {name}, expected at least {least:g} "
+                "(prepare.min_speaker_similarity): is the speaker's name right?"
+            )
+            table.update(row.number, reason="wrong_speaker", detail=detail)
 
 
 def _refuse_few(table: Table, least: int) -> None:

@@ -8,8 +8,9 @@
 
 Where the corpus has no split, a sentence is held out if the SHA-256 of its letters, as a number in [0, 1), lies below
 `prepare.eval_fraction`: every clip of it goes the same way, and stays there when the corpus grows, for the hash depends on nothing else.
-Speakers are held out in the same way, or by name. What the corpus itself gave to evaluation stays there; a clip that would teach its
-sentence is left out (`text_in_evaluation`), and so is a held-out speaker's clip of a sentence that others teach (`text_in_training`).
+Speakers are held out in the same way, or by name. What the corpus itself gave to evaluation stays there, and the speakers that it gave
+to `eval_unseen_speaker` are held out. A clip that would teach an evaluated sentence is left out (`text_in_evaluation`), and so is a
+held-out speaker's clip of a sentence that others teach (`text_in_training`).
 While a corpus keeps its kind of split, no clip goes from training to evaluation or back because others came: it can only be left out.
 
 Two things are not possible in every corpus, and `SplitPlan.notes` says so: where chance holds out nothing or too much, the sentences of
@@ -104,12 +105,14 @@ def plan_splits(rows: Callable[[], Iterable[SplitRow]], settings: PrepareConfig)
     Memory: the names of speakers, and eight bytes for each sentence that is evaluated or that a held-out speaker says.
     Raises DataError for fewer than two clips, none left for training, and a speaker of prepare.eval_speakers that no clip has.
     """
-    speakers, notes = Counter(), []
+    speakers, unseen, notes = Counter(), set(settings.eval_speakers), []
     for row in rows():
         speakers[row.speaker] += 1
+        if row.split == "eval_unseen_speaker":  # the corpus' own word
+            unseen.add(row.speaker)
     if speakers.total() < 2:
         raise DataError(f"only {speakers.total()} usable clip: expected at least two, one for training and one for evaluation; record more")
-    held_out = _held_out(speakers, settings, notes)
+    held_out = _held_out(speakers, unseen, settings.eval_speaker_fraction, notes)
     survey = _Survey(settings.eval_fraction, held_out)
     for row in rows():
         survey.add(row)
@@ -138,9 +141,8 @@ def _check(plan: SplitPlan, rows: Callable[[], Iterable[SplitRow]], survey: "_Su
     return replace(plan, _taught=taught), outcomes
 
 
-def _held_out(speakers: Counter[str], settings: PrepareConfig, notes: list[str]) -> frozenset[str]:
+def _held_out(speakers: Counter[str], named: set[str], fraction: float, notes: list[str]) -> frozenset[str]:
     """The speakers that are never trained on: those named, and a share of the others by the hash of their names."""
-    named = set(settings.eval_speakers)
     if unknown := sorted(named - speakers.keys()):
         near = difflib.get_close_matches(unknown[0], speakers, n=3, cutoff=0.4) or sorted(speakers)[:3]
         raise DataError(
@@ -148,7 +150,6 @@ def _held_out(speakers: Counter[str], settings: PrepareConfig, notes: list[str])
             f"{len(speakers)}: {', '.join(near)}, ..."
         )
     others = sorted(speakers.keys() - named, key=_hash)
-    fraction = settings.eval_speaker_fraction
     count = sum(_hash(name) < fraction * 2**64 for name in others)
     if fraction and (not count or count > len(others) * (1 + fraction) / 2):
         count = min(max(1, round(fraction * len(others))), len(others) - 1)
@@ -171,7 +172,7 @@ class _Survey:
         self.trained_speakers, self.evaluated_speakers = set(), set()
 
     def add(self, row: SplitRow) -> None:
-        if row.split == "eval":
+        if row.split in EVALUATION_SETS:
             self.given_sentences.add(row.sentence)
         if row.speaker in self.held_out:
             self.unseen.add(row.sentence)

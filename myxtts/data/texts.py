@@ -4,18 +4,25 @@ from dataclasses import replace
 
 from myxtts.config.data import PrepareConfig
 from myxtts.data.manifest import Rejected, Utterance
-from myxtts.text.normalize import normalize, unknown_characters
+from myxtts.text.normalize import normalize_with_report, unknown_characters
 
 # a text this many times as long as the limit on what is spoken is not normalised: of a megabyte on one line that would take for ever
 _MOST_WRITTEN = 10
 
 
-def check_text(row: Utterance, settings: PrepareConfig) -> Utterance | Rejected:
-    """The row with its text normalised (from the corpus' own normalised column where there is one), or why it is refused."""
+def check_text(row: Utterance, settings: PrepareConfig) -> tuple[Utterance | Rejected, dict[str, int]]:
+    """The row with its text normalised (from the corpus' own normalised column where there is one), or why it is refused.
+
+    With it, how often each character was taken out of the text without being spoken.
+    """
     written = row.normalized or row.text
     if len(written) > _MOST_WRITTEN * settings.max_text_chars:
-        return _too_long(row, f"{len(written)} characters as it is written", settings)
-    text = normalize(written, row.language, settings.cleaners)
+        return _too_long(row, f"{len(written)} characters as it is written", settings), {}
+    text, removed = normalize_with_report(written, row.language, settings.cleaners)
+    return _checked(row, text, settings), dict(removed)
+
+
+def _checked(row: Utterance, text: str, settings: PrepareConfig) -> Utterance | Rejected:
     if not any(character.isalpha() for character in text):
         detail = f"nothing to say in {_shown(row.text)}; expected words: write what is spoken, or leave the row out"
         return Rejected(row.id, row.audio, "empty_text", detail)

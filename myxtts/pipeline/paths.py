@@ -52,6 +52,11 @@ class Paths:
         return main_checkout(self.root) / "cache"
 
     @property
+    def data_page(self) -> Path:
+        """The page about the prepared corpus."""
+        return self.reports / "data.html"
+
+    @property
     def outputs(self) -> tuple[Path, ...]:
         """All that the stages write: what none of them may be given to start from."""
         made = (self.raw, self.processed, self.mels, self.tokens, self.tokenizer, self.bundle, self.reports)

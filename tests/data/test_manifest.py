@@ -75,3 +75,17 @@ def test_damage_is_named(tmp_path):
     (tmp_path / "metadata_train.csv").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="cannot read"):
         manifest.read_metadata(tmp_path / "metadata_train.csv")
+
+
+def test_corpora_and_optional_splits(tmp_path):
+    assert manifest.read_corpora(tmp_path) == {} and not manifest.has_split(tmp_path, "eval_unseen_speaker")
+    (tmp_path / "corpora.json").write_text('{"a": {"weight": 2.0}}')
+    assert manifest.read_corpora(tmp_path) == {"a": {"weight": 2.0}}
+    (tmp_path / "corpora.json").write_text('{"a": ')
+    with pytest.raises(DataError, match=r"corpora\.json is damaged .*: run the prepare stage again"):
+        manifest.read_corpora(tmp_path)
+    row = Utterance("a", "wavs/a.wav", "x", "x", "zoe", "en", 1.0, "eval_unseen_speaker")
+    manifest.write_metadata(tmp_path / "metadata_eval_unseen_speaker.csv", [row])
+    assert manifest.has_split(tmp_path, "eval_unseen_speaker") and manifest.read_split(tmp_path, "eval_unseen_speaker") == [row]
+    manifest.write_metadata(tmp_path / "metadata_eval_unseen_speaker.csv", [])
+    assert not manifest.has_split(tmp_path, "eval_unseen_speaker")

@@ -1,6 +1,8 @@
 """The prepare stage: every kind of bad row ends in rejected.csv, good ones come out trimmed, levelled, split, and always the same."""
 
+import csv
 import errno
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -257,3 +259,29 @@ def test_a_manifest_changed_by_hand_cannot_write_elsewhere(corpus):
     write_manifest(corpus.root / "raw" / "manifest.csv", [row])
     with pytest.raises(DataError, match="changed by hand"):
         prepare(XTTSConfig(), corpus.root, corpus.root / "raw", corpus.root / "processed")
+
+
+def test_every_character_that_was_taken_out_is_counted(corpus):
+    corpus.add("d.wav", "He said \u201cyes\u201d, *loud*.").add("e.wav", "It is \u201cyes\u201d again.").add("f.wav", "\u201c世\u201d")
+    summary = corpus.run()
+    characters = json.loads((corpus.root / "processed" / "characters.json").read_text())
+    assert characters["removed"] == {"en": {"*": 2, "\u201c": 3, "\u201d": 3}} and summary["removed_characters"] == {"en": 8}
+    assert characters["used"]["en"]["y"] == 2 and "\u201c" not in characters["used"]["en"] and "世" not in characters["used"]["en"]
+    assert sum(characters["used"]["en"].values()) == sum(len(row.normalized) for row in corpus.kept().values())
+
+
+def test_what_is_known_of_each_clip_stands_in_one_table(corpus):
+    corpus.add("d.wav", "Two channels.", np.stack([speech(1.0), speech(1.0)], axis=1)).add("e.wav", samples=np.zeros(RATE)).row(
+        "wavs/gone.wav|Gone|ann|en"
+    )
+    corpus.run()
+    with (corpus.root / "processed" / "clips.csv").open(newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert list(rows) == ["a", "b", "c", "d", "e"]  # what the raw stage refused is no row of the manifest
+    good, stereo, silent = rows["a"], rows["d"], rows["e"]
+    assert good["split"] in ("train", "eval") and good["reason"] == "" and good["audio"] == "wavs/a.wav" and good["corpus"] == "corpus"
+    assert (good["sample_rate"], good["channels"], stereo["channels"]) == ("16000", "1", "2")
+    assert float(good["recorded_seconds"]) == 1.0 and float(good["bandwidth_hz"]) > 7000 and float(good["snr_db"]) > 10
+    letters = len("some words one.".replace(" ", "")) + 1  # "some words, one."
+    assert float(good["characters_per_second"]) == pytest.approx(letters / float(good["seconds"]), abs=0.01)
+    assert (silent["split"], silent["reason"], silent["audio"], silent["snr_db"]) == ("", "silent", "corpus/wavs/e.wav", "")

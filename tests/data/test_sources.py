@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from myxtts.config import DataError
 from myxtts.config.data import LAYOUTS as CONFIGURED
 from myxtts.config.data import SourceConfig
-from myxtts.data.sources import LAYOUTS, is_safe_id, read_source, safe_id
+from myxtts.data.manifest import Rejected, Utterance
+from myxtts.data.sources import LAYOUTS, is_safe_id, safe_id
+from myxtts.data.sources import read_source as stream_source
 
 
 @pytest.fixture
@@ -28,8 +30,13 @@ def read(corpus: Path, layout: str, text: str | bytes | None = None, file: str =
     return read_source(SourceConfig(layout=layout, path=corpus.name, **source), corpus.parent)
 
 
+def read_source(source: SourceConfig, root: Path) -> tuple[list[Utterance], list[Rejected]]:
+    rows = list(stream_source(source, root))
+    return [row for row in rows if isinstance(row, Utterance)], [row for row in rows if isinstance(row, Rejected)]
+
+
 def test_every_configured_layout_has_a_reader():
-    assert {*LAYOUTS, "sample"} == set(CONFIGURED)
+    assert {*LAYOUTS, "sample", "mix"} == set(CONFIGURED)
 
 
 def test_ljspeech(corpus):
@@ -78,9 +85,10 @@ def test_windows_habits(corpus):
 @pytest.mark.parametrize("layout", ["coqui", "metadata"])
 def test_paths_that_leave_the_corpus(corpus, path, layout):
     text = f"audio_file|text\n{path}|One\nwavs/a.wav|Two\n" if layout == "coqui" else f"{path}|One\na|Two\n"
-    rows, rejected = read(corpus, layout, text)
-    assert [r.id for r in rows] == ["a"]
-    assert [(r.reason, r.audio) for r in rejected] == [("path_outside_corpus", path)]
+    for follow_links in (False, True):
+        rows, rejected = read(corpus, layout, text, follow_links=follow_links)
+        assert [r.id for r in rows] == ["a"]
+        assert [(r.reason, r.audio) for r in rejected] == [("path_outside_corpus", path)]
 
 
 def test_dots_that_stay_inside_are_fine(corpus):

@@ -4,11 +4,15 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
+import soundfile
 
-from myxtts.config import DataError
+from myxtts.config import DataError, XTTSConfig
 from myxtts.config.data import PrepareConfig
 from myxtts.data import splits
+from myxtts.data.manifest import METADATA, Utterance, read_manifest, write_metadata
+from myxtts.data.raw import make_raw
 from myxtts.data.splits import Refusal, SplitPlan, SplitRow, plan_splits, sentence_hash
 
 Placed = dict[str, str]
@@ -185,6 +189,14 @@ def test_held_out_speakers_with_sentences_that_all_speakers_say():
     assert "p2 is held out" in plan.place(next(item for item in corpus if placed[item.id] == "text_in_training")).detail
 
 
+def test_the_corpus_own_unseen_speakers_are_held_out():
+    number = next(i for i in range(50) if sentence_hash(f"id {i}") / 2**64 > 0.2)  # that chance leaves in training
+    corpus = [*rows(50, "train"), row("z1", f"id {number}", "zoe", "eval_unseen_speaker"), row("z2", "z", "zoe", "train")]
+    placed, plan = place(corpus, eval_fraction=0.2)
+    assert plan.held_out == {"zoe"} and of(placed, "eval_unseen_speaker") == {"z1", "z2"} and of(placed, "eval")
+    assert placed[f"id{number}"] == "text_in_evaluation"
+
+
 def test_held_out_speakers_with_sentences_of_their_own_are_evaluated_on_all():
     corpus = [row(f"{speaker}-{i}", f"{speaker} {i}", speaker) for speaker in ("a", "b", "c") for i in range(50)]
     placed, _ = place(corpus, eval_speakers=("b",))
@@ -241,3 +253,16 @@ def test_a_set_of_hashes_holds_eight_bytes_each(monkeypatch):
         assert len(hashes._values) <= 2 * 500
     assert list(hashes) == sorted(values) and len(hashes) == 500 and values[3] in hashes and values[3] + 1 not in hashes
     assert hashes._values.itemsize == 8
+
+
+def test_a_processed_corpus_is_a_corpus_with_its_three_sets(tmp_path):
+    """What `prepare` writes can be given to it, or to a trainer, as a folder."""
+    (tmp_path / "corpus" / "wavs").mkdir(parents=True)
+    for number, split in enumerate(METADATA):
+        soundfile.write(tmp_path / "corpus" / "wavs" / f"{split}.wav", np.zeros(800), 16000)
+        made = Utterance(split, "", f"Text {number}.", f"text {number}.", f"s{number}", "en", 0.05, corpus="mix")
+        write_metadata(tmp_path / "corpus" / METADATA[split], [made])
+    config = XTTSConfig.from_dict({"data": {"source": {"layout": "metadata", "path": "corpus"}}})
+    assert make_raw(config, tmp_path, tmp_path / "raw")["clips"] == 3
+    read = {item.id: item for item in read_manifest(tmp_path / "raw" / "manifest.csv")}
+    assert {name: item.split for name, item in read.items()} == {split: split for split in METADATA}

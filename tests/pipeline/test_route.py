@@ -36,7 +36,7 @@ def test_stage_runs_and_voice_run_hold_what_a_user_compares(project):
         assert run.data.tags["git.commit"]
         assert any(key.startswith("dvc.dep.data/") for key in run.data.tags)
         names = {item.path for item in project.client().list_artifacts(run.info.run_id)}
-        assert {"audio", "images", "hardware.json", "curves", "packages.txt"} <= names
+        assert {"audio", "images", "hardware.json", "curves", "packages.txt", "data.html"} <= names
         assert "system/cpu_utilization_percentage" in run.data.metrics
         (trained_on,) = [item.dataset for item in run.inputs.dataset_inputs if item.tags[0].value == "training"]
         assert json.loads(trained_on.profile)["languages"] == "en, fa" and "mlflow_tensorspec" in trained_on.schema
@@ -52,6 +52,9 @@ def test_stage_runs_and_voice_run_hold_what_a_user_compares(project):
     assert voice.info.status == "FINISHED"
     assert voice.data.tags["myxtts.run.gpt"] == project.runs("gpt")[0].info.run_id
     assert {"gpt/wrong_text_gap", "gpt/mel_loss", "copy/mel_distance", "ground_truth/phone_error_rate"} <= set(voice.data.metrics)
+    assert {"data/hours", "data/speakers", "data/snr_db/median", "data/bandwidth_hz/median"} <= set(voice.data.metrics)
+    page = Path(project.client().download_artifacts(link["run_id"], "data.html"))
+    assert page.read_bytes() == (project.root / "reports/data.html").read_bytes()
     assert voice.data.tags["myxtts.version"] == "route/1"
     assert {"dvc.dep.data/processed", "dvc.dep.models/gpt", "dvc.lock.md5"} <= set(voice.data.tags)
     metrics = json.loads((project.root / "reports/evaluate.json").read_text())

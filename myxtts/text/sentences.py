@@ -1,0 +1,58 @@
+"""The split of a text into sentences short enough to be spoken at once."""
+
+import re
+
+from myxtts.text.languages import Language, get_language
+
+_ENDS = re.compile(r"[.!?…؟。！？।]+[\"'”’»)\]」』]*")
+_CLAUSES = re.compile(r"[,;:،؛，、；：](?=\s)|[，、；：]")
+
+
+def split_sentences(text: str, language: str) -> list[str]:
+    """Sentences of a text, normalised or not, each at most the language's `char_limit` characters long.
+
+    Full stops of abbreviations, initials and numbers end no sentence. A sentence over the limit is cut after a clause mark,
+    else at a space, else at the limit. Nothing but white space is lost; a piece without letter or digit joins its neighbour.
+    """
+    record = get_language(language)
+    pieces: list[str] = []
+    for line in re.split(r"[\r\n]+", text):
+        for sentence in _sentences_of_line(line, record):
+            pieces += _fit(sentence, record.char_limit)
+    sentences: list[str] = []
+    for piece in pieces:
+        if sentences and not any(c.isalnum() for c in piece) and len(sentences[-1]) + 1 + len(piece) <= record.char_limit:
+            sentences[-1] = f"{sentences[-1]} {piece}"
+        else:
+            sentences.append(piece)
+    return sentences
+
+
+def _sentences_of_line(line: str, language: Language) -> list[str]:
+    sentences, start = [], 0
+    for match in _ENDS.finditer(line):
+        end = match.end()
+        spaced = end == len(line) or line[end].isspace() or match.group()[0] in "。！？"
+        if spaced and not (match.group() == "." and _is_abbreviation(line[start : match.start()], language)):
+            sentences.append(line[start:end].strip())
+            start = end
+    return [sentence for sentence in (*sentences, line[start:].strip()) if sentence]
+
+
+def _is_abbreviation(before: str, language: Language) -> bool:
+    """Whether a full stop after `before` belongs to its last word."""
+    word = re.split(r"\s", before)[-1].strip("\"'“‘«([")
+    initial = len(word) == 1 and word.isupper() and word not in "IÉAY"
+    return word.lower() in language.abbreviations or word.lower() in language.abbreviations_bare or initial
+
+
+def _fit(sentence: str, limit: int) -> list[str]:
+    pieces = []
+    while len(sentence) > limit:
+        head = sentence[: limit + 1]
+        clause = max((match.end() for match in _CLAUSES.finditer(head[:limit])), default=0)
+        space = head.rfind(" ")
+        cut = clause if clause > limit // 3 else space if space > 0 else limit
+        pieces.append(sentence[:cut].strip())
+        sentence = sentence[cut:].strip()
+    return [piece for piece in (*pieces, sentence) if piece]
