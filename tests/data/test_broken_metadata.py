@@ -26,10 +26,8 @@ class Metadata:
     raises: tuple[str, ...] = ()
     rows: int = 3
     reasons: tuple[str, ...] = ()
-    wrong: str = ""
 
 
-_SOURCES = "the whole file is refused until the package of sources is merged"
 _BAD_LINE = b"wavs/good03.wav|" + "سلام".encode("windows-1256") + b"|ann|fa\n"
 METADATA = (
     Metadata("with_a_mark_of_byte_order", b"\xef\xbb\xbf" + LINES.encode()),
@@ -41,17 +39,14 @@ METADATA = (
         "line_ends_of_old_macintoshes",
         LINES.replace("\n", "\r").encode(),
         ("metadata.csv", "CR"),
-        wrong="sources take it for one line until their package is merged",
     ),
     Metadata("utf_16_with_mark", LINES.encode("utf-16"), ("metadata.csv", "UTF-8", "iconv -f UTF-16")),
-    Metadata("utf_16_le_without_mark", LINES.encode("utf-16-le"), ("metadata.csv", "UTF-16LE"), wrong=_SOURCES + ", without its encoding"),
-    Metadata("utf_16_be_without_mark", LINES.encode("utf-16-be"), ("metadata.csv", "UTF-16BE"), wrong=_SOURCES + ", without its encoding"),
+    Metadata("utf_16_le_without_mark", LINES.encode("utf-16-le"), ("metadata.csv", "UTF-16LE")),
+    Metadata("utf_16_be_without_mark", LINES.encode("utf-16-be"), ("metadata.csv", "UTF-16BE")),
     Metadata("utf_32", LINES.encode("utf-32"), ("metadata.csv", "UTF-8")),
     Metadata("latin_1_as_a_whole", (LINES * 9).replace("words", "wörds").encode("latin-1"), ("metadata.csv", "UTF-8", "iconv")),
-    Metadata("one_line_of_windows_1256", LINES.encode() + _BAD_LINE, (), 3, ("bad_encoding",), _SOURCES),
-    Metadata(
-        "lone_surrogates_as_bytes", LINES.encode() + b"wavs/good03.wav|Words \xed\xa0\x80|ann|en\n", (), 3, ("bad_encoding",), _SOURCES
-    ),
+    Metadata("one_line_of_windows_1256", LINES.encode() + _BAD_LINE, (), 3, ("bad_encoding",)),
+    Metadata("lone_surrogates_as_bytes", LINES.encode() + b"wavs/good03.wav|Words \xed\xa0\x80|ann|en\n", (), 3, ("bad_encoding",)),
     Metadata("empty", b"", ("metadata.csv", "expected a header")),
     Metadata("only_a_mark", b"\xef\xbb\xbf", ("metadata.csv", "expected a header")),
     Metadata("only_a_header", HEADER.encode(), ("no usable clip",)),
@@ -63,13 +58,7 @@ METADATA = (
 )
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, id=kind.name, marks=[pytest.mark.xfail(strict=True, reason=kind.wrong)] if kind.wrong else [])
-        for kind in METADATA
-    ],
-)
+@pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name) for kind in METADATA])
 def test_metadata_that_are_broken_as_a_whole(tmp_path, kind):
     torture.build(tmp_path, ())
     (tmp_path / "corpus" / "metadata.csv").write_bytes(kind.content)

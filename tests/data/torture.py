@@ -37,7 +37,7 @@ class Kind:
     """One kind of input. expect: KEPT or the reason of rejected.csv, or those that are as good.
 
     audio: seed -> content of the file; place: puts something else in its place; neither: good speech. says: what the detail holds.
-    holds: what must be true of a clip that is kept. removed: characters that characters.json must count. wrong: why it fails today.
+    holds: what must be true of a clip that is kept. removed: characters that characters.json must count.
     """
 
     name: str
@@ -51,7 +51,6 @@ class Kind:
     says: tuple[str, ...] = ()
     holds: Callable[[Made], bool] | None = None
     removed: str = ""
-    wrong: str = ""
 
     @property
     def path(self) -> str:
@@ -186,7 +185,6 @@ PLACES = (  # where the file should be, and how it is called
         "link_out_of_the_corpus",
         "path_outside_corpus",
         place=b.link_to("../../outside.wav"),
-        wrong="sources follow links out of the corpus until the package of sources is merged",
     ),
     Kind("folder_that_holds_itself", "missing_audio", place=b.looped_folder, line=f"wavs/{'loop/' * 60}good00.wav|Words|ann|en", id="?"),
     Kind("unreadable_file", "unreadable_audio", place=b.unreadable, says=("chmod",)),
