@@ -20,7 +20,7 @@ from myxtts.text.contacts import PAUSE, spell_addresses
 from myxtts.text.coqui_tables import COQUI_LANGUAGES
 from myxtts.text.counting import one_of
 from myxtts.text.languages import ZWNJ, Language, get_language
-from myxtts.text.numbers import spell_numbers, spell_roman
+from myxtts.text.numbers import spell_numbers, spell_readings, spell_roman
 from myxtts.text.sentences import split_sentences
 
 __all__ = ["normalize", "normalize_with_report", "split_sentences", "unknown_characters"]
@@ -125,7 +125,7 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     if language.joiner:
         text = _joiner(language).sub(ZWNJ, text)
     text = tidy(text, removed)
-    text = language.lower(spell_roman(text, language))
+    text = language.lower(spell_readings(spell_roman(text, language), language))
     text = _letters(text, language, removed)
     text = fold_foreign_letters(text, language, removed)
     text = _signs(text, removed)
@@ -133,7 +133,7 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     text = translate(text, _PLAIN, removed)
     text = _abbreviations(text, language, _dotted_abbreviations(language))
     before = _BEFORE_MARK if language.decimal_comma else _BEFORE_SURE_MARK  # .5 is a number where the full stop is the decimal sign
-    text = _MARKS.sub(_strongest, before.sub("", text))
+    text = _MARKS.sub(_strongest_but_abbreviated, before.sub("", text))
     text = _STOP_BEFORE_WORD.sub(". ", text) if language.spaced else text
     text = _abbreviations(text, language, _plain_abbreviations(language))
     text = spell_numbers(text, language)
@@ -278,8 +278,15 @@ def _punctuation(text: str, language: Language, removed: Counter[str] | None) ->
     return _own_marks(text, language)
 
 
+def _strongest_but_abbreviated(match: re.Match) -> str:
+    """ "etc.," is left until the abbreviations are spoken."""
+    return match.group() if match.group()[:-1] == "." and match.group()[-1] in ",;:" else _strongest(match)
+
+
 def _strongest(match: re.Match) -> str:
     marks = "".join(match.group().split())
+    if len(marks) == 2 and marks[0] == "." and marks[1] in ",;:":
+        return f"{marks[1]} "  # the full stop was an abbreviation's
     mark = next((mark for mark in "?!." if mark in marks), marks[0])
     if set(marks) == {"."} and len(marks) > 1:
         mark = "..."

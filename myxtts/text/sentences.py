@@ -3,8 +3,10 @@
 import re
 
 from myxtts.text.languages import Language, get_language
+from myxtts.text.numbers import reading_patterns
 
 _ENDS = re.compile(r"[.!?…؟。！？।]+[\"'”’»)\]」』]*")
+_DIGIT_STOP = re.compile(r"\d\.(?= ?([^\W\d_]*))")
 _CLAUSES = re.compile(r"[,;:،؛，、；：](?=\s)|[，、；：]")
 
 
@@ -30,13 +32,25 @@ def split_sentences(text: str, language: str) -> list[str]:
 
 def _sentences_of_line(line: str, language: Language) -> list[str]:
     sentences, start = [], 0
+    within = _stops_within(line, language)
     for match in _ENDS.finditer(line):
         end = match.end()
         spaced = end == len(line) or line[end].isspace() or match.group()[0] in "。！？"
-        if spaced and not (match.group() == "." and _is_abbreviation(line[start : match.start()], language)):
+        if spaced and not (match.group() == "." and (end in within or _is_abbreviation(line[start : match.start()], language))):
             sentences.append(line[start:end].strip())
             start = end
     return [sentence for sentence in (*sentences, line[start:].strip()) if sentence]
+
+
+def _stops_within(line: str, language: Language) -> set[int]:
+    """Where full stops end that belong to a number (5. kapitola, 25. November) and are followed by something."""
+    if not _DIGIT_STOP.search(line):
+        return set()
+    names = {name for calendar in language.calendars for name in (*calendar.months, *calendar.written)}
+    stops = {match.end() for match in _DIGIT_STOP.finditer(line) if match[1].lower() in names}
+    for pattern, words in reading_patterns(language):
+        stops |= {match.end() for match in pattern.finditer(line) if match.group().endswith(".") and words(match) is not None}
+    return {stop for stop in stops if line[stop:].strip()}
 
 
 def _is_abbreviation(before: str, language: Language) -> bool:

@@ -1,6 +1,33 @@
 """Italian."""
 
-from myxtts.text.languages.record import LATIN, Language, noun, words
+import re
+
+from myxtts.text.languages.record import LATIN, Language, decimals_as_number, months, noun, nouns, with_endings, words
+
+_count = words("it")
+ordinal = words("it", "ordinal")
+
+
+def count(number: int) -> str:
+    """num2words forgets the accent of some that end in three, and writes millions and units with an "e"."""
+    return re.sub(r"(?<=\w)tre$", "tré", _count(number)).replace("milioni e ", "milioni ").replace("milione e ", "milione ")
+
+
+counted = with_endings(count, {"m": {r"^uno$": "un"}, "f": {r"^uno$": "una"}})
+
+
+def feminine(number: int) -> str:
+    return f"{ordinal(number)[:-1]}a"
+
+
+def day(number: int) -> str:
+    return "primo" if number == 1 else count(number)
+
+
+_MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre"
+_KINGS = (
+    "vittorio emanuele umberto carlo luigi enrico pio giovanni paolo giovanni paolo benedetto napoleone elisabetta leone gregorio filippo"
+)
 
 ITALIAN = Language(
     code="it",
@@ -8,16 +35,69 @@ ITALIAN = Language(
     char_limit=213,
     letters=LATIN + "àèéìíîòóùú",
     abbreviations={
-        "sig": "signor",
-        "sig.ra": "signora",
+        "sig": "signore",
+        "sigg": "signori",
         "dott": "dottor",
+        "dr": "dottore",
+        "prof": "professor",
         "ing": "ingegner",
         "avv": "avvocato",
+        "arch": "architetto",
+        "geom": "geometra",
+        "rag": "ragionier",
+        "on": "onorevole",
+        "st": "santo",
         "ecc": "eccetera",
+        "co": "compagnia",
+        "jr": "junior",
+        "ltd": "limitata",
+        "pag": "pagina",
+        "pagg": "pagine",
+        "cap": "capitolo",
+        "vol": "volume",
+        "art": "articolo",
+        "tel": "telefono",
+        "es": "esempio",
+        "ad es": "ad esempio",
+        "p. es": "per esempio",
+        "p.es": "per esempio",
+        "n": "numero",
+        "a. c": "avanti cristo",
+        "a.c": "avanti cristo",
+        "d. c": "dopo cristo",
+        "d.c": "dopo cristo",
     },
-    num2words="it",
+    abbreviations_bare={
+        "sig.ra": "signora",
+        "sig.na": "signorina",
+        "dott.ssa": "dottoressa",
+        "prof.ssa": "professoressa",
+        "sigg.ri": "signori",
+        "nº": "numero",
+        "n°": "numero",
+        "mln": "milioni",
+        "mld": "miliardi",
+    },
+    cardinal=count,
+    counted=counted,
+    decimal=decimals_as_number(count, "virgola"),
     point="virgola",
-    ordinals={"[ºª]": words("it", "ordinal")},
+    scales={"milione": "milione", "milioni": "milioni", "miliardo": "miliardo", "miliardi": "miliardi", "mila": "mila"},
+    fractions={2: noun("mezzo", "mezzi", gender="m")}
+    | {bottom: noun(ordinal(bottom), f"{ordinal(bottom)[:-1]}i", gender="m") for bottom in range(3, 11)},
+    ordinals={
+        r"º(?!\s?[cf](?!\w))|°(?= (?!e\b|o\b|di\b|a\b|al|in\b|con\b|nord|sud|est|ovest|c\b|f\b)[^\W\d_]{3})|o": ordinal,
+        "ª|a": feminine,
+        "i": lambda n: f"{ordinal(n)[:-1]}i",
+        "e": lambda n: f"{ordinal(n)[:-1]}e",
+    },
+    readings={rf"(?<![\w.,:/+$€£-])1(?= (?!e\b|o\b|{'|'.join(_MONTHS.split())})[^\W\d_]+[oe]\b)": lambda match: "un"},
+    digits_after=("codice", "pin", "cap"),
+    version_after=("versione",),
+    range_word="a",
+    roman=dict.fromkeys(("secolo", *_KINGS.split()), "{ordinal}")
+    | dict.fromkeys(("capitolo", "tomo", "volume", "parte", "canto"), "{ordinal}"),
+    roman_before={r"(?= (?:secolo|capitolo|canto)(?!\w))": ordinal, r"(?= (?:guerra|legislatura|edizione|repubblica)(?!\w))": feminine},
     symbols={
         "&": "e",
         "%": "per cento",
@@ -27,10 +107,42 @@ ITALIAN = Language(
         "minus": "meno",
         "°": "gradi",
         "#": "numero",
+        "hashtag": "hashtag",
+        "×": "per",
+        "÷": "diviso",
+        "§": "paragrafo",
     },
-    currencies={
-        "$": noun("dollaro", "dollari"),
-        "€": noun("euro"),
-        "£": noun("sterlina", "sterline"),
-    },
+    address={".": "punto", "@": "chiocciola", "/": "barra", "-": "trattino", "_": "trattino basso", ":": "due punti"}
+    | {"?": "punto interrogativo", "=": "uguale", "&": "e", "#": "cancelletto", "%": "per cento", "+": "più", "~": "tilde"},
+    currencies=nouns(
+        {"$": "dollaro|dollari", "us$": "dollaro|dollari", "usd": "dollaro|dollari", "€": "euro", "eur": "euro", "¥": "yen"}
+        | {"chf": "franco svizzero|franchi svizzeri", "₽": "rublo|rubli", "¢": "centesimo|centesimi"},
+        "m",
+    )
+    | nouns({"£": "sterlina|sterline", "gbp": "sterlina|sterline", "₹": "rupia|rupie"}, "f"),
+    subunits=nouns(dict.fromkeys(("$", "us$", "usd", "€", "eur"), "centesimo|centesimi") | {"£": "penny|pence", "gbp": "penny|pence"}, "m"),
+    amount_of="di",
+    units=nouns(
+        {"mm": "millimetro|millimetri", "cm": "centimetro|centimetri", "m": "metro|metri", "km": "chilometro|chilometri"}
+        | {"m²": "metro quadrato|metri quadrati", "mq": "metro quadrato|metri quadrati", "km²": "chilometro quadrato|chilometri quadrati"}
+        | {"m³": "metro cubo|metri cubi", "ha": "ettaro|ettari", "km/h": "chilometro orario|chilometri orari"}
+        | {"m/s": "metro al secondo|metri al secondo", "mg": "milligrammo|milligrammi", "g": "grammo|grammi", "kg": "chilo|chili"}
+        | {"ml": "millilitro|millilitri", "cl": "centilitro|centilitri", "l": "litro|litri", "°c": "grado celsius|gradi celsius"}
+        | {"°f": "grado fahrenheit|gradi fahrenheit", "kb": "kilobyte", "mb": "megabyte", "gb": "gigabyte", "tb": "terabyte"}
+        | {"hz": "hertz", "khz": "kilohertz", "mhz": "megahertz", "ghz": "gigahertz", "w": "watt", "kw": "chilowatt"}
+        | {"kwh": "chilowattora", "v": "volt", "s": "secondo|secondi", "min": "minuto|minuti"},
+        "m",
+    )
+    | nouns({"h": "ora|ore", "t": "tonnellata|tonnellate"}, "f"),
+    calendars=months(
+        _MONTHS,
+        "gen feb mar apr mag giu lug ago set ott nov dic",
+        words=("mar",),
+    ),
+    day_month="{day} {month}",
+    day=day,
+    time=("{hour}", "{hour} e {minute}", "{hour} e {minute} e {second} {seconds}"),
+    time_marks={"h": ""},
+    hour=noun("ora", "ore", gender="f"),
+    second=noun("secondo", "secondi", gender="m"),
 )
