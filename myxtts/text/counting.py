@@ -79,7 +79,7 @@ def count(written: str) -> int | None:
 def with_noun(written: str, noun: Noun, language: Language) -> str:
     """A number and what is counted: "5", kilometre -> five kilometres."""
     whole, decimals = divide(written, language)
-    form = noun.form(language.plural(None if decimals.strip("0") else count(whole)))
+    form = noun.form(language.plural(None if decimals else count(whole)))
     return f"{say(written, language, noun.gender)}{language.space}{form}"
 
 

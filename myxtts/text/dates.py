@@ -130,7 +130,7 @@ def _written(match: re.Match, language: Language, template: str) -> str:
 def _hours(language: Language) -> re.Pattern:
     """10:30-12:00, which is from the one to the other."""
     clock = rf"\d{{1,2}}[{re.escape(language.time_sign)}][0-5]\d"
-    return re.compile(rf"(?<![\w:.,/+-])({clock})\s?-\s?(?={clock}(?!\d))")
+    return re.compile(rf"(?<![\w:.,/+-])({clock})\s?-\s?(?=(?:{clock}|\d{{1,2}})(?!\w|[:.,/-]\w))")
 
 
 @cache

@@ -243,7 +243,7 @@ def _abbreviation_patterns(language: Language, chosen: Callable[[str], bool]) ->
         measures = one_of(name for name in names if name in language.units)  # 5 m. is no monsieur
         others = one_of(name for name in names if name not in language.units)
         if found := "|".join(filter(None, (others, rf"(?<!\d)(?<!\d )(?:{measures})" if measures else ""))):
-            patterns.append((re.compile(rf"(?<![^\W\d_])(?<!\.)({found}){end}"), names))
+            patterns.append((re.compile(rf"(?<![^\W\d_])(?<![^\W\d_]\.)({found}){end}"), names))
     return patterns
 
 

@@ -18,7 +18,7 @@ _HYPHENED = re.compile(r"\d+(?:-\d+){2,}")
 _DOTTED = re.compile(r"\d+(?:\.\d+){2,}")
 _FRACTION = re.compile(r"(?<![\w/.,])(?:(\d{1,3}) )?(\d{1,3})/(\d{1,4})(?![\w/]|[.,]\d)")
 _COUNTED = re.compile(r"#(?=\d)")
-_BARE_POINT = re.compile(r"(?<![\w.,/:-])(?=\.\d)")
+_BARE_POINT = re.compile(r"(?<![\w.,])(?=\.\d)")
 _MINUS = re.compile(r"(?<![\w)/.,%-])-(?=[^\w\s]?\d)")
 _YEARS = re.compile(r"(?<![\w,.])(1[1-9]\d\d|20[1-9]\d)('?s)?(?![\w]|[,.]\d)")
 _ROMAN = re.compile("M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
@@ -106,6 +106,7 @@ def _range(match: re.Match, language: Language) -> str:
     rising = (sizes[0] < sizes[1] or years) and not match["context"]
     word = language.range_word if rising else language.score_word if max(sizes) < 1000 else ""
     between = f"{language.space}{word}{language.space}" if word else " "
+    high = high.lstrip("0") if years else high
     return f"{match['context'] or ''}{low}{match['sign'] or ''}{between}{high}"
 
 
@@ -137,7 +138,8 @@ def _fractions(text: str, language: Language) -> str:
     def spoken(match: re.Match) -> str:
         whole, top, bottom = match.groups()
         proper = 0 < int(top) < int(bottom) and int(bottom) in language.fractions
-        if language.slash_decimal and not whole and len(bottom) < 4 and (not proper or _slash(language).match(match.string, match.end())):
+        measured = language.slash_decimal and not whole and len(bottom) < 4
+        if measured and (_slash(language).match(match.string, match.end()) or (not proper and top != bottom and bottom[-1] != "0")):
             return f"{top}.{bottom}"
         if not proper:
             return match.group()
@@ -214,7 +216,7 @@ def _roman(language: Language) -> re.Pattern:
 
 def roman_value(numeral: str) -> int:
     """XIV -> 14; 0 for what is no Roman numeral in its usual form."""
-    if not _ROMAN.fullmatch(numeral):
+    if not numeral or not _ROMAN.fullmatch(numeral):
         return 0
     values = [_ROMAN_DIGITS[letter] for letter in numeral]
     return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))

@@ -47,7 +47,7 @@ TELEPHONES = [
 ]
 QUANTITIES = [
     ("1 km", "one kilometer"),
-    ("1.0 km", "one point zero kilometer"),
+    ("1.0 km", "one point zero kilometers"),
     ("2 km", "two kilometers"),
     ("0.5 km", "zero point five kilometers"),
     (".5 km", "zero point five kilometers"),

@@ -65,6 +65,23 @@ def test_any_text(code, data):
     check(data.draw(texts(LANGUAGES[code])), code)
 
 
+MUTE = '"«»“”„()[]{}*_|~^<>\\\x00\x1b\u200e\u200f\u202b\u2066\ufeff\ufe0f\u0640•©'  # no language speaks these
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_every_removed_character_is_reported(code, data):
+    language = LANGUAGES[code]
+    words = (language.letters or "".join(chr(c) for c in range(language.ranges[0][0] + 5, language.ranges[0][0] + 40)))[:20]
+    text = data.draw(st.text(words + MUTE + " ,.", max_size=30))
+    result, removed = normalize_with_report(text, code)
+    # in Persian, a byte order mark beside a letter stands for a half-space, tatweel between spaces for a dash
+    mute = [character for character in MUTE if not (language.joiner and character in "\ufeff\u0640") and character not in language.symbols]
+    assert {c: text.count(c) for c in mute if c in text} == {c: removed[c] for c in mute if removed[c]}
+    assert not set(result) & set(mute)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_a_hundred_thousand_texts(code):

@@ -38,6 +38,7 @@ _NUMBERED = (
     *("کد ملی", "شماره ملی", "کد پستی", "کدپستی", "کد رهگیری", "شماره کارت", "شماره حساب", "شماره شناسنامه", "شناسه", "کد"),
     "شماره پرونده",
 )
+_WRITTEN = "\u0620-\u064a\u066e-\u06d3\u06d5\u06ee\u06ef\u06fa-\u06ff\ufb50-\ufefc"  # letters, their contextual forms too
 
 PERSIAN = Language(
     code="fa",
@@ -49,6 +50,10 @@ PERSIAN = Language(
     sentence_end=".!؟",
     letter_forms={
         "هٔ": f"ه{ZWNJ}ی",  # the ezafe of a final he is spoken
+        # in a loan from Arabic the t is spoken: حجت‌الاسلام
+        f"ة{ZWNJ}ال": f"ت{ZWNJ}ال",
+        "ة ال": f"ت{ZWNJ}ال",
+        "ةال": f"ت{ZWNJ}ال",
         "ۀ": f"ه{ZWNJ}ی",
         "ۂ": f"ه{ZWNJ}ی",
         **dict.fromkeys("يىېےۍێ", "ی"),
@@ -62,7 +67,7 @@ PERSIAN = Language(
         "؍": "/",
     },
     dropped="[\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]",
-    joiner="(?<=[\u0620-\u06ff\ufb50-\ufefc])[\u00ac\u00ad\u200b\u200d\u2060\ufeff]+(?=[\u0620-\u06ff\ufb50-\ufefc])",
+    joiner=f"(?<=[{_WRITTEN}])[\u00ac\u00ad\u200b\u200d\u2060\ufeff]+(?=[{_WRITTEN}])",
     spelling=spell_persian,
     joining=join_affixes,
     abbreviations={"د": "دکتر", "خ": "خیابان", "تل": "تلفن"},
@@ -73,7 +78,12 @@ PERSIAN = Language(
         "ه. ق": "هجری قمری",
         "ق.م": "قبل از میلاد",
         "ق. م": "قبل از میلاد",
+        "ق.ظ": "قبل از ظهر",
+        "ب.ظ": "بعد از ظهر",
         "پ.م": "پیش از میلاد",
+        "پ.ن": "پی‌نوشت",
+        "ق.غ": "قاشق غذاخوری",
+        "ق.چ": "قاشق چای‌خوری",
         "ج.ا": "جمهوری اسلامی",
         "ج.ا.ا": "جمهوری اسلامی ایران",
         "ر.ک": "رجوع کنید",
@@ -84,7 +94,7 @@ PERSIAN = Language(
     point="ممیز",
     decimal_comma=False,
     scales={scale: scale for scale in _SCALES} | {"k": "هزار", "m": "میلیون", "million": "میلیون", "billion": "میلیارد"},
-    fractions={bottom: noun(ordinal(bottom)) for bottom in range(2, 11)},
+    fractions={bottom: noun(ordinal(bottom)) for bottom in (*range(2, 11), 16, 32)},
     slash_decimal=(*_SCALES, *_MEASURES),
     ordinal_after=("قرن", "سده"),
     ordinals={f"م|[ {ZWNJ}]?[اأ]م": ordinal, f"مین|[ {ZWNJ}]?[اأ]مین": preceding_ordinal},
@@ -107,6 +117,7 @@ PERSIAN = Language(
         "#": "شماره",
         "hashtag": "هشتگ",
         "№": "شماره",
+        "¬": "",  # a half-space of old fonts; elsewhere than between letters it is nothing
         "×": "ضربدر",
         "÷": "تقسیم بر",
         "±": "مثبت منفی",
@@ -153,6 +164,7 @@ PERSIAN = Language(
         "l": noun("لیتر"),
         "lit": noun("لیتر"),
         "°c": noun("درجه سانتی‌گراد"),
+        "c°": noun("درجه سانتی‌گراد"),
         "°f": noun("درجه فارنهایت"),
         "°": noun("درجه"),
         "b": noun("بایت"),

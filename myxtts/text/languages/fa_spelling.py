@@ -58,7 +58,9 @@ _HONOUR = re.compile(rf" ?\(\s?({'|'.join(_HONOURS)})\s?\)(?: ?(?={_LETTER}))?")
 _BEFORE_NUMBER = {"ص": "صفحه", "صص": "صفحات", "ج": "جلد", "ش": "شماره", "پ": "پلاک", "ف": "فصل"}
 _COUNTED = re.compile(rf"(?<![\w.])({'|'.join(sorted(_BEFORE_NUMBER, key=len, reverse=True))})(?:\. ?| )(?=\d)")
 _AFTER_YEAR = {"م": "میلادی", "ش": "شمسی", "ق": "قمری"}
-_ERA = re.compile(r"(?<!\d)(\d{3,4}) (م|ش|ق)\b(?!\.\w)\.?")
+_ERA = re.compile(r"(?<!\d)(?:(1[5-9]\d\d|20\d\d) ?(م)|(\d{3,4}) ?(ش|ق))(?![\w.]\w|\w)\.?")
+_RANGE = re.compile(r"(?<=\d) ?ـ+ ?(?=\d)")
+_DASH = re.compile(r"(?<=\s)ـ+(?=\s)")
 _AND_SO_ON = re.compile(r"(?<!\w)و ?(?:\.{2,}(?!\.)|…)(?=\s*(?:$|[.,،؛:!؟?)»\]\n]))")
 
 
@@ -67,7 +69,8 @@ def spell_persian(text: str) -> str:
     if "(" in text:
         text = _HONOUR.sub(lambda match: f" {_HONOURS[match[1]]} ", text)
     text = _COUNTED.sub(lambda match: f"{_BEFORE_NUMBER[match[1]]} ", text)
-    text = _ERA.sub(lambda match: f"{match[1]} {_AFTER_YEAR[match[2]]}", text)
+    text = _ERA.sub(lambda match: f"{match[1] or match[3]} {_AFTER_YEAR[match[2] or match[4]]}", text)
+    text = _RANGE.sub("-", _DASH.sub("—", text))
     return _AND_SO_ON.sub("و غیره", text)
 
 

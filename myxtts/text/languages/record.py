@@ -110,8 +110,8 @@ class Language:
     spaced: whether words are divided by spaces.
     lower: text in lower case. letter_forms: letter (or letters) of another spelling -> the language's own. dropped: a regular expression's
         character class of what is written and not spoken (vowel signs). joiner: pattern of what texts hold in the place of a zero
-        width non-joiner. spelling: a rule of the language's own, text -> text, before
-        anything is spelled out; joining: the same for the finished text.
+        width non-joiner. spelling: a rule of the language's own, text -> text, before anything is spelled out; joining: the same for
+        the finished text.
     abbreviations: written form without its full stop -> spoken form. abbreviations_bare: the same, with or without a full stop.
 
     Numbers
