@@ -23,9 +23,9 @@ _UNITS = [
     "čtrnáctý",
     "patnáctý",
 ]
-_UNITS += tuple("šestnáctý sedmnáctý osmnáctý devatenáctý".split())
-_TENS = tuple("dvacátý třicátý čtyřicátý padesátý šedesátý sedmdesátý osmdesátý devadesátý".split())
-_HUNDREDS = tuple("stý dvoustý třístý čtyřstý pětistý šestistý sedmistý osmistý devítistý".split())
+_UNITS += ["šestnáctý", "sedmnáctý", "osmnáctý", "devatenáctý"]
+_TENS = ["dvacátý", "třicátý", "čtyřicátý", "padesátý", "šedesátý", "sedmdesátý", "osmdesátý", "devadesátý"]
+_HUNDREDS = ["stý", "dvoustý", "třístý", "čtyřstý", "pětistý", "šestistý", "sedmistý", "osmistý", "devítistý"]
 
 
 def count(number: int) -> str:

@@ -21,8 +21,8 @@ _FEMININE = {
     r"un (?=mil\b)": "una ",
 }
 counted = with_endings(count, {"m": {r"veintiuno$": "veintiún", r"uno$": "un"}, "f": _FEMININE})
-_UNITS = tuple("primero segundo tercero cuarto quinto sexto séptimo octavo noveno".split())
-_TENS = tuple("décimo vigésimo trigésimo cuadragésimo quincuagésimo sexagésimo septuagésimo octogésimo nonagésimo".split())
+_UNITS = ["primero", "segundo", "tercero", "cuarto", "quinto", "sexto", "séptimo", "octavo", "noveno"]
+_TENS = ["décimo", "vigésimo", "trigésimo", "cuadragésimo", "quincuagésimo", "sexagésimo", "septuagésimo", "octogésimo", "nonagésimo"]
 
 
 def ordinal(number: int) -> str:
