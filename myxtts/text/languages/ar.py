@@ -25,7 +25,9 @@ def count(number: int, feminine: bool = False) -> str:
     for scale, (one, two, few, many) in _SCALES:
         if number >= scale:
             times, rest = divmod(number, scale)
-            form = one if times == 1 else two if times == 2 else f"{count(times)} {few if times <= 10 else many if times < 100 else one}"
+            last = times % 100
+            after = few if 3 <= last <= 10 else many if last > 10 else one
+            form = one if times == 1 else two if times == 2 else f"{count(times)} {after}"
             return f"{form} و{count(rest, feminine)}" if rest else form
     hundreds, rest = divmod(number, 100)
     parts = [_HUNDREDS[hundreds]] if hundreds else []

@@ -146,6 +146,7 @@ CZECH = Language(
     | {6: noun("šestina", "šestiny", "šestin", gender="f"), 8: noun("osmina", "osminy", "osmin", gender="f")}
     | {10: noun("desetina", "desetiny", "desetin", gender="f")},
     readings={
+        r"(?<=\b[Vv] )1:00(?![\d:])": lambda match: "jednu hodinu",
         r"(?<![\w.,:/+-])(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})(?!\w)": lambda match: ".".join(match.groups()),
         r"(?<![\w.,:/+-])(\d{1,2})\. ?(\d{1,2})\.(?! ?\d)": _day_of,
         r"(?<![\w.,:/+-])(\d{1,3})\.(?= letech(?!\w))": lambda match: re.sub(r"ý\b", "ých", ordinal(int(match[1]))),

@@ -73,6 +73,7 @@ GERMAN = Language(
         "nr": "nummer",
         "nrn": "nummern",
         "tel": "telefon",
+        "etc": "et cetera",
         "usw": "und so weiter",
         "u. a": "unter anderem",
         "u.a": "unter anderem",

@@ -44,6 +44,10 @@ def before_noun(number: int) -> str:
     return re.sub(r"(primer|tercer)o$", r"\1", ordinal(number))
 
 
+def plural(said: str) -> str:
+    return re.sub(r"(?<=[oa])\b", "s", said)
+
+
 def of_a_king(number: int) -> str:
     return ordinal(number) if number <= 10 else count(number)
 
@@ -95,6 +99,7 @@ SPANISH = Language(
         "av": "avenida",
         "avda": "avenida",
         "pág": "página",
+        "pp": "páginas",
         "págs": "páginas",
         "núm": "número",
         "tel": "teléfono",
@@ -113,6 +118,8 @@ SPANISH = Language(
         "d. c": "después de cristo",
         "d.c": "después de cristo",
         "nº": "número",
+        "dª": "doña",
+        "mª": "maría",
         "n.º": "número",
     },
     cardinal=count,
@@ -124,12 +131,13 @@ SPANISH = Language(
     | {bottom: noun(ordinal(bottom), f"{ordinal(bottom)}s", gender="m") for bottom in range(4, 11)},
     ordinals={
         r"\.?ª|a": feminine,
-        "as": lambda number: f"{feminine(number)}s",
-        "os": lambda number: f"{ordinal(number)}s",
+        "as": lambda number: plural(feminine(number)),
+        "os": lambda number: plural(ordinal(number)),
         rf"\.?er|\.?º(?= (?!de\b|del|en\b|que|por|con\b|fue|es\b){_WORD}{{2}})": before_noun,
         r"\.?º|o": ordinal,
     },
     readings={
+        r"(?<![\w.,])(\d{1,3})\.er(?!\w)": lambda match: before_noun(int(match[1])),
         # 21 personas, 200 casas; 21 años, 1 libro
         rf"{_NUMBER}{_CHANGING}(?= (?!{_MASCULINE_AS}){_WORD}+as\b)": lambda match: counted(int(match[1]), "f"),
         rf"{_NUMBER}{_CHANGING}(?= (?:{_MASCULINE_AS}|{_WORD}+[oe]s)\b)(?! millones [$€£])": lambda match: counted(int(match[1]), "m"),

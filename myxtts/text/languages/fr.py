@@ -58,6 +58,8 @@ FRENCH = Language(
         "chap": "chapitre",
         "vol": "volume",
         "éd": "édition",
+        "pp": "pages",
+        "p": "page",
         "cf": "confer",
         "c.-à-d": "c'est-à-dire",
     },
@@ -90,6 +92,7 @@ FRENCH = Language(
     }
     | {"nde": lambda number: "seconde" if number == 2 else ordinal(number)}
     | {"º": ordinal, "ª": feminine},
+    readings={r"(?<![\w.,:/+-])(\d{1,2}) h ([0-5]\d)(?!\w|[.,]\d)": lambda match: f"{match[1]}h{match[2]}"},
     digits_after=("code", "code postal", "pin"),
     version_after=("version",),
     plural=french_plural,

@@ -24,6 +24,11 @@ def day(number: int) -> str:
     return "primo" if number == 1 else count(number)
 
 
+def elide(text: str) -> str:
+    """un'ora"""
+    return text.replace("una ora", "un'ora") if "una ora" in text else text
+
+
 _MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre"
 _KINGS = (
     "vittorio emanuele umberto carlo luigi enrico pio giovanni paolo giovanni paolo benedetto napoleone elisabetta leone gregorio filippo"
@@ -34,11 +39,12 @@ ITALIAN = Language(
     name="Italian",
     char_limit=213,
     letters=LATIN + "àèéìíîòóùú",
+    joining=elide,
     abbreviations={
-        "sig": "signore",
+        "sig": "signor",
         "sigg": "signori",
         "dott": "dottor",
-        "dr": "dottore",
+        "dr": "dottor",
         "prof": "professor",
         "ing": "ingegner",
         "avv": "avvocato",
@@ -52,6 +58,7 @@ ITALIAN = Language(
         "jr": "junior",
         "ltd": "limitata",
         "pag": "pagina",
+        "pp": "pagine",
         "pagg": "pagine",
         "cap": "capitolo",
         "vol": "volume",

@@ -82,7 +82,7 @@ KOREAN = Language(
         r"(?<![\d.,:/-])(\d{1,3})/(\d{1,4})(?![\d/]|[.,]\d)": fraction,
         _START + "(번째|째)": ordinal,
         _START + "월(?!요)": _month,
-        r"(?<![\d.,:/-])(\d{1,4})([만억조])": lambda match: f"{count(int(match[1]))}{match[2]}",
+        r"(?<![\d.,:/-])(\d{1,4})([천백십]?[만억조]|천)": lambda match: f"{count(int(match[1]))}{match[2]}",
         r"(?<![\d.,:/-])(\d{1,4})([년일])(?![^\W\d_]*권)": lambda match: f"{count(int(match[1]))}{match[2]}",
         _START + "(?=시(?!간|즌|리즈|장|대))": _hour,
         _START + "(?=번(?! ?출구|선|호|버스|타자|지|홈))": _native,
@@ -93,7 +93,7 @@ KOREAN = Language(
     range_word="에서",
     score_word="대",
     symbols={
-        "&": "앤드",
+        "&": "그리고",
         "%": "퍼센트",
         "@": "골뱅이",
         "+": "더하기",

@@ -38,6 +38,8 @@ def genitive(number: int) -> str:
 def _ordinal_before(match: re.Match) -> str:
     """5. klasa, 5. piętro, 5. dzień, w 5. klasie; adjectives tell their case."""
     endings = {"ego": "ego", "ej": "ej", "ym": "ym", "im": "ym", "a": "a", "ę": "ą", "o": "e", "ce": "e"}
+    if match[2] in ("dnia", "wieku", "roku", "miesiąca", "tygodnia", "piętra", "miejsca", "rozdziału"):
+        return genitive(int(match[1]))
     before = match.string[: match.start()].split()
     if before and before[-1].lower() in ("w", "na", "po", "o", "przy"):
         endings = {"ej": "ej", "ym": "ym", "im": "ym", "rze": "ym", "u": "ym", "e": "ej", "y": "ej", "i": "ej"}

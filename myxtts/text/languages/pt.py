@@ -30,6 +30,10 @@ def day(number: int) -> str:
     return "primeiro" if number == 1 else count(number)
 
 
+def plural(said: str) -> str:
+    return re.sub(r"(?<=[oa])\b", "s", said)
+
+
 def of_a_king(number: int) -> str:
     return ordinal(number) if number <= 10 else count(number)
 
@@ -70,6 +74,7 @@ PORTUGUESE = Language(
         "ltda": "limitada",
         "av": "avenida",
         "pág": "página",
+        "pp": "páginas",
         "págs": "páginas",
         "núm": "número",
         "tel": "telefone",
@@ -92,8 +97,8 @@ PORTUGUESE = Language(
     ordinals={
         r"\.?º|o": ordinal,
         r"\.?ª|a": feminine,
-        "os": lambda number: f"{ordinal(number)}s",
-        "as": lambda number: f"{feminine(number)}s",
+        "os": lambda number: plural(ordinal(number)),
+        "as": lambda number: plural(feminine(number)),
     },
     readings={
         # 2 maçãs, 21 pessoas, 200 casas; 1 casa

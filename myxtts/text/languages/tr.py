@@ -78,10 +78,10 @@ TURKISH = Language(
         "vs": "vesaire",
         "bkz": "bakınız",
         "yy": "yüzyıl",
-        "cad": "cadde",
-        "sok": "sokak",
-        "mah": "mahalle",
-        "apt": "apartman",
+        "cad": "caddesi",
+        "sok": "sokağı",
+        "mah": "mahallesi",
+        "apt": "apartmanı",
         "no": "numara",
         "tel": "telefon",
         "örn": "örneğin",
@@ -99,6 +99,7 @@ TURKISH = Language(
     scales={"bin": "bin", "milyon": "milyon", "milyar": "milyar", "trilyon": "trilyon"},
     ordinals={"'?(?:inci|ıncı|uncu|üncü|nci|ncı|ncu|ncü)": ordinal},
     readings={
+        r"(?<![\w.,:/+-])(\d{1,4}) ?km/(?:sa|s|h)(?!\w)": lambda match: f"saatte {count(int(match[1]))} kilometre",
         rf"(?<![\w.,:/+-])(\d{{1,4}})\.(?= (?!(?:{'|'.join(_MONTHS.split())})\b)[a-zçğıöşüâîû])": lambda match: ordinal(int(match[1])),
         r"(?<![\w.,:/+-])(\d{1,2})/(\d{1,2})(?![\w/]|[.,]\d)": fraction,
     },
@@ -139,8 +140,6 @@ TURKISH = Language(
         | {
             "m³": "metreküp",
             "ha": "hektar",
-            "km/h": "kilometre bölü saat",
-            "km/sa": "kilometre bölü saat",
             "m/s": "metre bölü saniye",
             "mg": "miligram",
         }
