@@ -11,7 +11,7 @@ from myxtts.text.languages import ZWNJ, Language
 _COMPATIBILITY = re.compile(
     "[\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff01-\uff0b\uff0d-\uffee\u3000\U0001d400-\U0001d7ff\u3371-\u33df\u2160-\u217f\u2103\u2109\u212a\u212b]"
 )
-_VULGAR = re.compile(r"(\d*)([\u00bc-\u00be\u2150-\u215e])")
+_VULGAR = re.compile(r"(\d{0,15})([\u00bc-\u00be\u2150-\u215e])")
 _NOT_PLAIN = re.compile("[^ -~]")
 _FOREIGN = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ŋ": "n", "ĳ": "ij"}
 
@@ -82,8 +82,8 @@ def _vulgar(match: re.Match) -> str:
     """3½ -> 3.5, ¾ -> 3/4"""
     if not match[1]:
         return unicodedata.normalize("NFKC", match[2]).replace("\u2044", "/")
-    value = f"{int(match[1][-15:]) + unicodedata.numeric(match[2]):.3f}".rstrip("0")
-    return f"{match[1][:-15]}{value}"
+    value = f"{int(match[1]) + unicodedata.numeric(match[2]):.3f}".rstrip("0")
+    return value
 
 
 @cache

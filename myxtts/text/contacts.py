@@ -10,8 +10,8 @@ PAUSE = "\ue000"  # stands for a bracket or long dash, until punctuation is sett
 _GROUPS = re.compile(rf"(?<![\w.,+/:-])\+?(?:{PAUSE} ?)?\d+(?:[ .{PAUSE}-]{{1,4}}\d+){{0,6}}(?![\w%:/]|[.,-]\d)")
 _BRACKETED = re.compile(rf"(?:\+?\d{{1,3}} ?)?{PAUSE} ?\d{{2,5}} ?{PAUSE}[ \d.-]+")
 _ADDRESS = re.compile(
-    r"(?<![\w@.])(?:(?P<scheme>(?:https?|ftp)://)?(?P<user>[a-z0-9][\w.+-]*@)?"
-    r"(?P<host>(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,})(?P<rest>(?::\d+)?(?:[/?#][\w./?#=&%~@:+-]*)?))(?<![.?:])(?![\w@])",
+    r"(?<![\w@.])(?:(?P<scheme>(?:https?|ftp)://)?(?P<user>[a-z0-9][\w.+-]{0,63}@)?"
+    r"(?P<host>(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}[a-z]{2,24})(?P<rest>(?::\d+)?(?:[/?#][\w./?#=&%~@:+-]*)?))(?<![.?:])(?![\w@])",
     re.ASCII,
 )
 # top level domains by which a bare host is told from two sentences without a space; those that are words (it, in, co) are not among them

@@ -53,7 +53,6 @@ _SIGNS = {
     "٫": ".",
     "٬": ",",
     "＋": "+",
-    "−": "-",
     "…": "...",
     "℃": "°c",
     "ـ": "",
@@ -61,15 +60,15 @@ _SIGNS = {
 _TABLE = dict.fromkeys(_DOUBLE_QUOTES, " ") | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_BRACKETS, f"{PAUSE} ")
 _TABLE = str.maketrans(_TABLE | dict.fromkeys(_LONG_DASHES, f"{PAUSE} ") | dict.fromkeys(_DASHES, "-") | _SIGNS)
 _PLAIN = str.maketrans(dict.fromkeys(_PLAIN_SIGNS, " "))
-_STRAY = re.compile(r"[-'/]+(?=\s*[.,;:!?](?!\d))")
-_DASH = re.compile(r"(?<=\s)-+(?=\s)|--+")
+_STRAY = re.compile(r"(?<![-'/])[-'/]+(?=\s*[.,;:!?](?!\d))")
+_DASH = re.compile(r"(?<!\d\s)(?<=\s)-(?=\s)|(?<=\s)-(?=\s(?!\d))|--+")  # a pause, but between two numbers
 _LOOSE = re.compile(r"(?<![^\W_])'|'(?![^\W_])|(?<![^\W_])-|-(?![^\W_])")  # apostrophes and hyphens that are not inside a word
 _LEADING = re.compile(rf"[.,;:!?\s{PAUSE}]+")
 _MARKS = re.compile(r"[.,;:!?](?:\s*[.,;:!?])+")
 _AFTER_MARKED = re.compile(rf"(?<=[.,;:!?])[\s{PAUSE}]+")
 _SPACES = re.compile(r"\s+")
-_BEFORE_MARK = re.compile(rf"[\s{PAUSE}]+(?=[.,;:!?])")
-_BEFORE_SURE_MARK = re.compile(rf"[\s{PAUSE}]+(?=[.,;:!?](?!\d))")
+_BEFORE_MARK = re.compile(rf"(?<![\s{PAUSE}])[\s{PAUSE}]+(?=[.,;:!?])")
+_BEFORE_SURE_MARK = re.compile(rf"(?<![\s{PAUSE}])[\s{PAUSE}]+(?=[.,;:!?](?!\d))")
 _STOP_BEFORE_WORD = re.compile(r"\.(?=[^\W\d_]{2})")
 _AFTER_MARK = re.compile(r"([,;:!?])(?=[^\W_]|[¿¡])")
 _AFTER_STOP = re.compile(r"\.(?=[^\W_]{2})")
@@ -122,6 +121,7 @@ def _is_coqui(cleaners: str, language: Language) -> bool:
 
 
 def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
+    """The steps that docs/languages.md lists; each leaves the next one a text of which it knows more."""
     if language.joiner:
         text = _joiner(language).sub(ZWNJ, text)
     text = tidy(text, removed)
@@ -198,16 +198,10 @@ def _signs(text: str, removed: Counter[str] | None) -> str:
     """One form for each sign: ASCII punctuation, one apostrophe, one hyphen; quotes go, brackets and long dashes become pauses."""
     note(text, set(_BRACKETS).intersection(text), removed)
     text = translate(text, _TABLE, removed)
-    text = _DASH.sub(_dash, text) if "-" in text else text
+    text = _DASH.sub(f"{PAUSE} ", text)
     if removed is not None:
         removed.update("".join(_STRAY.findall(text)))
     return _STRAY.sub("", text)
-
-
-def _dash(match: re.Match) -> str:
-    """A dash between spaces is a pause, but between two numbers."""
-    before, after = match.string[: match.start()].rstrip()[-1:], match.string[match.end() :].lstrip()[:1]
-    return match.group() if match.group() == "-" and before.isdigit() and after.isdigit() else f"{PAUSE} "
 
 
 def _abbreviations(text: str, language: Language, patterns: list) -> str:
@@ -271,6 +265,7 @@ def _punctuation(text: str, language: Language, removed: Counter[str] | None) ->
     if leading := _LEADING.match(text):
         note(leading.group(), set(".,;:!?"), removed)
         text = text[leading.end() :]
+    text = text.rstrip(f"{PAUSE} ")  # no pause after the last word
     text = _AFTER_MARKED.sub(" ", _BEFORE_MARK.sub("", text)).replace(PAUSE, ",")
     text = _SPACES.sub(" ", _MARKS.sub(_strongest, text))
     text = _BEFORE_MARK.sub("", text).strip()

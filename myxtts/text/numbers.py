@@ -14,6 +14,7 @@ from myxtts.text.quantities import spell_quantities
 __all__ = ["roman_value", "say_integer", "spell_numbers", "spell_roman"]
 
 _DIGIT = re.compile("[0-9]")
+_LONG = re.compile(r"\d{31,}")  # no number that a pattern should try at every digit
 _HYPHENED = re.compile(r"\d+(?:-\d+){2,}")
 _DOTTED = re.compile(r"\d+(?:\.\d+){2,}")
 _FRACTION = re.compile(r"(?<![\w/.,])(?:(\d{1,3}) )?(\d{1,3})/(\d{1,4})(?![\w/]|[.,]\d)")
@@ -33,6 +34,7 @@ def spell_numbers(text: str, language: Language) -> str:
     """
     if not _DIGIT.search(text):
         return text
+    text = _LONG.sub(lambda match: pad(match, say_digits(match.group(), language), language), text)
     if language.digits_after:
         text = _serial(language).sub(lambda match: f"{match[1]}{say_digits(match[2], language)}", text)
     if not language.decimal_comma:

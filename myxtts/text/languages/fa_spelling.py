@@ -40,9 +40,9 @@ _ADJECTIVES = (
 _COMPARATIVE = re.compile(rf"(?<!\w)((?:{_ADJECTIVES})) (تر)(?=(?: |$|[.,،؛:!؟?]|ی(?!\w)))|(?<={_LETTER}) (تر)(?= از(?!\w))")
 # ه that is a vowel: not after ا, و or ی, and not in a short word (که, به, نه) or همه
 _PARTICIPLE = re.compile(r"(?<!\w)((?!همه )\w+[^\W\d_اویآ]ه) (?=(?:ام|ای|اند|ایم|اید|اش|ات|شان|تان|مان)(?!\w))")
-# plurals written as one word; not تنها, اشتباها, گاها
+# plurals written as one word, where the letters would join (شهرها is right as it is); not تنها, اشتباها, گاها
 _JOINED_PLURAL = re.compile(
-    r"(?<!\w)(?!(?:انت|منت|اشت|اژد|بی‌انت)ها)(\w{2,}[^\W\d_ا])((?:ها|های|هایی|هایم|هایت|هایش|هایمان|هایتان|هایشان))(?!\w)"
+    r"(?<!\w)(?!(?:انت|منت|اشت|اژد|بی‌انت)ها)(\w{2,}[^\W\d_ادذرزژو])((?:ها|های|هایی|هایم|هایت|هایش|هایمان|هایتان|هایشان))(?!\w)"
 )
 _EZAFE = re.compile(r"(?<=ه) (?=ی(?!\w))")
 _HONOURS = {
@@ -54,7 +54,7 @@ _HONOURS = {
     "رض": "رضی الله عنه",
     "قدس": "قدس سره",
 }
-_HONOUR = re.compile(rf" ?\(\s?({'|'.join(_HONOURS)})\s?\)(?: ?(?={_LETTER}))?")
+_HONOUR = re.compile(rf"(?<={_LETTER}) ?\(\s?({'|'.join(_HONOURS)})\s?\)(?: ?(?={_LETTER}))?")
 _BEFORE_NUMBER = {"ص": "صفحه", "صص": "صفحات", "ج": "جلد", "ش": "شماره", "پ": "پلاک", "ف": "فصل"}
 _COUNTED = re.compile(rf"(?<![\w.])({'|'.join(sorted(_BEFORE_NUMBER, key=len, reverse=True))})(?:\. ?| )(?=\d)")
 _AFTER_YEAR = {"م": "میلادی", "ش": "شمسی", "ق": "قمری"}
