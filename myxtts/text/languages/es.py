@@ -162,7 +162,7 @@ SPANISH = Language(
         "minus": "menos",
         "°": "grados",
         "#": "número",
-        "hashtag": "almohadilla",
+        "hashtag": "hashtag",
         "×": "por",
         "÷": "entre",
         "§": "sección",
