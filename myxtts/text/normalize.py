@@ -45,7 +45,7 @@ _SIGNS = {
     "⸮": "?",
     "！": "!",
     "۔": ".",
-    "。": ".",
+    "。": ". ",  # ends a sentence and divides no number or address
     "｡": ".",
     "।": ".",
     "॥": ".",
@@ -72,7 +72,7 @@ _BEFORE_SURE_MARK = re.compile(rf"(?<![\s{PAUSE}])[\s{PAUSE}]+(?=[.,;:!?](?!\d))
 _STOP_BEFORE_WORD = re.compile(r"\.(?=[^\W\d_]{2})")
 _AFTER_MARK = re.compile(r"([,;:!?])(?=[^\W_]|[¿¡])")
 _AFTER_STOP = re.compile(r"\.(?=[^\W_]{2})")
-_WIDE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])|(?<=[.,;:!?]) (?=[^\x00-\x7f])")
+_WIDE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])|(?<=[.,;:!?]) ")
 _JOINERS = re.compile(f"{ZWNJ}+")
 _LOOSE_JOINER = re.compile(rf"(?<![^\W\d_]){ZWNJ}|{ZWNJ}(?![^\W\d_])")
 _HASHTAG = re.compile(r"#(?=[^\W\d_])")

@@ -17,7 +17,7 @@ def spell_quantities(text: str, language: Language) -> str:
     for pattern in _percentages(language) if "%" in text else ():
         text = pattern.sub(lambda m: pad(m, _percentage(m[1], m["scale"], language), language), text)
     if language.units:
-        text = _measures(language).sub(lambda m: pad(m, with_noun(m[1], _units(language)[m[2]], language), language), text)
+        text = _measures(language).sub(lambda match: _measure(match, language), text)
     return text
 
 
@@ -38,8 +38,15 @@ def _amounts(language: Language) -> tuple[re.Pattern, re.Pattern]:
 
 
 def _money(match: re.Match, language: Language) -> str:
-    words = pad(match, _amount(match["sign"], match["number"], match["scale"], language), language)
-    # the full stop of an abbreviation is the sentence's too
+    return _closed(match, pad(match, _amount(match["sign"], match["number"], match["scale"], language), language))
+
+
+def _measure(match: re.Match, language: Language) -> str:
+    return _closed(match, pad(match, with_noun(match[1], _units(language)[match[2]], language), language))
+
+
+def _closed(match: re.Match, words: str) -> str:
+    """The full stop of an abbreviation is the sentence's too."""
     return f"{words}." if match.group().endswith(".") and not match.string[match.end() :].strip() else words
 
 
@@ -81,4 +88,6 @@ def _units(language: Language) -> dict[str, Noun]:
 
 @cache
 def _measures(language: Language) -> re.Pattern:
-    return re.compile(rf"({number_pattern(language)})\s?({one_of(_units(language))})(?![\w/'])")
+    # a Latin unit in another script (2kg에) ends where its letters end
+    end = "(?![/'])(?:(?<=[a-z])(?![a-z0-9_])|(?<![a-z])(?!\\w))" if language.also or language.ranges else "(?![\\w/'])"
+    return re.compile(rf"({number_pattern(language)})\s?({one_of(_units(language))}){end}")

@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-from myxtts.text.languages.record import LATIN, Calendar, Language, Noun, arabic, noun, stands_after
+from myxtts.text.languages.record import LATIN, Calendar, Language, Noun, arabic, decimals_as_number, noun, stands_after
 
 # before masculine nouns; before feminine ones three to ten lose their ending
 _UNITS = ("صفر", "واحد", "اثنان", "ثلاثة", "أربعة", "خمسة", "ستة", "سبعة", "ثمانية", "تسعة", "عشرة")
@@ -138,6 +138,7 @@ ARABIC = Language(
     abbreviations_bare={"إلخ": "إلى آخره", "كم/س": "كيلومتر في الساعة"},
     cardinal=count,
     counted=counted,
+    decimal=decimals_as_number(count, "فاصلة"),
     point="فاصلة",
     decimal_comma=False,
     scales={"مليون": "مليون", "ملايين": "ملايين", "مليار": "مليار", "مليارات": "مليارات", "ألف": "ألف", "آلاف": "آلاف"},
@@ -145,6 +146,7 @@ ARABIC = Language(
     | {5: Noun(("خمس", "خمسان", "أخماس"), "m"), 6: Noun(("سدس", "سدسان", "أسداس"), "m"), 8: Noun(("ثمن", "ثمنان", "أثمان"), "m")}
     | {10: Noun(("عشر", "عشران", "أعشار"), "m")},
     readings={
+        r"(?<![\w.,:/+-])(\d{1,2})" + stands_after("القرن", most=2) + r"(?!\w|[.,]\d)": lambda match: day(int(match[1])),
         rf"(?<![\w.,:/+-])(\d{{1,3}})(?= (?:[^\W\d_]{{2,}}ة|{_FEMININE_PLURALS})(?!\w))": lambda match: count(int(match[1]), True),
         r"(?<![\w.,:/+-])([12]\d{3})" + stands_after("عام سنة العام لعام وعام بعام عامي") + r"(?!\w|[.,:/]\d)": lambda match: year(
             int(match[1])

@@ -2,7 +2,7 @@
 
 import re
 
-from myxtts.text.languages.record import LATIN, Language, czech, months, noun, nouns, with_endings, words
+from myxtts.text.languages.record import LATIN, Language, czech, months, noun, nouns, scale_reader, with_endings, words
 
 _count = words("cs")
 _TOGETHER = re.compile(r"(dvě|tři|čtyři|pět|šest|sedm|osm|devět)(stě|sta|set)\b")
@@ -76,6 +76,17 @@ def _ordinal_before(match: re.Match) -> str:
     return inflected(int(match[1]), ending) if ending else ordinal(int(match[1]))
 
 
+_SCALES = {
+    "tis": noun("tisíc", "tisíce", "tisíc", "tisíce", gender="m"),
+    "mil": noun("milion", "miliony", "milionů", "milionu", gender="m"),
+}
+_SCALES |= {"mld": noun("miliarda", "miliardy", "miliard", "miliardy", gender="f")}
+_FEMININE = (
+    "sestry|ženy|koruny|hodiny|minuty|vteřiny|sekundy|knihy|dcery|holky|kočky|ryby|školy|strany|osoby|noci|děti|ulice|lžíce|libry|tuny|třídy|"
+    "části|věci|nohy|ruce|oči|uši|skupiny|možnosti|otázky|hry|země|kapitoly|firmy|branky|verze"
+)
+
+
 def _day_of(match: re.Match) -> str | None:
     """8. 5."""
     day, month = int(match[1]), int(match[2])
@@ -146,6 +157,11 @@ CZECH = Language(
     | {6: noun("šestina", "šestiny", "šestin", gender="f"), 8: noun("osmina", "osminy", "osmin", gender="f")}
     | {10: noun("desetina", "desetiny", "desetin", gender="f")},
     readings={
+        r"(?<![\w.,:/+-])(\d{1,6})(?:,(\d+))? ?(tis|mil|mld)\b\.?( [Kk]č\b)?": scale_reader(counted, decimal, czech, _SCALES, "korun"),
+        r"(?<![\w.,:/+-])1(?= [a-záčďéěíňóřšťúůýž]+[bcčdďfghjklmnňprřsštťvzž]\b)": lambda match: "jeden",
+        r"(?<![\w.,:/+-])1(?= [a-záčďéěíňóřšťúůýž]{2,}[oeí]\b)": lambda match: "jedno",
+        rf"(?<![\w.,:/+-])2(?= (?:{_FEMININE}|[a-záčďéěíňóřšťúůýž]{{3,}}a)\b)": lambda match: "dvě",
+        r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)(?= ?hod)": lambda match: f"{match[1]}:{match[2]}",
         r"(?<=\b[Vv] )1:00(?![\d:])": lambda match: "jednu hodinu",
         r"(?<![\w.,:/+-])(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})(?!\w)": lambda match: ".".join(match.groups()),
         r"(?<![\w.,:/+-])(\d{1,2})\. ?(\d{1,2})\.(?! ?\d)": _day_of,

@@ -45,6 +45,19 @@ def _day_of_month(day_number: int, month: int) -> str | None:
     return f"{day(day_number)} {day(month)}" if 0 < day_number < 32 and 0 < month < 13 else None
 
 
+_LABELS = "Gleis Kapitel Teil Band Nummer Nr. Seite Platz Zimmer Raum Klasse Typ Liga Version Level Stufe Phase Formel"
+_NOT_NUMBERED = "".join(rf"(?<!\b{re.escape(word)} )" for word in _LABELS.split())
+_FEMININE = re.compile(
+    r".*(?:ung|heit|keit|schaft|ion|tät|ik|e)|Frau|Person|Stadt|Hand|Nacht|Zahl|Wahl|Kuh|Maus|Tür|Mutter|Tochter|Schwester|Mark"
+)
+_MASCULINE = re.compile(r"Junge|Name|Kunde|Kollege|Affe|Löwe|Hase|Käse|Ende|Auge|Gebäude|Gemüse|Interesse|Knie")
+
+
+def _one(match: re.Match) -> str:
+    """1 Hund, 1 Katze: nouns have a capital, and most of those in -e are feminine."""
+    return "eine" if _FEMININE.fullmatch(match[1]) and not _MASCULINE.fullmatch(match[1]) else "ein"
+
+
 def decade(match: re.Match) -> str:
     return f"{year(int(match[1]))}er"
 
@@ -123,6 +136,10 @@ GERMAN = Language(
     | {bottom: noun(f"{_ordinal(bottom)}l", gender="m") for bottom in (*range(5, 11), 12, 20, 100)},
     ordinals={"te|ste|st|nd|rd|th|º|ª": _ordinal, "ten|sten": day, "ter": lambda number: f"{_ordinal(number)}r"},
     readings={
+        r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)(?= ?Uhr\b)": lambda match: f"{match[1]}:{match[2]}",
+        r"(\w+)str\.(?= \d)": lambda match: f"{match[1]}straße",
+        r"(?<![\w.,:/+-])1 (Mio|Mrd)\.?(?!\w)": lambda match: "eine million" if match[1] == "Mio" else "eine milliarde",
+        rf"(?<![\w.,:/+-]){_NOT_NUMBERED}1(?= ([A-ZÄÖÜ][a-zäöüß]+))": _one,
         r"(?<![\w.,:/+-])(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})(?!\w)": lambda match: ".".join(match.groups()),
         r"(?<![\w.,:/+-])(\d{1,2})\. ?(\d{1,2})\.(?! ?\d)": lambda match: _day_of_month(int(match[1]), int(match[2])),
         _NUMBER + stands_after(_OBLIQUE, most=3) + _STOP: lambda match: day(int(match[1])),
@@ -171,7 +188,16 @@ GERMAN = Language(
         "m",
     )
     | nouns(
-        {"h": "stunde|stunden", "std": "stunde|stunden", "min": "minute|minuten", "s": "sekunde|sekunden", "sek": "sekunde|sekunden"}
+        {
+            "h": "stunde|stunden",
+            "std": "stunde|stunden",
+            "min": "minute|minuten",
+            "min.": "minute|minuten",
+            "std.": "stunde|stunden",
+            "sek.": "sekunde|sekunden",
+            "s": "sekunde|sekunden",
+            "sek": "sekunde|sekunden",
+        }
         | {"t": "tonne|tonnen", "kwh": "kilowattstunde|kilowattstunden"},
         "f",
     ),

@@ -26,6 +26,10 @@ def elide(text: str) -> str:
     return re.sub(r"\bde (?=euros?\b|onces?\b)", "d'", text) if " de " in text else text
 
 
+_FEMININE = (
+    "(?:personne|fois|heure|minute|seconde|année|semaine|journée|nuit|page|femme|fille|maison|ville|chose|table|partie|équipe|place|tonne|"
+    "carte|lettre|chambre|porte|[^\\W\\d_]+(?:tion|sion|té|ée|ette|ance|ence|ture|euse|esse))s?"
+)
 _KINGS = "louis henri charles philippe napoléon françois jean paul benoît pie albert léopold élisabeth george edouard guillaume clovis"
 
 FRENCH = Language(
@@ -92,13 +96,21 @@ FRENCH = Language(
     }
     | {"nde": lambda number: "seconde" if number == 2 else ordinal(number)}
     | {"º": ordinal, "ª": feminine},
-    readings={r"(?<![\w.,:/+-])(\d{1,2}) h ([0-5]\d)(?!\w|[.,]\d)": lambda match: f"{match[1]}h{match[2]}"},
+    readings={
+        rf"(?<![\w.,:/+$€£-])(\d{{0,5}}1)(?<!11)(?= {_FEMININE}(?!\w))": lambda match: counted(int(match[1]), "f"),
+        r"(?<![\w.,:/+-])(\d{1,2}) h ([0-5]\d)(?!\w|[.,]\d)": lambda match: f"{match[1]}h{match[2]}",
+    },
     digits_after=("code", "code postal", "pin"),
     version_after=("version",),
     plural=french_plural,
     range_word="à",
     roman=dict.fromkeys(("chapitre", "tome", "partie", "acte", "volume", "guerre mondiale", *_KINGS.split()), "{cardinal}"),
-    roman_before={r"ème(?!\w)|e(?!\w)": ordinal, r"ers?(?!\w)": ordinal, r"(?:è?re)(?!\w)": feminine},
+    roman_before={
+        r"e s\.(?!\w)": lambda number: f"{ordinal(number)} siècle",
+        r"ème(?!\w)|e(?!\w)": ordinal,
+        r"ers?(?!\w)": ordinal,
+        r"(?:è?re)(?!\w)": feminine,
+    },
     symbols={
         "&": "et",
         "%": "pour cent",

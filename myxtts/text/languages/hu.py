@@ -118,6 +118,7 @@ HUNGARIAN = Language(
         r"(?<![\w.,:/+-])(\d{1,2})-i(?!\w)": lambda match: f"{day(int(match[1]))}i",
         _NUMBER + stands_after(_MONTHS, most=2) + rf"\.(?= {_LETTER})": lambda match: day(int(match[1])),
         rf"(?<![\w.,:/+-])(\d{{1,2}})[:.]([0-5]\d)-({_LETTER}+)": _clock,
+        r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)(?= óra)": lambda match: f"{match[1]}:{match[2]}",
         rf"(?<![\w.,:/+-])(\d{{1,4}})\.(?= (?!(?:{'|'.join(_MONTHS.split())})){_LETTER})": lambda match: ordinal(int(match[1])),
         rf"{_NUMBER}-(?!(?:ad|ed|od|öd|d)?ik)({_LETTER}{{1,5}})(?!\w)": lambda match: count(int(match[1])) + match[2],
         rf"{_NUMBER}(?<=2)(?= (?!{_NO_NOUN}){_LETTER}{{2}})": lambda match: counted(int(match[1]), "n"),

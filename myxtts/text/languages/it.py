@@ -2,7 +2,7 @@
 
 import re
 
-from myxtts.text.languages.record import LATIN, Language, decimals_as_number, months, noun, nouns, with_endings, words
+from myxtts.text.languages.record import LATIN, Language, decimals_as_number, months, noun, nouns, stands_after, with_endings, words
 
 _count = words("it")
 ordinal = words("it", "ordinal")
@@ -98,7 +98,13 @@ ITALIAN = Language(
         "i": lambda n: f"{ordinal(n)[:-1]}i",
         "e": lambda n: f"{ordinal(n)[:-1]}e",
     },
-    readings={rf"(?<![\w.,:/+$€£-])1(?= (?!e\b|o\b|{'|'.join(_MONTHS.split())})[^\W\d_]+[oe]\b)": lambda match: "un"},
+    readings={
+        r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)" + stands_after("alle dalle ore", r"[\d.]", 5) + r"(?!\d|[.,]\d)": (
+            lambda match: f"{match[1]}:{match[2]}"
+        ),
+        r"(?<![\w.,:/+$€£-])1(?= (?!problema|sistema|programma|tema|poeta|artista)(?:[^\W\d_]{2,}(?:a|ione|ità))\b)": lambda match: "una",
+        rf"(?<![\w.,:/+$€£-])1(?= (?!e\b|o\b|{'|'.join(_MONTHS.split())})[^\W\d_]+[oe]\b)": lambda match: "un",
+    },
     digits_after=("codice", "pin", "cap"),
     version_after=("versione",),
     range_word="a",

@@ -53,6 +53,8 @@ JAPANESE = Language(
         r"(?<=\d)，(?=\d)(?!\d{3}(?!\d))|[、。，](?=[-−]?\d)(?<!\d，)": lambda match: f"{match.group()} ",
         r"(?<![\d.,:/-])(?:\+81[ -]?)?0?\d{1,4}-\d{1,4}-\d{4}(?![\d-])": telephone,
         r"(?<![\d.,:/-])(\d{1,3})/(\d{1,4})(?![\d/]|[.,]\d)": fraction,
+        r"(?<=[年月日時分円人歳回])[-–—](?=\d)": lambda match: "から",
+        r"(?<=[ぁ-ヿ一-鿿])[-−](?=\d)": lambda match: "マイナス",
         r"[~〜～](?=\d)": lambda match: "から",
     },
     plural=never,

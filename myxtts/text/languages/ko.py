@@ -52,9 +52,13 @@ def _month(match: re.Match) -> str | None:
     return _MONTHS.split()[int(match[1]) - 1] if 0 < int(match[1]) < 13 else None
 
 
+_PARTICLES = "에서|에|을|를|은|는|의|으로|로|와|과|까지|부터|보다|이다|입니다"
+_PARTICLE = re.compile(rf"(?:(?<=미터|그램|리터|센트|달러|와트|유로)|(?<=바이트|헤르츠)) (?=(?:{_PARTICLES})(?!\w))")
+
+
 def join_particle(text: str) -> str:
-    """십에서 십이"""
-    return text.replace(" 에서 ", "에서 ")
+    """십에서 십이, 오 킬로그램에: a particle is written together with the word before it."""
+    return _PARTICLE.sub("", text.replace(" 에서 ", "에서 ")) if " " in text else text
 
 
 _COUNTERS = (
@@ -80,10 +84,12 @@ KOREAN = Language(
     readings={
         r"(?<![\d.,:/-])(?:\+82[ -]?)?0?\d{1,3}-\d{3,4}-\d{4}(?![\d-])": telephone,
         r"(?<![\d.,:/-])(\d{1,3})/(\d{1,4})(?![\d/]|[.,]\d)": fraction,
+        r"제 ?(\d{1,4})(?![\d.,]\d)": lambda match: f"제{count(int(match[1]))}",
+        rf"(?<![\d.,:/-])(\d{{1,12}})({_PARTICLES})(?!\w)": lambda match: f"{count(int(match[1]))}{match[2]}",
         _START + "(번째|째)": ordinal,
         _START + "월(?!요)": _month,
         r"(?<![\d.,:/-])(\d{1,4})([천백십]?[만억조]|천)": lambda match: f"{count(int(match[1]))}{match[2]}",
-        r"(?<![\d.,:/-])(\d{1,4})([년일])(?![^\W\d_]*권)": lambda match: f"{count(int(match[1]))}{match[2]}",
+        r"(?<![\d.,:/-])(\d{1,4})(년대|년|일)(?![^\W\d_]*권)": lambda match: f"{count(int(match[1]))}{match[2]}",
         _START + "(?=시(?!간|즌|리즈|장|대))": _hour,
         _START + "(?=번(?! ?출구|선|호|버스|타자|지|홈))": _native,
         r"(?<![\d.,:/-])(\d?[1-9]) ?(?=대(?!학|로|표|비|장))": _native,

@@ -78,6 +78,7 @@ DUTCH = Language(
     scales={"miljoen": "miljoen", "miljard": "miljard", "duizend": "duizend"},
     fractions={2: noun("half"), 3: noun("derde"), 4: noun("kwart")} | {bottom: noun(ordinal(bottom)) for bottom in range(5, 11)},
     ordinals={"ste|de|e": ordinal},
+    readings={r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)(?= ?(?:uur|u)\b)": lambda match: f"{match[1]}:{match[2]}"},
     digits_after=("code", "pincode", "pin"),
     version_after=("versie",),
     range_word="tot",
@@ -111,7 +112,7 @@ DUTCH = Language(
         | {"°c": "graad celsius|graden celsius", "°f": "graad fahrenheit|graden fahrenheit", "°": "graad|graden", "kb": "kilobyte"}
         | {"mb": "megabyte", "gb": "gigabyte", "tb": "terabyte", "hz": "hertz", "khz": "kilohertz", "mhz": "megahertz", "ghz": "gigahertz"}
         | {"w": "watt", "kw": "kilowatt", "kwh": "kilowattuur", "v": "volt", "s": "seconde|seconden", "sec": "seconde|seconden"}
-        | {"min": "minuut|minuten", "u": "uur", "pk": "paardenkracht"},
+        | {"min": "minuut|minuten", "min.": "minuut|minuten", "u": "uur", "pk": "paardenkracht"},
     ),
     calendars=months(
         "januari februari maart april mei juni juli augustus september oktober november december",

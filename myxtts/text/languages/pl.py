@@ -2,7 +2,19 @@
 
 import re
 
-from myxtts.text.languages.record import LATIN, Language, decimals_as_number, months, noun, nouns, polish, stands_after, with_endings, words
+from myxtts.text.languages.record import (
+    LATIN,
+    Language,
+    decimals_as_number,
+    months,
+    noun,
+    nouns,
+    polish,
+    scale_reader,
+    stands_after,
+    with_endings,
+    words,
+)
 
 count = words("pl")
 _ordinal = words("pl", "ordinal")
@@ -52,6 +64,13 @@ def _clock(match: re.Match) -> str:
     return f"{inflected(int(match[1]), 'ej')} {zero}{count(minute) if minute else ''}".strip()
 
 
+_decimal = decimals_as_number(count, "przecinek")
+_SCALES = {"tys": noun("tysiąc", "tysiące", "tysięcy", "tysiąca"), "mln": noun("milion", "miliony", "milionów", "miliona")}
+_SCALES |= {"mld": noun("miliard", "miliardy", "miliardów", "miliarda")}
+_FEMININE = (
+    "osoby|kobiety|godziny|minuty|sekundy|książki|siostry|córki|dziewczyny|dziewczynki|ryby|strony|szkoły|ulice|rzeczy|części|noce|klasy|grupy|"
+    "lekcje|ręce|nogi|krowy|koleżanki|matki|kawy|herbaty|butelki|łyżki|szklanki|firmy|drużyny|bramki|partie|wersje|góry|rzeki|wyspy|połowy"
+)
 _NUMBER = r"(?<![\w.,:/+-])(\d{1,3})"
 _YEAR = r"(?<![\w.,:/+-])(\d{4})"
 _MONTHS = "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia"
@@ -111,7 +130,7 @@ POLISH = Language(
     abbreviations_bare={"dr": "doktor", "mgr": "magister", "nr": "numer", "mln": "milionów", "mld": "miliardów", "tys": "tysięcy"},
     num2words="pl",
     counted=counted,
-    decimal=decimals_as_number(count, "przecinek"),
+    decimal=_decimal,
     point="przecinek",
     scales={"milion": "milion", "miliony": "miliony", "milionów": "milionów", "miliard": "miliard", "miliardy": "miliardy"}
     | {"miliardów": "miliardów", "tysiące": "tysiące", "tysięcy": "tysięcy"},
@@ -125,6 +144,10 @@ POLISH = Language(
         "-?tej|-?ej": lambda n: inflected(n, "ej"),
     },
     readings={
+        r"(?<![\w.,:/+-])(\d{1,6})(?:,(\d+))? ?(tys|mln|mld)\b\.?( zł\b)?": scale_reader(_counted, _decimal, polish, _SCALES, "złotych"),
+        rf"(?<![\w.,:/+-])1(?= (?!{'|'.join(_MONTHS.split())}|mężczyzna|kolega|poeta)[a-ząćęłńóśźż]{{2,}}a\b)": lambda match: "jedna",
+        r"(?<![\w.,:/+-])1(?= [a-ząćęłńóśźż]{2,}[oe]\b)": lambda match: "jedno",
+        rf"(?<![\w.,:/+-])(\d{{0,5}}2)(?<!12)(?= (?:{_FEMININE})\b)": lambda match: _counted(int(match[1]), "f"),
         _YEAR + stands_after("w o po") + r" (?:r\.|roku)(?!\w)": lambda match: f"{inflected(int(match[1]), 'ym')} roku",
         rf"{_YEAR} (?:r\.|roku)(?!\w)": lambda match: f"{genitive(int(match[1]))} roku",
         _YEAR + stands_after("roku") + r"(?!\w|[.,]\d)": lambda match: genitive(int(match[1])),
@@ -211,7 +234,7 @@ POLISH = Language(
     )
     | nouns(
         {"t": "tona|tony|ton|tony", "h": "godzina|godziny|godzin|godziny", "godz": "godzina|godziny|godzin|godziny"}
-        | {"min": "minuta|minuty|minut|minuty", "s": "sekunda|sekundy|sekund|sekundy"},
+        | {"min": "minuta|minuty|minut|minuty", "min.": "minuta|minuty|minut|minuty", "s": "sekunda|sekundy|sekund|sekundy"},
         "f",
     ),
     calendars=months(_MONTHS, "sty lut mar kwi - cze lip sie wrz paź lis gru", words=("mar", "lis", "lip", "sie")),

@@ -280,6 +280,26 @@ def stands_after(before: str, number: str = r"\d", most: int = 4) -> str:
     return f"(?:{'|'.join(behind)})"
 
 
+def scale_reader(
+    counted: Callable[[int, str], str],
+    decimal: Callable[[str, str], str | None],
+    plural: Callable[[int | None], int],
+    scales: Mapping[str, Noun],
+    currency: str,
+) -> Callable[[re.Match], str | None]:
+    """A reading of 1,5 млн, 2 тыс. руб.: a match of whole digits, decimals or None, the short scale, and a currency (read as `currency`)
+    or None."""
+
+    def read(match: re.Match) -> str | None:
+        whole, decimals, scale, money = match.groups()
+        noun = scales[scale.lower()]
+        said = decimal(whole, decimals) if decimals else counted(int(whole), noun.gender)
+        form = noun.form(plural(None if decimals else int(whole)))
+        return said and " ".join([said, form, *[currency] * bool(money)])
+
+    return read
+
+
 def decimals_as_number(count: Callable[[int], str], point: str, most: int = 2) -> Callable[[str, str], str | None]:
     """A reader of decimals for `Language.decimal`: up to `most` of them are said as one number after their zeros (3,05 trois virgule
     zéro cinq, 3,14 trois virgule quatorze)."""

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from num2words import num2words
 
-from myxtts.text.languages.record import LATIN, Language, east_slavic, months, noun, nouns, stands_after, with_endings, words
+from myxtts.text.languages.record import LATIN, Language, east_slavic, months, noun, nouns, scale_reader, stands_after, with_endings, words
 
 count = words("ru")
 _ordinal = words("ru", "ordinal")
@@ -45,6 +45,8 @@ def neuter(number: int) -> str:
     return inflected(number, "ые" if number >= 20 and number % 10 == 0 else "ое")
 
 
+_SCALES = {"тыс": noun("тысяча", "тысячи", "тысяч", gender="f"), "млн": noun("миллион", "миллиона", "миллионов", gender="m")}
+_SCALES |= {"млрд": noun("миллиард", "миллиарда", "миллиардов", gender="m")}
 _NUMBER = r"(?<![\w.,:/+-])(\d{1,6})"
 _YEAR = r"(?<![\w.,:/+-])(\d{4})"
 _MONTHS = "января февраля марта апреля мая июня июля августа сентября октября ноября декабря"
@@ -114,6 +116,9 @@ RUSSIAN = Language(
     | {"-?(?:ому|ему|му)": _with("ому"), "-?(?:ом|ем|м)": _with("ом"), "-?(?:ую|ю)": _with("ую"), "-?(?:ые|ие|ьи)": _with("ые")}
     | {"-?ой": _with("ой")},
     readings={
+        r"(?<![\w.,:/+-])(\d{1,6})(?:,(\d+))? ?(тыс|млн|млрд)\b\.?( руб(?:лей\b|\.(?=\s+\S)|(?!\w))| ?₽)?": (
+            scale_reader(counted, decimal, east_slavic, _SCALES, "рублей")
+        ),
         r"(?<![\w.,:/+-])([234])-?х(?!\w)": lambda match: counted(int(match[1]), "х"),
         r"(?<![\w.,:/+-])(\d{2,4})-?х(?!\w)": lambda match: inflected(int(match[1]), "ых"),
         r"(?<![\w.,:/+-])(\d{4}) ?[-–—] ?(\d{4}) ?гг\.": lambda match: f"{_ordinal(int(match[1]))} {_ordinal(int(match[2]))} годы",
@@ -193,7 +198,7 @@ RUSSIAN = Language(
         | {"ч": "час|часа|часов", "кв.м": "квадратный метр|квадратных метра|квадратных метров"},
         "m",
     )
-    | nouns({"т": "тонна|тонны|тонн", "мин": "минута|минуты|минут", "сек": "секунда|секунды|секунд"}, "f"),
+    | nouns({"т": "тонна|тонны|тонн", "мин": "минута|минуты|минут", "мин.": "минута|минуты|минут", "сек": "секунда|секунды|секунд"}, "f"),
     calendars=months(_MONTHS, "янв фев мар апр - июн июл авг сен окт ноя дек"),
     date="{day} {month} {year} года",
     day_month="{day} {month}",
