@@ -210,7 +210,9 @@ def _abbreviations(text: str, language: Language, patterns: list) -> str:
         def say(match: re.Match, spoken=spoken) -> str:
             words = spoken[match[1]]
             # the last full stop is the sentence's too
-            return f"{words}." if match.group().endswith(".") and not match.string[match.end() :].strip() else words
+            if match.group().endswith(".") and not match.string[match.end() :].strip():
+                return f"{words}."
+            return f"{words} " if match.string[match.end() : match.end() + 1].isalpha() else words
 
         text = pattern.sub(say, text)
     return text
@@ -230,7 +232,7 @@ def _plain_abbreviations(language: Language) -> list:
 def _abbreviation_patterns(language: Language, chosen: Callable[[str], bool]) -> list:
     patterns = []
     for names, end in (
-        (language.abbreviations, r"\.(?![^\W\d_]|\.)"),
+        (language.abbreviations, r"\.(?!\.|[^\W\d_](?![^\W\d_]))"),  # not "e.g.x", but "e.g.so"
         (language.abbreviations_bare, r"(?![^\W\d_])(?:\.(?![^\W\d_]|\.))?"),
     ):
         names = {name: spoken for name, spoken in names.items() if chosen(name)}
