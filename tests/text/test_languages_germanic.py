@@ -53,6 +53,23 @@ GERMAN = [
     ("PIN 1234", "pin eins zwei drei vier"),
     ("„Straße“ – ÄÖÜ", "straße, äöü"),
     ("max@beispiel.com", "max at beispiel punkt com"),
+    (
+        "Der 2. Weltkrieg dauerte von 1939 bis 1945.",
+        "der zweite weltkrieg dauerte von neunzehnhundertneununddreißig bis neunzehnhundertfünfundvierzig.",
+    ),
+    (
+        "Sie wohnt im 3. Stock, Goethestr. 12, 10115 Berlin.",
+        "sie wohnt im dritten stock, goethestraße zwölf, zehntausendeinhundertfünfzehn berlin.",
+    ),
+    (
+        "Um 8.30 Uhr fährt der Zug ab Gleis 1, ca. 15 Min. später.",
+        "um acht uhr dreißig fährt der zug ab gleis eins, circa fünfzehn minuten später.",
+    ),
+    (
+        "In den 1920er Jahren kosteten 2 Brote 1 Mrd. Mark.",
+        "in den neunzehnhundertzwanziger jahren kosteten zwei brote eine milliarde mark.",
+    ),
+    ("1 Hund, 1 Katze, 1 Zeitung, Kapitel 1 Ende", "ein hund, eine katze, eine zeitung, kapitel eins ende"),
 ]
 DUTCH = [
     ("Op 25-11-2026 om 10:30 uur.", "op vijfentwintig november tweeduizend zesentwintig om tien uur dertig."),
@@ -91,6 +108,10 @@ DUTCH = [
     ("jij & ik", "jij en ik"),
     ("Coöperatie, geïnd, één", "coöperatie, geïnd, één"),
     ("−5", "min vijf"),
+    (
+        "In de 17e eeuw, rond 1650, leefden er 1,5 miljoen mensen.",
+        "in de zeventiende eeuw, rond zestienhonderdvijftig, leefden er één komma vijf miljoen mensen.",
+    ),
 ]
 TABLES = {"de": GERMAN, "nl": DUTCH}
 

@@ -44,6 +44,10 @@ HUNGARIAN = [
     ("Petőfi u. 5, 3. em.", "petőfi utca öt, harmadik emelet."),
     ("te & én", "te és én"),
     ("Árvíztűrő TÜKÖRFÚRÓGÉP", "árvíztűrő tükörfúrógép"),
+    (
+        "A 21. században 1,5 millió ember él itt; 3-4 óra; 10%-kal több.",
+        "a huszonegyedik században egy egész öt tized millió ember él itt; három négy óra; tíz százalékkal több.",
+    ),
 ]
 TURKISH = [
     ("25.11.2026 saat 10:30'da", "yirmi beş kasım iki bin yirmi altı saat on otuzda"),
@@ -77,6 +81,10 @@ TURKISH = [
     ("IŞIK İyi, İstanbul'da", "ışık iyi, istanbul'da"),
     ("sen & ben", "sen ve ben"),
     ("Atatürk Cad. 7, bkz. s. 9", "atatürk caddesi yedi, bakınız sayfa dokuz"),
+    (
+        "20. yüzyılda %50'si, 1990'larda 3 kişiden 1'i; 2. kat, no: 7.",
+        "yirminci yüzyılda yüzde ellisi, bin dokuz yüz doksanlarda üç kişiden biri; ikinci kat, no: yedi.",
+    ),
 ]
 ARABIC = [
     ("في 25 نوفمبر 2026", "في الخامس والعشرين من نوفمبر عام ألفين وستة وعشرين"),
@@ -111,6 +119,7 @@ ARABIC = [
     ("كتاب & قلم", "كتاب وقلم"),
     ("كِتابٌ، مُدَرِّسَةٌ", "كتاب، مدرسة"),
     ("لغة Python", "لغة python"),
+    ("القرن 21 فيه 7 مليارات نسمة و 195 دولة.", "القرن الحادي والعشرين فيه سبعة مليارات نسمة ومائة وخمس وتسعون دولة."),
 ]
 HINDI = [
     ("25 नवंबर 2026", "पच्चीस नवंबर दो हज़ार छब्बीस"),
@@ -146,6 +155,11 @@ HINDI = [
     ("मैं & तुम", "मैं और तुम"),
     ("हिंदी। ठीक है?", "हिंदी। ठीक है?"),
     ("WiFi और App", "wifi और app"),
+    (
+        "15 अगस्त 1947 को सुबह 8:30 बजे 2.5 kg सेब ₹120.50 में मिले।",
+        "पंद्रह अगस्त उन्नीस सौ सैंतालीस को सुबह साढ़े आठ बजे दो दशमलव पाँच किलोग्राम सेब एक सौ बीस रुपये पचास पैसे में मिले।",
+    ),
+    ("21वीं सदी में 1.4 अरब लोग हैं।", "इक्कीसवीं सदी में एक दशमलव चार अरब लोग हैं।"),
 ]
 TABLES = {"hu": HUNGARIAN, "tr": TURKISH, "ar": ARABIC, "hi": HINDI}
 

@@ -59,6 +59,20 @@ SPANISH = [
     ("info@correo.es", "info arroba correo punto es"),
     ("50% y #1", "cincuenta por ciento y número uno"),
     ("pingüino, ÑANDÚ", "pingüino, ñandú"),
+    (
+        "La 3ª edición (2021) costó 1.500 $; la 21ª, 2.000.",
+        "la tercera edición, dos mil veintiuno, costó mil quinientos dólares; la vigésima primera, dos mil.",
+    ),
+    (
+        "Nació en 1985 y murió el 12-10-2011 con 26 años.",
+        "nació en mil novecientos ochenta y cinco y murió el doce de octubre de dos mil once con veintiséis años.",
+    ),
+    ("Compró 1 kg de pan, 3 l de leche y 100 g de queso.", "compró un kilo de pan, tres litros de leche y cien gramos de queso."),
+    (
+        "De 9:00 a 14:00 h. hay 1 hora de cola; son las 13:45.",
+        "de nueve a catorce horas. hay una hora de cola; son las trece y cuarenta y cinco.",
+    ),
+    ("Tengo 1 hermano y 2 hermanas. 1 de ellas tiene 31 años.", "tengo un hermano y dos hermanas. uno de ellas tiene treinta y un años."),
 ]
 FRENCH = [
     ("Le 25/11/2026 à 10:30.", "le vingt-cinq novembre deux mille vingt-six à dix heures trente."),
@@ -105,6 +119,19 @@ FRENCH = [
     ("le 21 et la 71", "le vingt et un et la soixante et onze"),
     ("St. Malo, Ste. Anne", "saint malo, sainte anne"),
     ("l'an 2026", "l'an deux mille vingt-six"),
+    (
+        "Au 21e siècle, 1 personne sur 3 a 80 ans ; le 1er avril 2024.",
+        "au vingt et unième siècle, une personne sur trois a quatre-vingts ans; le premier avril deux mille vingt-quatre.",
+    ),
+    (
+        "Il est 0 h 30 et il fait -5 °C. Le train de 17h05 a 10 min de retard.",
+        "il est zéro heure trente et il fait moins cinq degrés celsius. le train de dix-sept heures cinq a dix minutes de retard.",
+    ),
+    (
+        "Au XVIIIe s., Louis XVI régnait (1774-1792).",
+        "au dix-huitième siècle, louis seize régnait, mille sept cent soixante-quatorze à mille sept cent quatre-vingt-douze.",
+    ),
+    ("1 personne, 21 pages, 1 jour", "une personne, vingt et une pages, un jour"),
 ]
 ITALIAN = [
     ("Il 25/11/2026 alle 10:30.", "il venticinque novembre duemilaventisei alle dieci e trenta."),
@@ -147,6 +174,11 @@ ITALIAN = [
     ("Perché no? C'è più tè!", "perché no? c'è più tè!"),
     ("Io & te", "io e te"),
     ("mario@posta.it", "mario chiocciola posta punto it"),
+    (
+        "Costa € 3,20 al kg; 1 ora e 30 minuti; nel XX secolo; il 25% in più.",
+        "costa tre euro e venti centesimi al kg; un'ora e trenta minuti; nel ventesimo secolo; il venticinque per cento in più.",
+    ),
+    ("1 persona, 1 problema, 1 film, 1 studente, 1 maggio", "una persona, un problema, un film, uno studente, primo maggio"),
 ]
 PORTUGUESE = [
     ("O dia 25/11/2026, às 10:30.", "o dia vinte e cinco de novembro de dois mil e vinte e seis, às dez e trinta."),
@@ -190,6 +222,10 @@ PORTUGUESE = [
     ("Estão −3 °C", "estão menos três graus celsius"),
     ("Eu & você", "eu e você"),
     ("Avó e avô têm 81 anos.", "avó e avô têm oitenta e um anos."),
+    (
+        "Há 1.000 pessoas e 2 crianças na fila nº 3 desde as 9h15.",
+        "há mil pessoas e duas crianças na fila número três desde as nove e quinze.",
+    ),
 ]
 TABLES = {"es": SPANISH, "fr": FRENCH, "it": ITALIAN, "pt": PORTUGUESE}
 

@@ -49,6 +49,8 @@ POLISH = [
     ("Mam 2 koty i 5 psów.", "mam dwa koty i pięć psów."),
     ("5. dnia, z 16. wieku", "piątego dnia, z szesnastego wieku"),
     ("P. Nowak & M. Kot", "pani nowak i pan kot"),
+    ("1 książka, 1 dziecko, 2 osoby, 22 kobiety", "jedna książka, jedno dziecko, dwie osoby, dwadzieścia dwie kobiety"),
+    ("1,5 mln zł, 2 tys. ludzi", "jeden przecinek pięć miliona złotych, dwa tysiące ludzi"),
 ]
 RUSSIAN = [
     ("25.11.2026 в 10:30.", "двадцать пятого ноября две тысячи двадцать шестого года в десять тридцать."),
@@ -89,6 +91,7 @@ RUSSIAN = [
     ("ул. Мира, д. 5, кв. 7", "улица мира, дом пять, квартира семь"),
     ("стр. 5, № 7, рис. 2", "страница пять, номер семь, рисунок два"),
     ("MLflow и Ёж", "mlflow и ёж"),
+    ("1,5 млн человек, 2 тыс. руб., 21 млн", "одна целая пять десятых миллиона человек, две тысячи рублей, двадцать один миллион"),
 ]
 CZECH = [
     ("25. 11. 2026 v 10:30.", "dvacátého pátého listopadu dva tisíce dvacet šest v deset třicet."),
@@ -128,6 +131,7 @@ CZECH = [
     ("roku 1989", "roku tisíc devět set osmdesát devět"),
     ("Příliš žluťoučký KŮŇ", "příliš žluťoučký kůň"),
     ("já & ty", "já a ty"),
+    ("1 den, 1 kniha, 1 město, 2 sestry, 2 auta", "jeden den, jedna kniha, jedno město, dvě sestry, dvě auta"),
 ]
 TABLES = {"pl": POLISH, "ru": RUSSIAN, "cs": CZECH}
 

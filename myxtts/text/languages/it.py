@@ -29,6 +29,7 @@ def elide(text: str) -> str:
     return text.replace("una ora", "un'ora") if "una ora" in text else text
 
 
+_MASCULINE_A = "problema|sistema|programma|tema|poeta|artista|pianeta|clima|turista|atleta"
 _MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre"
 _KINGS = (
     "vittorio emanuele umberto carlo luigi enrico pio giovanni paolo giovanni paolo benedetto napoleone elisabetta leone gregorio filippo"
@@ -102,8 +103,9 @@ ITALIAN = Language(
         r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)" + stands_after("alle dalle ore", r"[\d.]", 5) + r"(?!\d|[.,]\d)": (
             lambda match: f"{match[1]}:{match[2]}"
         ),
-        r"(?<![\w.,:/+$€£-])1(?= (?!problema|sistema|programma|tema|poeta|artista)(?:[^\W\d_]{2,}(?:a|ione|ità))\b)": lambda match: "una",
-        rf"(?<![\w.,:/+$€£-])1(?= (?!e\b|o\b|{'|'.join(_MONTHS.split())})[^\W\d_]+[oe]\b)": lambda match: "un",
+        rf"(?<![\w.,:/+$€£-])1(?= (?!{_MASCULINE_A})(?:[^\W\d_]{{2,}}(?:a|ione|ità))\b)": lambda match: "una",
+        rf"(?<![\w.,:/+$€£-])1(?= (?!{'|'.join(_MONTHS.split())})(?:s[bcdfgklmnpqrtv]|z|gn|ps)[^\W\d_]*[oe]\b)": lambda match: "uno",
+        rf"(?<![\w.,:/+$€£-])1(?= (?!{'|'.join(_MONTHS.split())})(?:[^\W\d_]{{2,}}[oebcdfgklmnprst]|{_MASCULINE_A})\b)": lambda match: "un",
     },
     digits_after=("codice", "pin", "cap"),
     version_after=("versione",),
