@@ -137,6 +137,7 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     text = _STOP_BEFORE_WORD.sub(". ", text) if language.spaced else text
     text = _abbreviations(text, language, _plain_abbreviations(language))
     text = spell_numbers(text, language)
+    text = _abbreviations(text, language, _measure_abbreviations(language))  # one whose number was another sign's (€5 s.)
     text = fold_foreign_letters(_symbols(text, language, removed), language)  # num2words puts vowel signs on some Arabic numbers
     text = _punctuation(text, language, removed)
     if ZWNJ in text:  # one stood between digits, or before a sign that is now a word
@@ -227,6 +228,11 @@ def _dotted_abbreviations(language: Language) -> list:
 @cache
 def _plain_abbreviations(language: Language) -> list:
     return _abbreviation_patterns(language, lambda name: "." not in name)
+
+
+@cache
+def _measure_abbreviations(language: Language) -> list:
+    return _abbreviation_patterns(language, lambda name: name in language.units)
 
 
 def _abbreviation_patterns(language: Language, chosen: Callable[[str], bool]) -> list:

@@ -55,6 +55,8 @@ def of_a_king(number: int) -> str:
 _MASCULINE_AS = (
     "días|problemas|sistemas|programas|temas|planetas|mapas|idiomas|gramas|kilogramas|poemas|dramas|climas|artistas|turistas|atletas"
 )
+_NO_NOUN = "de|es|ante|entre|desde|sobre|por|que|se|le|me|te|no|lo|como|pero|cuando|donde"
+_ALONE = "(?<!\\b[Ee]l )(?<!\\b[Dd]el )(?<!\\b[Aa]l )(?<!\\bnúmero )(?<!\\bnº )"  # the number of something
 _NUMBER = r"(?<![\w.,:/+$€£-])(?<![$€£] )(\d{1,6})"
 _KINGS = (
     "felipe carlos alfonso fernando luis enrique pío juan pablo benedicto napoleón isabel jaime sancho ramiro guillermo jorge francisco"
@@ -141,10 +143,8 @@ SPANISH = Language(
         # 21 personas, 200 casas; 21 años, 1 libro
         rf"{_NUMBER}{_CHANGING}(?= (?!{_MASCULINE_AS}){_WORD}+as\b)": lambda match: counted(int(match[1]), "f"),
         rf"{_NUMBER}{_CHANGING}(?= (?:{_MASCULINE_AS}|{_WORD}+[oe]s)\b)(?! millones [$€£])": lambda match: counted(int(match[1]), "m"),
-        rf"{_NUMBER}(?<!\d\d)(?<=1)(?= (?!de\b|es\b|ante\b|entre\b|desde\b|sobre\b){_WORD}+[oer]\b)": lambda match: counted(
-            int(match[1]), "m"
-        ),
-        rf"{_NUMBER}(?<!\d\d)(?<=1)(?= (?!a\b|para\b|hasta\b|contra\b|y\b|era\b){_WORD}+(?:a|ión|dad)\b)": lambda m: counted(
+        rf"{_ALONE}{_NUMBER}(?<!\d\d)(?<=1)(?= (?!(?:{_NO_NOUN})\b){_WORD}+[oer]\b)": lambda match: counted(int(match[1]), "m"),
+        rf"{_ALONE}{_NUMBER}(?<!\d\d)(?<=1)(?= (?!a\b|para\b|hasta\b|contra\b|y\b|era\b){_WORD}+(?:a|ión|dad)\b)": lambda m: counted(
             int(m[1]), "f"
         ),
     },

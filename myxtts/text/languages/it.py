@@ -29,8 +29,9 @@ def elide(text: str) -> str:
     return text.replace("una ora", "un'ora") if "una ora" in text else text
 
 
+_ALONE = r"(?<!\b[Ii]l )(?<!\b[Dd]el )(?<!\b[Aa]l )(?<!\bnumero )(?<!\bn\. )"  # the number of something
+_MONTH = "gennaio|febbraio|marzo|aprile|maggio|giugno|luglio|agosto|settembre|ottobre|novembre|dicembre"
 _MASCULINE_A = "problema|sistema|programma|tema|poeta|artista|pianeta|clima|turista|atleta"
-_MONTHS = "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre"
 _KINGS = (
     "vittorio emanuele umberto carlo luigi enrico pio giovanni paolo giovanni paolo benedetto napoleone elisabetta leone gregorio filippo"
 )
@@ -103,9 +104,9 @@ ITALIAN = Language(
         r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)" + stands_after("alle dalle ore", r"[\d.]", 5) + r"(?!\d|[.,]\d)": (
             lambda match: f"{match[1]}:{match[2]}"
         ),
-        rf"(?<![\w.,:/+$€£-])1(?= (?!{_MASCULINE_A})(?:[^\W\d_]{{2,}}(?:a|ione|ità))\b)": lambda match: "una",
-        rf"(?<![\w.,:/+$€£-])1(?= (?!{'|'.join(_MONTHS.split())})(?:s[bcdfgklmnpqrtv]|z|gn|ps)[^\W\d_]*[oe]\b)": lambda match: "uno",
-        rf"(?<![\w.,:/+$€£-])1(?= (?!{'|'.join(_MONTHS.split())})(?:[^\W\d_]{{2,}}[oebcdfgklmnprst]|{_MASCULINE_A})\b)": lambda match: "un",
+        rf"{_ALONE}(?<![\w.,:/+$€£-])1(?= (?!{_MASCULINE_A})(?:[^\W\d_]{{2,}}(?:a|ione|ità))\b)": lambda match: "una",
+        rf"{_ALONE}(?<![\w.,:/+$€£-])1(?= (?!{_MONTH})(?:s[bcdfgklmnpqrtv]|z|gn|ps)[^\W\d_]*[oe]\b)": lambda match: "uno",
+        rf"{_ALONE}(?<![\w.,:/+$€£-])1(?= (?!{_MONTH})(?:[^\W\d_]{{2,}}[oebcdfgklmnprst]|{_MASCULINE_A})\b)": lambda match: "un",
     },
     digits_after=("codice", "pin", "cap"),
     version_after=("versione",),
@@ -150,7 +151,7 @@ ITALIAN = Language(
     )
     | nouns({"h": "ora|ore", "t": "tonnellata|tonnellate"}, "f"),
     calendars=months(
-        _MONTHS,
+        _MONTH.replace("|", " "),
         "gen feb mar apr mag giu lug ago set ott nov dic",
         words=("mar",),
     ),

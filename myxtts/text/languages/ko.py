@@ -92,7 +92,7 @@ KOREAN = Language(
         r"(?<![\d.,:/-])(\d{1,4})(년대|년|일)(?![^\W\d_]*권)": lambda match: f"{count(int(match[1]))}{match[2]}",
         _START + "(?=시(?!간|즌|리즈|장|대))": _hour,
         _START + "(?=번(?! ?출구|선|호|버스|타자|지|홈))": _native,
-        r"(?<![\d.,:/-])(\d?[1-9]) ?(?=대(?!학|로|표|비|장))": _native,
+        r"(?<![\d.,:/-])(\d?[1-9]) ?(?=대(?!학|로|표|비|장| ?\d))": _native,
         _START + f"(?={_COUNTERS})": _native,
     },
     plural=never,

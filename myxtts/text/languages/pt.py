@@ -41,6 +41,7 @@ def of_a_king(number: int) -> str:
 _MASCULINE_AS = (
     "dias|problemas|sistemas|programas|temas|planetas|mapas|idiomas|gramas|quilogramas|poemas|climas|artistas|turistas|atletas|telegramas"
 )
+_ALONE = "(?<!\\b[Oo] )(?<!\\b[DdNn]o )(?<!\\bao )(?<!\\bnúmero )(?<!\\bnº )"  # the number of something
 _NUMBER = r"(?<![\w.,:/+$€£-])(?<![$€£] )(\d{1,6})"
 _KINGS = "pedro joão paulo carlos afonso filipe felipe luís henrique pio bento napoleão manuel sancho maria elizabeth isabel"
 
@@ -105,7 +106,9 @@ PORTUGUESE = Language(
         rf"{_NUMBER}(?= (?!{_MASCULINE_AS}|\w+lhões)(?:{_WORD}+(?:as|ãs|ões|dades|vezes)|mulheres|mães|flores)\b)": lambda m: counted(
             int(m[1]), "f"
         ),
-        rf"{_NUMBER}(?<!\d\d)(?<=1)(?= (?!a\b|para\b|contra\b|era\b)(?:{_WORD}{{2,}}a|{_WORD}+ção|{_WORD}+dade|vez)\b)": lambda m: "uma",
+        rf"{_ALONE}{_NUMBER}(?<!\d\d)(?<=1)(?= (?!a\b|para\b|contra\b|era\b)(?:{_WORD}{{2,}}a|{_WORD}+ção|{_WORD}+dade|vez)\b)": lambda m: (
+            "uma"
+        ),
     },
     digits_after=("código", "cep", "pin"),
     version_after=("versão",),

@@ -87,7 +87,7 @@ CHINESE = Language(
         r"(?<![A-Za-z\d.,:/])[-−](?=\d{1,3}(?:\.\d+)? ?(?:°|摄氏度|度))": lambda match: "零下",
         r"(?<=[年月日号点分时元个岁])[-–—~～](?=\d)": lambda match: "到",
         r"(?<=[一-鿿])[-−](?=\d)": lambda match: "负",
-        rf"(?<![\d.,:/第-])2(?=几?(?:{_MEASURES}))": lambda match: "两",
+        rf"(?<![A-Za-z\d.,:/第-])2(?=几?(?:{_MEASURES}))": lambda match: "两",
     },
     plural=never,
     range_word="到",
