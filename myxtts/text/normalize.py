@@ -75,6 +75,7 @@ _AFTER_STOP = re.compile(r"\.(?=[^\W_]{2})")
 _WIDE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])|(?<=[.,;:!?]) ")
 _JOINERS = re.compile(f"{ZWNJ}+")
 _LOOSE_JOINER = re.compile(rf"(?<![^\W\d_]){ZWNJ}|{ZWNJ}(?![^\W\d_])")
+_DOTS = re.compile(r"\.{2,}")
 _HASHTAG = re.compile(r"#(?=[^\W\d_])")
 _OWN_MARKS = ((",", "،，、"), (";", "؛；"), (":", "："), ("?", "؟？"), ("!", "！"), (".", "।。"))
 
@@ -278,6 +279,10 @@ def _punctuation(text: str, language: Language, removed: Counter[str] | None) ->
     text = _SPACES.sub(" ", _MARKS.sub(_strongest, text))
     text = _BEFORE_MARK.sub("", text).strip()
     text = _AFTER_STOP.sub(". ", _AFTER_MARK.sub(r"\1 ", text)) if language.spaced else _WIDE_SPACE.sub("", text)
+    if language.sentence_end[0] != ".":
+        text = _DOTS.sub(".", text)  # its own full stop has no form of three
+    if "." in text:  # a sign between an abbreviation and its full stop is gone by now
+        text = _abbreviations(_abbreviations(text, language, _dotted_abbreviations(language)), language, _plain_abbreviations(language))
     return _own_marks(text, language)
 
 

@@ -17,9 +17,14 @@ from myxtts.text.languages.record import (
 )
 
 count = words("pl")
-_ordinal = words("pl", "ordinal")
+_positive = words("pl", "ordinal")
 _ADJECTIVE = re.compile(r"\b(?!trzy\b|cztery\b)(\w+)([yi])\b")
 _counted = with_endings(count, {"f": {"^jeden$": "jedna", r"\bdwa$": "dwie"}, "n": {"^jeden$": "jedno"}})
+
+
+def _ordinal(number: int) -> str:
+    """num2words fails at zero."""
+    return _positive(number) if number else "zerowy"
 
 
 def inflected(number: int, ending: str) -> str:
