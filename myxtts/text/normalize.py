@@ -20,7 +20,7 @@ from myxtts.text.contacts import PAUSE, spell_addresses
 from myxtts.text.coqui_tables import COQUI_LANGUAGES
 from myxtts.text.counting import one_of
 from myxtts.text.languages import ZWNJ, Language, get_language
-from myxtts.text.numbers import spell_numbers, spell_roman
+from myxtts.text.numbers import spell_numbers, spell_readings, spell_roman
 from myxtts.text.sentences import split_sentences
 
 __all__ = ["normalize", "normalize_with_report", "split_sentences", "unknown_characters"]
@@ -45,7 +45,7 @@ _SIGNS = {
     "⸮": "?",
     "！": "!",
     "۔": ".",
-    "。": ".",
+    "。": ". ",  # ends a sentence and divides no number or address
     "｡": ".",
     "।": ".",
     "॥": ".",
@@ -72,9 +72,10 @@ _BEFORE_SURE_MARK = re.compile(rf"(?<![\s{PAUSE}])[\s{PAUSE}]+(?=[.,;:!?](?!\d))
 _STOP_BEFORE_WORD = re.compile(r"\.(?=[^\W\d_]{2})")
 _AFTER_MARK = re.compile(r"([,;:!?])(?=[^\W_]|[¿¡])")
 _AFTER_STOP = re.compile(r"\.(?=[^\W_]{2})")
-_WIDE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])")
+_WIDE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])|(?<=[.,;:!?]) ")
 _JOINERS = re.compile(f"{ZWNJ}+")
 _LOOSE_JOINER = re.compile(rf"(?<![^\W\d_]){ZWNJ}|{ZWNJ}(?![^\W\d_])")
+_DOTS = re.compile(r"\.{2,}")
 _HASHTAG = re.compile(r"#(?=[^\W\d_])")
 _OWN_MARKS = ((",", "،，、"), (";", "؛；"), (":", "："), ("?", "؟？"), ("!", "！"), (".", "।。"))
 
@@ -125,7 +126,7 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     if language.joiner:
         text = _joiner(language).sub(ZWNJ, text)
     text = tidy(text, removed)
-    text = language.lower(spell_roman(text, language))
+    text = language.lower(spell_readings(spell_roman(text, language), language))
     text = _letters(text, language, removed)
     text = fold_foreign_letters(text, language, removed)
     text = _signs(text, removed)
@@ -133,10 +134,11 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     text = translate(text, _PLAIN, removed)
     text = _abbreviations(text, language, _dotted_abbreviations(language))
     before = _BEFORE_MARK if language.decimal_comma else _BEFORE_SURE_MARK  # .5 is a number where the full stop is the decimal sign
-    text = _MARKS.sub(_strongest, before.sub("", text))
+    text = _MARKS.sub(_strongest_but_abbreviated, before.sub("", text))
     text = _STOP_BEFORE_WORD.sub(". ", text) if language.spaced else text
     text = _abbreviations(text, language, _plain_abbreviations(language))
     text = spell_numbers(text, language)
+    text = _abbreviations(text, language, _measure_abbreviations(language))  # one whose number was another sign's (€5 s.)
     text = fold_foreign_letters(_symbols(text, language, removed), language)  # num2words puts vowel signs on some Arabic numbers
     text = _punctuation(text, language, removed)
     if ZWNJ in text:  # one stood between digits, or before a sign that is now a word
@@ -210,7 +212,9 @@ def _abbreviations(text: str, language: Language, patterns: list) -> str:
         def say(match: re.Match, spoken=spoken) -> str:
             words = spoken[match[1]]
             # the last full stop is the sentence's too
-            return f"{words}." if match.group().endswith(".") and not match.string[match.end() :].strip() else words
+            if match.group().endswith(".") and not match.string[match.end() :].strip():
+                return f"{words}."
+            return f"{words} " if match.string[match.end() : match.end() + 1].isalpha() else words
 
         text = pattern.sub(say, text)
     return text
@@ -227,10 +231,15 @@ def _plain_abbreviations(language: Language) -> list:
     return _abbreviation_patterns(language, lambda name: "." not in name)
 
 
+@cache
+def _measure_abbreviations(language: Language) -> list:
+    return _abbreviation_patterns(language, lambda name: name in language.units)
+
+
 def _abbreviation_patterns(language: Language, chosen: Callable[[str], bool]) -> list:
     patterns = []
     for names, end in (
-        (language.abbreviations, r"\.(?![^\W\d_]|\.)"),
+        (language.abbreviations, r"\.(?!\.|[^\W\d_](?![^\W\d_]))"),  # not "e.g.x", but "e.g.so"
         (language.abbreviations_bare, r"(?![^\W\d_])(?:\.(?![^\W\d_]|\.))?"),
     ):
         names = {name: spoken for name, spoken in names.items() if chosen(name)}
@@ -270,11 +279,22 @@ def _punctuation(text: str, language: Language, removed: Counter[str] | None) ->
     text = _SPACES.sub(" ", _MARKS.sub(_strongest, text))
     text = _BEFORE_MARK.sub("", text).strip()
     text = _AFTER_STOP.sub(". ", _AFTER_MARK.sub(r"\1 ", text)) if language.spaced else _WIDE_SPACE.sub("", text)
+    if language.sentence_end[0] != ".":
+        text = _DOTS.sub(".", text)  # its own full stop has no form of three
+    if "." in text:  # a sign between an abbreviation and its full stop is gone by now
+        text = _abbreviations(_abbreviations(text, language, _dotted_abbreviations(language)), language, _plain_abbreviations(language))
     return _own_marks(text, language)
+
+
+def _strongest_but_abbreviated(match: re.Match) -> str:
+    """ "etc.," is left until the abbreviations are spoken."""
+    return match.group() if match.group()[:-1] == "." and match.group()[-1] in ",;:" else _strongest(match)
 
 
 def _strongest(match: re.Match) -> str:
     marks = "".join(match.group().split())
+    if len(marks) == 2 and marks[0] == "." and marks[1] in ",;:":
+        return f"{marks[1]} "  # the full stop was an abbreviation's
     mark = next((mark for mark in "?!." if mark in marks), marks[0])
     if set(marks) == {"."} and len(marks) > 1:
         mark = "..."

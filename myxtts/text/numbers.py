@@ -168,23 +168,52 @@ def _year(match: re.Match, language: Language) -> str:
 
 
 def spell_roman(text: str, language: Language) -> str:
-    """Roman numerals in capitals after a word that takes one, as `roman` of the language says; the text still has its capitals."""
-    if not language.roman:
-        return text
+    """Roman numerals in capitals beside a word that takes one, as the language's `roman` says; the text still has its capitals."""
 
     def spoken(match: re.Match) -> str:
         value = roman_value(match[2])
         if not value:
             return match.group()
-        ordinal = next(iter(language.ordinals.values()), language.count)
-        return f"{match[1]} {language.roman[match[1].lower()].format(cardinal=language.count(value), ordinal=ordinal(value))}"
+        reading = language.roman[match[1].lower()]
+        if callable(reading):
+            words = reading(value)
+        else:
+            words = reading.format(cardinal=language.count(value), ordinal=next(iter(language.ordinals.values()), language.count)(value))
+        return f"{match[1]} {words}{match[3] if not match[4] or not match[4].islower() else ''}"
 
-    return _roman(language).sub(spoken, text)
+    for pattern, words in _roman_before(language):
+        text = pattern.sub(lambda match, words=words: words(value) if (value := roman_value(match[1])) else match.group(), text)
+    return _roman(language).sub(spoken, text) if language.roman else text
+
+
+def spell_readings(text: str, language: Language) -> str:
+    """The numbers that the language reads in a way of its own; the text still has its capitals."""
+    if not language.readings or not _DIGIT.search(text):
+        return text
+    for pattern, words in reading_patterns(language):
+
+        def spoken(match: re.Match, words=words) -> str:
+            said = words(match)
+            return match.group() if said is None else pad(match, said, language)
+
+        text = pattern.sub(spoken, text)
+    return text
+
+
+@cache
+def reading_patterns(language: Language) -> list:
+    return [(re.compile(pattern), words) for pattern, words in language.readings.items()]
+
+
+@cache
+def _roman_before(language: Language) -> list:
+    return [(re.compile(rf"(?<!\w)([IVX]+)(?:{after})"), words) for after, words in language.roman_before.items()]
 
 
 @cache
 def _roman(language: Language) -> re.Pattern:
-    return re.compile(rf"(?<!\w)((?i:{one_of(language.roman)})) ([IVXLCM]+)(?!\w)")
+    """With the full stop of an ordinal (Karl IV. war), told by a small letter after it."""
+    return re.compile(rf"(?<!\w)((?i:{one_of(language.roman)})) ([IVXLCM]+)(?!\w)(\.?)(?=(?:\s([^\W\d_]))?)")
 
 
 def roman_value(numeral: str) -> int:

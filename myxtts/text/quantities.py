@@ -12,12 +12,12 @@ def spell_quantities(text: str, language: Language) -> str:
     """$5 million, 5,50 €, 5 %, 12 km/h in a text in lower case with ASCII digits."""
     if language.currencies:
         before, after = _amounts(language)
-        text = before.sub(lambda m: pad(m, _amount(m["sign"], m["number"], m["scale"], language), language), text)
-        text = after.sub(lambda m: pad(m, _amount(m["sign"], m["number"], m["scale"], language), language), text)
+        text = before.sub(lambda match: _money(match, language), text)
+        text = after.sub(lambda match: _money(match, language), text)
     for pattern in _percentages(language) if "%" in text else ():
         text = pattern.sub(lambda m: pad(m, _percentage(m[1], m["scale"], language), language), text)
     if language.units:
-        text = _measures(language).sub(lambda m: pad(m, with_noun(m[1], _units(language)[m[2]], language), language), text)
+        text = _measures(language).sub(lambda match: _measure(match, language), text)
     return text
 
 
@@ -31,10 +31,23 @@ def _scale(language: Language) -> str:
 def _amounts(language: Language) -> tuple[re.Pattern, re.Pattern]:
     number, scale = number_pattern(language), _scale(language)
     signs = one_of(language.currencies)
-    word = {sign for sign in language.currencies if sign[-1].isalpha()}
+    word = {sign for sign in language.currencies if sign[0].isalpha() or sign[-1].isalpha()}
     ends = rf"(?P<sign>(?:{signs}))" + (r"(?!(?<=[^\W\d_])\w)" if word else "")
-    starts = rf"(?P<sign>(?<!\w)(?:{one_of(word)})|{one_of(set(language.currencies) - word)})" if word else rf"(?P<sign>{signs})"
+    starts = rf"(?P<sign>(?<!\w)(?<!\d )(?:{one_of(word)})|{one_of(set(language.currencies) - word)})" if word else rf"(?P<sign>{signs})"
     return re.compile(rf"{starts}\s?(?P<number>{number}){scale}"), re.compile(rf"(?P<number>{number}){scale}\s?{ends}")
+
+
+def _money(match: re.Match, language: Language) -> str:
+    return _closed(match, pad(match, _amount(match["sign"], match["number"], match["scale"], language), language))
+
+
+def _measure(match: re.Match, language: Language) -> str:
+    return _closed(match, pad(match, with_noun(match[1], _units(language)[match[2]], language), language))
+
+
+def _closed(match: re.Match, words: str) -> str:
+    """The full stop of an abbreviation is the sentence's too."""
+    return f"{words}." if match.group().endswith(".") and not match.string[match.end() :].strip() else words
 
 
 def _amount(sign: str, written: str, scale: str, language: Language) -> str:
@@ -49,7 +62,8 @@ def _amount(sign: str, written: str, scale: str, language: Language) -> str:
     parts = [with_noun(whole, noun, language)] if decimals == "00" or whole.strip("0") else []
     if decimals != "00":
         parts.append(with_noun(str(int(decimals)), language.subunits[sign], language))
-    return f" {language.symbols['&']} ".join(parts)
+    joint = f" {language.symbols['&']} " if language.amount_joint is None else language.amount_joint
+    return joint.join(parts)
 
 
 @cache
@@ -74,4 +88,6 @@ def _units(language: Language) -> dict[str, Noun]:
 
 @cache
 def _measures(language: Language) -> re.Pattern:
-    return re.compile(rf"({number_pattern(language)})\s?({one_of(_units(language))})(?![\w/'])")
+    # a Latin unit in another script (2kg에) ends where its letters end
+    end = "(?![/'])(?:(?<=[a-z])(?![a-z0-9_])|(?<![a-z])(?!\\w))" if language.also or language.ranges else "(?![\\w/'])"
+    return re.compile(rf"({number_pattern(language)})\s?({one_of(_units(language))}){end}")

@@ -50,16 +50,8 @@ DIFFERENCES = [
     ("ar", "كِتاب", "كِتاب", "كتاب", "vowel signs are optional in writing: one spelling for one word"),
 ]
 
-# abbreviations that we read otherwise on purpose
-BETTER = {("en", "mrs")}
-# not in our records: they come with the table of their language
-ABSENT = {
-    *((code, name) for code in ("es", "pt", "it") for name in ("st", "co", "jr", "ltd", "sig", "dr")),
-    *(("fr", name) for name in ("mr", "co", "jr", "ltd")),
-    *(("de", name) for name in ("st", "co", "jr")),
-    *(("pl", name) for name in ("p", "m", "sw", "jr")),
-    *(("tr", "b"), ("tr", "byk"), ("nl", "jhr"), ("cs", "p"), ("hu", "b"), ("hu", "nőv"), ("ru", "г-жа"), ("ru", "д-р")),
-}
+# abbreviations that we read otherwise on purpose: a misspelling; Italian titles lose their last vowel before a name
+BETTER = {("en", "mrs"), ("it", "sig"), ("it", "dr")}
 SPELLED = [code for code in COQUI_LANGUAGES if code not in ("ja", "ko", "zh-cn")]  # the reference writes those in Latin letters
 
 
@@ -75,21 +67,9 @@ def test_its_abbreviations_are_read_as_it_reads_them(code):
     different = {
         (code, name) for name, text in texts.items() if normalize(text, code) != normalize(text, code, "coqui").replace(". b", " b")
     }
-    assert different <= BETTER | ABSENT
+    assert different == {pair for pair in BETTER if pair[0] == code}
 
 
 @pytest.mark.parametrize("code", SPELLED)
 def test_every_sign_it_reads_has_a_word(code):
     assert not [sign for sign in COQUI_LANGUAGES[code].signs if not normalize(f"5 {sign}", code).replace(normalize("5", code), "").strip()]
-
-
-@pytest.mark.parametrize("code", SPELLED)
-def test_small_numbers_are_read_alike(code):
-    def plain(text: str) -> str:
-        return text.replace(",", "").lower()
-
-    if code == "hi":  # the reference fails at every number
-        return
-    numbers = (*range(0, 100, 7), 100, 101, 115, 999, 1000)
-    for number in numbers:
-        assert normalize(f"a {number} b", code) == normalize(plain(normalize(f"a {number} b", code, "coqui")), code)

@@ -3,6 +3,7 @@
 A field that a record leaves out means that its language reads nothing of the kind: the digits are still read, as plain numbers.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -53,10 +54,12 @@ def czech(number: int | None) -> int:
 
 
 def arabic(number: int | None) -> int:
-    """One, two, three to ten (and what ends so), the rest."""
-    if number is None or number % 100 in (0, *range(11, 100)):
-        return 3
-    return 0 if number == 1 else 1 if number == 2 else 2
+    """1 دولار واحد, 2 دولاران, 5 دولارات, 15 دولارا, 100 دولار (the fifth form, also with decimals)."""
+    if number in (1, 2):
+        return number - 1
+    if number is None or number % 100 < 3:
+        return 4
+    return 2 if number % 100 <= 10 else 3
 
 
 def never(number: int | None) -> int:
@@ -124,14 +127,19 @@ class Language:
     plural: the index of a noun's form for an integer, or for a number with decimals (None).
     range_word: between two numbers that rise (10-12). score_word: between two that do not (2-1). score_after: words after which 1-2
         is a score as well.
-    roman: word -> a template with {cardinal} or {ordinal}, for a Roman numeral in capitals after that word.
+    roman: word -> a template with {cardinal} or {ordinal}, or a counter, for a Roman numeral in capitals after that word.
+    roman_before: pattern of what follows a Roman numeral of I, V and X in capitals and is part of it (`e` in "XIXe", or a word in a
+        lookahead) -> counter.
+    readings: pattern of a number in the text as it is written (Latin digits, with its capitals) that this language reads in a way of
+        its own -> its words, or None to leave it; before any other rule. A match that ends with a full stop ends no sentence.
 
     Signs
     symbols: the word spoken for a sign (also for "+", "=", "minus" before a number, "#" before a number, "hashtag" before a word).
     address: the words for signs within an e-mail or web address ("." and "@" among them).
     percent: the noun for %, else `symbols`. percent_first: whether it is said before the number.
     currencies: sign or code -> noun, said after the amount; subunits: the same for hundredths, where two decimals are read so.
-    amount_of: what stands between a scale and a currency (Spanish "cinco millones de euros").
+    amount_of: what stands between a scale and a currency (Spanish "cinco millones de euros"). amount_joint: between an amount and its
+        hundredths, with its spaces, where it is not the word for "&".
     units: written unit -> noun, only directly after a number.
 
     Dates and times
@@ -188,7 +196,9 @@ class Language:
     range_word: str = ""
     score_word: str = ""
     score_after: tuple[str, ...] = ()
-    roman: Mapping[str, str] = field(default_factory=dict)
+    roman: Mapping[str, str | Callable[[int], str]] = field(default_factory=dict)
+    roman_before: Mapping[str, Callable[[int], str]] = field(default_factory=dict)
+    readings: Mapping[str, Callable[[re.Match], str | None]] = field(default_factory=dict)
 
     symbols: Mapping[str, str] = field(default_factory=dict)
     address: Mapping[str, str] = field(default_factory=dict)
@@ -197,6 +207,7 @@ class Language:
     currencies: Mapping[str, Noun] = field(default_factory=dict)
     subunits: Mapping[str, Noun] = field(default_factory=dict)
     amount_of: str = ""
+    amount_joint: str | None = None
     units: Mapping[str, Noun] = field(default_factory=dict)
 
     calendars: tuple[Calendar, ...] = ()
@@ -246,6 +257,74 @@ def words(code: str, to: str = "cardinal", **options: Any) -> Callable[[int], st
 
 def noun(*forms: str, gender: str = "") -> Noun:
     return Noun(forms, gender)
+
+
+def nouns(forms: Mapping[str, str], gender: str = "") -> dict[str, Noun]:
+    """Written sign -> the forms of a noun, divided by bars, all of one gender."""
+    return {written: Noun(tuple(words.split("|")), gender) for written, words in forms.items()}
+
+
+def months(names: str, short: str = "", **options: Any) -> tuple[Calendar, ...]:
+    """The Gregorian calendar: twelve months, and their short forms in the same order ("-" for none), divided by spaces."""
+    written = {form: number for number, form in enumerate(short.split(), 1) if form != "-"}
+    return (Calendar(tuple(names.split()), written=written, **options),)
+
+
+def stands_after(before: str, number: str = r"\d", most: int = 4) -> str:
+    """A pattern that holds right after a number of at most `most` characters that has one of the words (divided by spaces) before it."""
+    behind = (
+        rf"(?<=\b[{word[0].upper()}{word[0]}]{re.escape(word[1:])} {number * length})"
+        for word in before.split()
+        for length in range(1, most + 1)
+    )
+    return f"(?:{'|'.join(behind)})"
+
+
+def scale_reader(
+    counted: Callable[[int, str], str],
+    decimal: Callable[[str, str], str | None],
+    plural: Callable[[int | None], int],
+    scales: Mapping[str, Noun],
+    currency: str,
+) -> Callable[[re.Match], str | None]:
+    """A reading of 1,5 млн, 2 тыс. руб.: a match of whole digits, decimals or None, the short scale, and a currency (read as `currency`)
+    or None."""
+
+    def read(match: re.Match) -> str | None:
+        whole, decimals, scale, money = match.groups()
+        noun = scales[scale.lower()]
+        said = decimal(whole, decimals) if decimals else counted(int(whole), noun.gender)
+        form = noun.form(plural(None if decimals else int(whole)))
+        return said and " ".join([said, form, *[currency] * bool(money)])
+
+    return read
+
+
+def decimals_as_number(count: Callable[[int], str], point: str, most: int = 2) -> Callable[[str, str], str | None]:
+    """A reader of decimals for `Language.decimal`: up to `most` of them are said as one number after their zeros (3,05 trois virgule
+    zéro cinq, 3,14 trois virgule quatorze)."""
+
+    def decimal(whole: str, decimals: str) -> str | None:
+        rest = decimals.lstrip("0")
+        if len(decimals) > most or not rest:
+            return None
+        return " ".join([count(int(whole)), point, *[count(0)] * (len(decimals) - len(rest)), count(int(rest))])
+
+    return decimal
+
+
+def with_endings(count: Callable[[int], str], endings: Mapping[str, Mapping[str, str]]) -> Callable[[int, str], str]:
+    """A counter for `Language.counted`: for a gender, pattern of an ending of the number -> the ending it takes before the noun."""
+    patterns = {gender: [(re.compile(old), new) for old, new in changes.items()] for gender, changes in endings.items()}
+
+    @cache
+    def counted(number: int, gender: str) -> str:
+        said = count(number)
+        for pattern, new in patterns.get(gender, ()):
+            said = pattern.sub(new, said)
+        return said
+
+    return counted
 
 
 @cache
