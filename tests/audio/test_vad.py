@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from chirps import write_corpus
+from small_corpus import write_corpus
 from vowels import syllables
 
 from myxtts.audio import vad, wave

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from chirps import write_corpus
 from small import small_config
+from small_corpus import write_corpus
 
 from myxtts.config import ConfigError, XTTSConfig
 from myxtts.config.stages import HardwareConfig

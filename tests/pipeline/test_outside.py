@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from chirps import write_corpus
 from holder import held
 from small import small_config
+from small_corpus import write_corpus
 
 from myxtts.config import ConfigError, DataError, MyXTTSError
 from myxtts.pipeline import outside, train_stages

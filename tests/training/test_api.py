@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 import soundfile
-from chirps import write_corpus
 from small import small_config
+from small_corpus import write_corpus
 
 from myxtts.config import ModelError, XTTSConfig
 from myxtts.data.corpus import make_records

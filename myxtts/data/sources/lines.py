@@ -68,7 +68,7 @@ def read_lines(path: Path) -> Iterator[Line]:
     """Numbered lines that are not blank. A byte order mark and CRLF are accepted. Raises DataError when the file cannot be read."""
     for number, raw, cut in _raw_lines(path):
         if cut:
-            detail = f"more than {MAX_LINE_BYTES} bytes before the line ends: is a quote or a line end missing?"
+            detail = f"more than {MAX_LINE_BYTES} bytes before the line ends; expected a row of a clip: is a quote or a line end missing?"
             yield Line(number, raw[:200].decode("utf-8", "replace"), "line_too_long", detail)
         elif not raw.isspace():
             error = None if raw.isascii() else _undecodable(raw)

@@ -138,15 +138,15 @@ class Checker:
 
     def _check_texts(self, cells: dict[str, str], written: str, identifier: str) -> None:
         if not identifier:
-            raise _Refused("empty_id", "no id and no audio file")
+            raise _Refused("empty_id", "no id and no audio file; expected one of them: complete the row or remove it")
         text, normalized = cells.get("text"), cells.get("normalized")
         if not text and not normalized:
-            raise _Refused("empty_text", "")
+            raise _Refused("empty_text", "no text; expected what is spoken: write it, or remove the row")
         for value in (written, text, normalized, cells.get("speaker")):
             if value and not value.isascii() and _has_surrogates(value):
                 raise _Refused("bad_encoding", f"{_shown(value)!r} holds characters that are no Unicode: write it anew in UTF-8")
             if value and value is not written and "\0" in value:
-                raise _Refused("bad_encoding", "a NUL byte in the text: the file is damaged, or in another encoding than UTF-8")
+                raise _Refused("bad_encoding", "a NUL byte in the text; expected UTF-8: the file is damaged, or in another encoding")
 
     def _audio(self, written: str) -> str:
         relative = _normalized(written)
@@ -191,7 +191,7 @@ class AudioFinder:
     def find(self, relative: str) -> str:
         """Path of the file relative to the corpus. Raises _Refused where there is none, or it may not be read."""
         has_suffix = relative[relative.rfind(".") :].lower() in AUDIO_SUFFIXES
-        reason = ("missing_audio", "no such file in the corpus")
+        reason = ("missing_audio", f"no file {_shown(relative)} in the corpus; correct the name, or put the file there")
         for folder, suffix in (self._usual[has_suffix], *self._places[has_suffix]):
             name = f"{folder}{relative}{suffix}"
             try:
@@ -214,7 +214,7 @@ class AudioFinder:
             return False
         if not allowed:
             detail = f"a symbolic link leads out of the corpus, to {os.path.realpath(path)}"
-            raise _Refused("path_outside_corpus", f"{detail}: with {FOLLOW} it is read")
+            raise _Refused("path_outside_corpus", f"{detail}; it is read with {FOLLOW}")
         return True
 
     def _is_inside(self, folder: str) -> bool:
