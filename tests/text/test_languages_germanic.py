@@ -70,6 +70,8 @@ GERMAN = [
         "in den neunzehnhundertzwanziger jahren kosteten zwei brote eine milliarde mark.",
     ),
     ("1 Hund, 1 Katze, 1 Zeitung, Kapitel 1 Ende", "ein hund, eine katze, eine zeitung, kapitel eins ende"),
+    ("Prof. Dr. Weiß, geb. 1950, wohnt Hauptstr. 7.", "professor doktor weiß, geboren neunzehnhundertfünfzig, wohnt hauptstraße sieben."),
+    ("1 Million €", "eine million euro"),
 ]
 DUTCH = [
     ("Op 25-11-2026 om 10:30 uur.", "op vijfentwintig november tweeduizend zesentwintig om tien uur dertig."),

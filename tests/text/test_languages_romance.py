@@ -73,6 +73,12 @@ SPANISH = [
         "de nueve a catorce horas. hay una hora de cola; son las trece y cuarenta y cinco.",
     ),
     ("Tengo 1 hermano y 2 hermanas. 1 de ellas tiene 31 años.", "tengo un hermano y dos hermanas. uno de ellas tiene treinta y un años."),
+    ("Son las 12:30 y hay 2,5 millones de personas.", "son las doce y treinta y hay dos coma cinco millones de personas."),
+    (
+        "los años 90, el 8 de marzo, 1,85 m; 3-4 días; 2024-25",
+        "los años noventa, el ocho de marzo, uno coma ochenta y cinco metros; tres a cuatro días; dos mil veinticuatro a veinticinco",
+    ),
+    ("2 mil millones €, $1 millón", "dos mil millones de euros, un millón de dólares"),
 ]
 FRENCH = [
     ("Le 25/11/2026 à 10:30.", "le vingt-cinq novembre deux mille vingt-six à dix heures trente."),
@@ -132,6 +138,11 @@ FRENCH = [
         "au dix-huitième siècle, louis seize régnait, mille sept cent soixante-quatorze à mille sept cent quatre-vingt-douze.",
     ),
     ("1 personne, 21 pages, 1 jour", "une personne, vingt et une pages, un jour"),
+    (
+        "En 2024, 67,5 millions d'habitants, dont 1 sur 5 a + de 65 ans.",
+        "en deux mille vingt-quatre, soixante-sept virgule cinq millions d'habitants, dont un sur cinq a plus de soixante-cinq ans.",
+    ),
+    ("3 millions € et 50 mille €", "trois millions d'euros et cinquante mille euros"),
 ]
 ITALIAN = [
     ("Il 25/11/2026 alle 10:30.", "il venticinque novembre duemilaventisei alle dieci e trenta."),
@@ -179,6 +190,8 @@ ITALIAN = [
         "costa tre euro e venti centesimi al kg; un'ora e trenta minuti; nel ventesimo secolo; il venticinque per cento in più.",
     ),
     ("1 persona, 1 problema, 1 film, 1 studente, 1 maggio", "una persona, un problema, un film, uno studente, primo maggio"),
+    ("Nel '68, negli anni '90, il 25/12 e l'8 marzo.", "nel sessantotto, negli anni novanta, il venticinque dodici e l'otto marzo"),
+    ("€ 50 mila, € 1 milione", "cinquanta mila euro, un milione di euro"),
 ]
 PORTUGUESE = [
     ("O dia 25/11/2026, às 10:30.", "o dia vinte e cinco de novembro de dois mil e vinte e seis, às dez e trinta."),

@@ -28,7 +28,9 @@ _THE_DAY = re.compile(rf"\b(der|heute ist der|morgen ist der) (\w+te)n (?=(?:{'|
 
 
 def nominative(text: str) -> str:
-    """der fünfundzwanzigste november"""
+    """der fünfundzwanzigste november, eine million"""
+    if "eins milli" in text:
+        text = text.replace("eins million ", "eine million ").replace("eins milliarde ", "eine milliarde ")
     return _THE_DAY.sub(r"\1 \2 ", text) if "der " in text else text
 
 
@@ -139,7 +141,7 @@ GERMAN = Language(
         r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)(?= ?Uhr\b)": lambda match: f"{match[1]}:{match[2]}",
         r"(\w+)str\.(?= \d)": lambda match: f"{match[1]}straße",
         r"(?<![\w.,:/+-])1 (Mio|Mrd)\.?(?!\w)": lambda match: "eine million" if match[1] == "Mio" else "eine milliarde",
-        rf"(?<![\w.,:/+-]){_NOT_NUMBERED}1(?= ([A-ZÄÖÜ][a-zäöüß]+))": _one,
+        rf"(?<![\w.,:/+$€£-])(?<![$€£] ){_NOT_NUMBERED}1(?= ([A-ZÄÖÜ][a-zäöüß]+))": _one,
         r"(?<![\w.,:/+-])(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})(?!\w)": lambda match: ".".join(match.groups()),
         r"(?<![\w.,:/+-])(\d{1,2})\. ?(\d{1,2})\.(?! ?\d)": lambda match: _day_of_month(int(match[1]), int(match[2])),
         _NUMBER + stands_after(_OBLIQUE, most=3) + _STOP: lambda match: day(int(match[1])),

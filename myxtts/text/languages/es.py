@@ -21,6 +21,12 @@ _FEMININE = {
     r"un (?=mil\b)": "una ",
 }
 counted = with_endings(count, {"m": {r"veintiuno$": "veintiún", r"uno$": "un"}, "f": _FEMININE})
+
+
+def one_million(text: str) -> str:
+    return text.replace("uno millón", "un millón") if "uno millón" in text else text
+
+
 _UNITS = ["primero", "segundo", "tercero", "cuarto", "quinto", "sexto", "séptimo", "octavo", "noveno"]
 _TENS = ["décimo", "vigésimo", "trigésimo", "cuadragésimo", "quincuagésimo", "sexagésimo", "septuagésimo", "octogésimo", "nonagésimo"]
 
@@ -70,6 +76,7 @@ SPANISH = Language(
     char_limit=239,
     letters=LATIN + "áéíóúüñç",
     punctuation=".,;:!?'-¿¡",
+    joining=one_million,
     abbreviations={
         "sr": "señor",
         "sra": "señora",
@@ -128,7 +135,7 @@ SPANISH = Language(
     counted=counted,
     decimal=decimals_as_number(count, "coma"),
     point="coma",
-    scales={"millón": "millones", "millones": "millones", "mil millones": "mil millones", "billones": "billones", "mil": "mil"},
+    scales={"millón": "millón de", "millones": "millones de", "mil millones": "mil millones de", "billones": "billones de", "mil": "mil"},
     fractions={2: noun("medio", "medios", gender="m"), 3: noun("tercio", "tercios", gender="m")}
     | {bottom: noun(ordinal(bottom), f"{ordinal(bottom)}s", gender="m") for bottom in range(4, 11)},
     ordinals={
@@ -177,7 +184,6 @@ SPANISH = Language(
     | nouns({"£": "libra|libras", "gbp": "libra|libras", "₹": "rupia|rupias"}, "f"),
     subunits=nouns(dict.fromkeys(("$", "us$", "usd"), "centavo|centavos") | dict.fromkeys(("€", "eur"), "céntimo|céntimos"), "m")
     | nouns({"£": "penique|peniques", "gbp": "penique|peniques"}, "m"),
-    amount_of="de",
     amount_joint=" con ",
     units=nouns(
         {"mm": "milímetro|milímetros", "cm": "centímetro|centímetros", "m": "metro|metros", "km": "kilómetro|kilómetros"}

@@ -83,8 +83,8 @@ FRENCH = Language(
     counted=counted,
     decimal=decimals_as_number(count, "virgule"),
     point="virgule",
-    scales={"million": "million", "millions": "millions", "milliard": "milliard", "milliards": "milliards", "m": "millions"}
-    | {"md": "milliards", "mds": "milliards", "mille": "mille"},
+    scales={"million": "million de", "millions": "millions de", "milliard": "milliard de", "milliards": "milliards de", "m": "millions de"}
+    | {"md": "milliards de", "mds": "milliards de", "mille": "mille"},
     fractions={2: noun("demi", "demis"), 3: noun("tiers"), 4: noun("quart", "quarts")}
     | {bottom: noun(ordinal(bottom), f"{ordinal(bottom)}s") for bottom in range(5, 11)},
     ordinals={
@@ -136,7 +136,6 @@ FRENCH = Language(
     | nouns({"£": "livre|livres", "gbp": "livre|livres", "₹": "roupie|roupies"}, "f"),
     subunits=nouns(dict.fromkeys(("$", "us$", "usd"), "cent|cents") | dict.fromkeys(("€", "eur", "chf"), "centime|centimes"), "m")
     | nouns({"£": "penny|pence", "gbp": "penny|pence"}, "m"),
-    amount_of="de",
     units=nouns(
         {"mm": "millimètre|millimètres", "cm": "centimètre|centimètres", "m": "mètre|mètres", "km": "kilomètre|kilomètres"}
         | {"m²": "mètre carré|mètres carrés", "km²": "kilomètre carré|kilomètres carrés", "m³": "mètre cube|mètres cubes"}

@@ -25,11 +25,12 @@ def day(number: int) -> str:
 
 
 def elide(text: str) -> str:
-    """un'ora"""
-    return text.replace("una ora", "un'ora") if "una ora" in text else text
+    """un'ora, un milione"""
+    text = text.replace("una ora", "un'ora") if "una ora" in text else text
+    return text.replace("uno mili", "un mili") if "uno mili" in text else text
 
 
-_ALONE = r"(?<!\b[Ii]l )(?<!\b[Dd]el )(?<!\b[Aa]l )(?<!\bnumero )(?<!\bn\. )"  # the number of something
+_ALONE = r"(?<![$€£] )(?<!\b[Ii]l )(?<!\b[Dd]el )(?<!\b[Aa]l )(?<!\bnumero )(?<!\bn\. )"  # the number of something
 _MONTH = "gennaio|febbraio|marzo|aprile|maggio|giugno|luglio|agosto|settembre|ottobre|novembre|dicembre"
 _MASCULINE_A = "problema|sistema|programma|tema|poeta|artista|pianeta|clima|turista|atleta"
 _KINGS = (
@@ -91,7 +92,7 @@ ITALIAN = Language(
     counted=counted,
     decimal=decimals_as_number(count, "virgola"),
     point="virgola",
-    scales={"milione": "milione", "milioni": "milioni", "miliardo": "miliardo", "miliardi": "miliardi", "mila": "mila"},
+    scales={"milione": "milione di", "milioni": "milioni di", "miliardo": "miliardo di", "miliardi": "miliardi di", "mila": "mila"},
     fractions={2: noun("mezzo", "mezzi", gender="m")}
     | {bottom: noun(ordinal(bottom), f"{ordinal(bottom)[:-1]}i", gender="m") for bottom in range(3, 11)},
     ordinals={
@@ -104,9 +105,9 @@ ITALIAN = Language(
         r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)" + stands_after("alle dalle ore", r"[\d.]", 5) + r"(?!\d|[.,]\d)": (
             lambda match: f"{match[1]}:{match[2]}"
         ),
-        rf"{_ALONE}(?<![\w.,:/+$€£-])1(?= (?!{_MASCULINE_A})(?:[^\W\d_]{{2,}}(?:a|ione|ità))\b)": lambda match: "una",
-        rf"{_ALONE}(?<![\w.,:/+$€£-])1(?= (?!{_MONTH})(?:s[bcdfgklmnpqrtv]|z|gn|ps)[^\W\d_]*[oe]\b)": lambda match: "uno",
-        rf"{_ALONE}(?<![\w.,:/+$€£-])1(?= (?!{_MONTH})(?:[^\W\d_]{{2,}}[oebcdfgklmnprst]|{_MASCULINE_A})\b)": lambda match: "un",
+        rf"{_ALONE}(?<![\w.,:/+$€£-])1(?= (?!{_MASCULINE_A}|mili)(?:[^\W\d_]{{2,}}(?:a|ione|ità))\b)": lambda match: "una",
+        rf"{_ALONE}(?<![\w.,:/+$€£-])1(?= (?!{_MONTH}|mili)(?:s[bcdfgklmnpqrtv]|z|gn|ps)[^\W\d_]*[oe]\b)": lambda match: "uno",
+        rf"{_ALONE}(?<![\w.,:/+$€£-])1(?= (?!{_MONTH}|mili)(?:[^\W\d_]{{2,}}[oebcdfgklmnprst]|{_MASCULINE_A})\b)": lambda match: "un",
     },
     digits_after=("codice", "pin", "cap"),
     version_after=("versione",),
@@ -137,7 +138,6 @@ ITALIAN = Language(
     )
     | nouns({"£": "sterlina|sterline", "gbp": "sterlina|sterline", "₹": "rupia|rupie"}, "f"),
     subunits=nouns(dict.fromkeys(("$", "us$", "usd", "€", "eur"), "centesimo|centesimi") | {"£": "penny|pence", "gbp": "penny|pence"}, "m"),
-    amount_of="di",
     units=nouns(
         {"mm": "millimetro|millimetri", "cm": "centimetro|centimetri", "m": "metro|metri", "km": "chilometro|chilometri"}
         | {"m²": "metro quadrato|metri quadrati", "mq": "metro quadrato|metri quadrati", "km²": "chilometro quadrato|chilometri quadrati"}

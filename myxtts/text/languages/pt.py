@@ -93,7 +93,14 @@ PORTUGUESE = Language(
     counted=counted,
     decimal=decimals_as_number(count, "vírgula"),
     point="vírgula",
-    scales={"milhão": "milhão", "milhões": "milhões", "bilhão": "bilhão", "bilhões": "bilhões", "trilhões": "trilhões", "mil": "mil"},
+    scales={
+        "milhão": "milhão de",
+        "milhões": "milhões de",
+        "bilhão": "bilhão de",
+        "bilhões": "bilhões de",
+        "trilhões": "trilhões de",
+        "mil": "mil",
+    },
     fractions={2: noun("meio", "meios"), 3: noun("terço", "terços")} | {b: noun(ordinal(b), f"{ordinal(b)}s") for b in range(4, 11)},
     ordinals={
         r"\.?º|o": ordinal,
@@ -142,7 +149,6 @@ PORTUGUESE = Language(
         dict.fromkeys(("$", "us$", "usd", "r$", "brl"), "centavo|centavos") | dict.fromkeys(("€", "eur"), "cêntimo|cêntimos"), "m"
     )
     | nouns({"£": "pêni|pence", "gbp": "pêni|pence"}, "m"),
-    amount_of="de",
     units=nouns(
         {"mm": "milímetro|milímetros", "cm": "centímetro|centímetros", "m": "metro|metros", "km": "quilômetro|quilômetros"}
         | {"m²": "metro quadrado|metros quadrados", "km²": "quilômetro quadrado|quilômetros quadrados", "m³": "metro cúbico|metros cúbicos"}
