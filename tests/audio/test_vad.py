@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-from small_corpus import write_corpus
 from vowels import syllables
 
 from myxtts.audio import vad, wave
@@ -73,7 +72,7 @@ def test_clicks_and_hum_are_cut(padded):
     assert len(vad.trim(disturbed, RATE, "energy", 40, 0.1)) == len(disturbed)  # loud enough for it
 
 
-def test_what_is_no_speech_comes_back_whole(tmp_path):
+def test_what_is_no_speech_comes_back_whole():
     """Noise, tones, chirps: the detector finds nothing, or is not believed; energy decides."""
     rng = np.random.default_rng(1)
     shaped = rng.standard_normal(2 * RATE) * (0.2 + np.sin(6 * np.arange(2 * RATE) / RATE) ** 2) * 0.05
@@ -82,9 +81,10 @@ def test_what_is_no_speech_comes_back_whole(tmp_path):
         assert vad.speech_spans(sound, RATE) == []
         assert len(vad.trim(sound, RATE, "vad", 40, 0.1)) == len(sound)
         assert len(vad.trim(np.pad(sound, RATE), RATE, "vad", 40, 0.0)) == pytest.approx(len(sound), abs=3000)
-    for file in (write_corpus(tmp_path / "chirps") / "wavs").iterdir():
-        samples, rate = wave.load(file)
-        assert len(vad.trim(samples, rate, "vad", 40, 0.1)) >= 0.7 * len(samples)
+    for number in range(10):
+        time = np.arange(int(RATE * (0.9 + 0.1 * number))) / RATE
+        chirp = 0.4 * np.sin(2 * np.pi * (200 + 40 * number + 90 * time) * time) * (1 + np.sin(14 * time)) / 2
+        assert len(vad.trim(chirp, RATE, "vad", 40, 0.1)) >= 0.7 * len(chirp)
 
 
 def test_silence_is_empty():

@@ -1,4 +1,4 @@
-"""`myxtts train --workers 2`: one training by two processes, on small chirps."""
+"""`myxtts train --workers 2`: one training by two processes, on a small corpus."""
 
 import importlib.util
 import os

@@ -19,7 +19,7 @@ from myxtts.data.records import mel_schema, read_records, token_schema
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
-    return write_corpus(tmp_path_factory.mktemp("chirps") / "corpus")
+    return write_corpus(tmp_path_factory.mktemp("small") / "corpus")
 
 
 @pytest.fixture(scope="module")
