@@ -9,11 +9,9 @@ from typing import Any
 from myxtts.audio.wave import write_atomically
 from myxtts.config import DataError, XTTSConfig
 from myxtts.config.data import SourceConfig
-from myxtts.data.manifest import REJECTED, ManifestWriter
+from myxtts.data.manifest import CORPORA, REJECTED, ManifestWriter
 from myxtts.data.sample import make_sample
 from myxtts.data.sources import Corpus, open_corpora, read_corpora
-
-CORPORA = "corpora.json"
 
 
 def make_raw(config: XTTSConfig, root: Path, out: Path) -> dict[str, Any]:
