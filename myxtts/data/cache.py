@@ -12,7 +12,6 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,12 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS entries (
     key TEXT PRIMARY KEY, facts TEXT NOT NULL, size INTEGER, changed INTEGER, used INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS contents (
-    path TEXT PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL, digest TEXT NOT NULL, used INTEGER NOT NULL
+CREATE TABLE IF NOT EXISTS files (
+    path TEXT PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL, inode INTEGER NOT NULL,
+    digest TEXT NOT NULL, used INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+_MOST_WAITING = 10_000  # rows that are not written yet
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,22 @@ def fingerprint(*values: Any) -> str:
 
 
 class Cache:
-    """Entries of one kind (`clips`, `mels`) in a cache folder, which several kinds and several processes may share."""
+    """Entries of one kind (`clips`, `mels`) in a cache folder, which several kinds and several processes may share.
+
+    What is to be written waits until `commit`: the index is locked for as long as that takes, not while work is done.
+    """
 
     def __init__(self, folder: Path, kind: str):
         """Raises DataError where the folder cannot be written."""
         self._files = Path(folder) / kind
         self._kind = kind
         self._today = int(time.time() // 86400)
+        self._entries: dict[str, tuple] = {}
+        self._digests: dict[str, tuple] = {}
+        self._used: dict[tuple[str, str], None] = {}  # (table, key)
         try:
             self._files.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(Path(folder) / "index.sqlite", timeout=_WAIT)
+            self._base = sqlite3.connect(Path(folder) / "index.sqlite", timeout=_WAIT, isolation_level=None)
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = NORMAL")
             self._base.executescript(_TABLES)
@@ -65,8 +72,8 @@ class Cache:
             ) from None
 
     def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self._base.commit()
+        with contextlib.suppress(DataError):  # lost is work, no result
+            self.commit()
         self._base.close()
 
     def __enter__(self) -> "Cache":
@@ -77,63 +84,89 @@ class Cache:
 
     def find(self, key: str) -> Entry | None:
         """The entry of a key, or None; a use of it is noted."""
-        found = self._base.execute("SELECT facts, size, changed, used FROM entries WHERE key = ?", (self._key(key),)).fetchone()
+        name = self._key(key)
+        found = self._entries.get(name) or self._row("SELECT key, facts, size, changed, used FROM entries WHERE key = ?", name)
         if found is None:
             return None
-        facts, size, changed, used = found
+        _, facts, size, changed, used = found
         file = None
         if size is not None:
             file = self._file(key)
             if _stamp(file) != (size, changed):
                 return None
         if used != self._today:
-            self._base.execute("UPDATE entries SET used = ? WHERE key = ?", (self._today, self._key(key)))
+            self._wait(self._used, ("entries", name), None)
         return Entry(json.loads(facts), file)
 
     def keep(self, key: str, facts: dict[str, Any], made: bytes | None) -> Entry:
-        """Stores an entry; it is there for others, and after a kill, from the next `commit` on. Raises DataError (disk full)."""
+        """Stores an entry; others find it, and it is there after a kill, from the next `commit` on. Raises DataError (disk full)."""
         file, size, changed = None, None, None
         if made is not None:
             file = self._file(key)
             write_atomically(file, made)
             size, changed = _stamp(file)
-        row = (self._key(key), json.dumps(facts, ensure_ascii=False), size, changed, self._today)
-        self._run("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", row)
+        name = self._key(key)
+        self._wait(self._entries, name, (name, json.dumps(facts, ensure_ascii=False), size, changed, self._today))
         return Entry(facts, file)
 
     def commit(self) -> None:
-        """Makes what was kept last."""
-        with self._full_disk():
-            self._base.commit()
+        """Writes what waits. Raises DataError when the disk is full, or another process holds the index for a minute."""
+        if not (self._entries or self._digests or self._used):
+            return
+        with self._failing():
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                self._base.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", self._entries.values())
+                self._base.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", self._digests.values())
+                for table, column in (("entries", "key"), ("files", "path")):
+                    names = ((self._today, name) for kind, name in self._used if kind == table)
+                    self._base.executemany(f"UPDATE {table} SET used = ? WHERE {column} = ?", names)
+                self._base.execute("COMMIT")
+            except BaseException:
+                self._base.execute("ROLLBACK")
+                raise
+        for waiting in (self._entries, self._digests, self._used):
+            waiting.clear()
 
     def digest(self, path: Path) -> str:
-        """SHA-256 of a file's content; known without reading it while size and time of change are those of the last reading.
+        """SHA-256 of a file's content; known without reading it while its size, time of change and inode are those of the last reading.
 
         Raises OSError where the file cannot be read.
         """
         status = path.stat()
-        stamp, name = (status.st_size, status.st_mtime_ns), str(path)
-        known = self._base.execute("SELECT size, changed, digest, used FROM contents WHERE path = ?", (name,)).fetchone()
-        if known and known[:2] == stamp:
-            if known[3] != self._today:
-                self._base.execute("UPDATE contents SET used = ? WHERE path = ?", (self._today, name))
-            return known[2]
+        stamp, name = (status.st_size, status.st_mtime_ns, status.st_ino), str(path)
+        known = self._digests.get(name) or self._row("SELECT path, size, changed, inode, digest, used FROM files WHERE path = ?", name)
+        if known and known[1:4] == stamp:
+            if known[5] != self._today:
+                self._wait(self._used, ("files", name), None)
+            return known[4]
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if time.time_ns() - stamp[1] > 2_000_000_000:  # one written just now may be written again within the clock's resolution
-            self._run("INSERT OR REPLACE INTO contents VALUES (?, ?, ?, ?, ?)", (name, *stamp, digest, self._today))
+        if time.time_ns() - status.st_mtime_ns > 2_000_000_000:  # one written just now may be written again within the clock's resolution
+            self._wait(self._digests, name, (name, *stamp, digest, self._today))
         return digest
 
     def prune(self) -> int:
         """Removes entries that no run has asked for in KEEP_DAYS; returns how many."""
-        old = self._today - KEEP_DAYS
-        keys = self._base.execute("SELECT key FROM entries WHERE used < ? AND key LIKE ?", (old, f"{self._kind}/%")).fetchall()
+        self.commit()
+        old, kind = self._today - KEEP_DAYS, f"{self._kind}/%"
+        with self._failing():
+            keys = self._base.execute("SELECT key FROM entries WHERE used < ? AND key LIKE ?", (old, kind)).fetchall()
+            if keys:
+                self._base.execute("DELETE FROM entries WHERE used < ? AND key LIKE ?", (old, kind))
+                self._base.execute("DELETE FROM files WHERE used < ?", (old,))
         for (key,) in keys:
             self._file(key.partition("/")[2]).unlink(missing_ok=True)
-        self._base.execute("DELETE FROM entries WHERE used < ? AND key LIKE ?", (old, f"{self._kind}/%"))
-        self._base.execute("DELETE FROM contents WHERE used < ?", (old,))
-        self.commit()
         return len(keys)
+
+    def _wait(self, waiting: dict, name: Any, value: Any) -> None:
+        waiting[name] = value
+        if len(waiting) >= _MOST_WAITING:
+            self.commit()
+
+    def _row(self, query: str, name: str) -> tuple | None:
+        with self._failing():
+            return self._base.execute(query, (name,)).fetchone()
 
     def _key(self, key: str) -> str:
         return f"{self._kind}/{key}"
@@ -141,16 +174,15 @@ class Cache:
     def _file(self, key: str) -> Path:
         return self._files / key[:2] / f"{key[2:]}.bin"
 
-    def _run(self, statement: str, values: Iterable[Any]) -> None:
-        with self._full_disk():
-            self._base.execute(statement, tuple(values))
-
     @contextlib.contextmanager
-    def _full_disk(self):
+    def _failing(self):
         try:
             yield
         except sqlite3.Error as error:
-            raise DataError(f"cannot write the cache {self._files.parent}: {error}; free space on its disk, then run again") from None
+            remedy = "free space on its disk, then run again"
+            if "locked" in str(error):
+                remedy = f"another run has held it for {_WAIT} s: run again when that has ended"
+            raise DataError(f"cannot use the cache {self._files.parent}: {error}; {remedy}") from None
 
 
 def hand_out(file: Path, target: Path) -> None:

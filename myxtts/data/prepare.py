@@ -53,7 +53,8 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
     """
     root, raw, out = Path(root), Path(raw), Path(out)
     ClipSettings.of(config).check_installed()
-    with Cache(cache or root / "cache", "clips") as kept, Table() as table:
+    folder = cache or root / "cache"
+    with Cache(folder, "clips") as kept, Table(folder) as table:
         _read(config, table, root, raw, out)
         _process(config, table, root, kept)
         screen(table, config.prepare)
@@ -117,7 +118,7 @@ def _process(config: XTTSConfig, table: Table, root: Path, cache: Cache) -> None
     with work:
         for recording, made in apply(partial(clips.process, settings=settings), wanted, config.data.engine, config.hardware.num_workers):
             for part, clip in zip(recording.parts, made or clips.crashed(recording), strict=True):
-                work.record(part, clip, keep=made is not None)
+                work.record(recording, part, clip)
 
 
 class _Work:
@@ -146,32 +147,32 @@ class _Work:
                     refused = clips.unreadable_now(recording)
             if refused:
                 for part, clip in zip(recording.parts, refused, strict=True):
-                    self.record(part, clip, keep=False)
+                    self.record(recording, part, clip)
                 continue
             parts = []
             for part in recording.parts:
                 part = replace(part, key=settings.key(digest, part))
                 found = self._cache.find(part.key)
                 if found:
-                    self._note(part, found.facts)
+                    self._note(recording, part, found.facts)
                 else:
                     parts.append(part)
             if parts:
                 yield replace(recording, parts=tuple(parts))
 
-    def record(self, part: Part, clip: Clip, keep: bool) -> None:
-        if keep:
+    def record(self, recording: Recording, part: Part, clip: Clip) -> None:
+        if clip.lasting:
             self._cache.keep(part.key, clip.facts, clip.wav)
             self._seconds += clip.facts.get("recorded_seconds", 0.0)
-        self._note(part, clip.facts)
+        self._note(recording, part, clip.facts)
         if monotonic() - self._committed > _COMMIT:
             self._cache.commit()
             self._committed = monotonic()
             self._bar.set_postfix_str(f"{self._seconds / (monotonic() - self._began):.0f} x real time")
 
-    def _note(self, part: Part, facts: dict[str, Any]) -> None:
+    def _note(self, recording: Recording, part: Part, facts: dict[str, Any]) -> None:
         reason, detail = judge(facts, self._prepare)
-        self._table.note(part.number, part.key, facts, reason, detail)
+        self._table.note(part.number, part.key, facts, reason, detail.replace(clips.NAME, recording.name))
         self._bar.update()
 
 

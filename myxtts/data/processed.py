@@ -26,6 +26,7 @@ MEASURES = (
     *("recorded_seconds", "sample_rate", "channels", "loudness_lufs", "peak_dbfs", "clipped_share", "snr_db", "bandwidth_hz"),
     "characters_per_second",
 )
+_MOST_NAMES = 200  # of speakers, with hours of their own in the summary: each is a metric
 _SHOWN = 10_000  # characters of a text in clips.csv: of a megabyte that was refused, readers of CSV need not take the whole
 # of clips.csv. audio: `wavs/<id>.wav` where the clip is used, else the recording, relative to the project, of which start and end
 # (seconds, empty = from its beginning, to its end) are the clip. seconds: trimmed; all other measures are of the recording
@@ -56,16 +57,16 @@ def write_processed(config: XTTSConfig, table: Table, raw: Path, out: Path, file
                 metadata[utterance.split].write(metadata_line(utterance).encode())
             listed(_cells(row, utterance))
             tally.add(row, utterance)
-    corpora = json.loads((raw / CORPORA).read_text(encoding="utf-8")) if (raw / CORPORA).is_file() else {}
-    _write_json(out / CORPORA, tally.corpora(corpora))
-    _write_json(out / CHARACTERS, {"used": _sorted(tally.used), "removed": _sorted(tally.removed)})
+        # before the metadata have their names: what looks whole is whole
+        corpora = json.loads((raw / CORPORA).read_text(encoding="utf-8")) if (raw / CORPORA).is_file() else {}
+        _write_json(out / CORPORA, tally.corpora(corpora))
+        _write_json(out / CHARACTERS, {"used": _sorted(tally.used), "removed": _sorted(tally.removed)})
     return tally.summary()
 
 
 def _splits(table: Table) -> list[str]:
-    """Splits that have a file: a held-out speaker is not everybody's. None where nothing is left: no file shall look valid then."""
-    present = {split for (split,) in table.base.execute("SELECT DISTINCT split FROM rows WHERE reason = ''")}
-    return [split for split in METADATA if present and (split in ("train", "eval") or split in present)]
+    """Splits that have a file: all, for DVC's stages depend on each, though one may be empty; none where nothing is left to look valid."""
+    return list(METADATA) if table.count("reason = ''") else []
 
 
 def _cells(row: Row, utterance: Utterance) -> list[str]:
@@ -109,7 +110,8 @@ class _Tally:
         return {name: {**known.get(name, {}), **sums[name], "languages": sorted(self.languages_of_corpus[name])} for name in names}
 
     def summary(self) -> dict[str, Any]:
-        hours = {name: {key: round(sums[key] / 3600, 4) for key in sorted(sums)} for name, sums in self.seconds.items()}
+        shown = {name: sums for name, sums in self.seconds.items() if len(sums) <= _MOST_NAMES}
+        hours = {name: {key: round(sums[key] / 3600, 4) for key in sorted(sums)} for name, sums in shown.items()}
         return {
             "clips": self.clips.total(),
             "hours": round(sum(self.seconds["split"].values()) / 3600, 4),

@@ -7,7 +7,7 @@
 | noisy | min_snr_db | the speech is not loud enough over the noise between it |
 | narrow_band | min_bandwidth_hz | it was a telephone's, or resampled: nothing sounds above this frequency |
 | wrong_text | max_recognition_error | a recogniser hears something else |
-| duplicate_audio | max_same_audio | the very same sound stands in other rows; all of them go where their texts differ |
+| duplicate_audio | max_same_audio | the very same sound stands in other rows; all of them go where their texts or speakers differ |
 | duplicate_text | max_same_text | the speaker says the same in other clips |
 | odd_rate | max_rate_deviation | characters per second far from what is usual in the language: text and sound do not belong together |
 | wrong_speaker | min_speaker_similarity | the voice is not like that of its speaker's other clips |
@@ -72,11 +72,12 @@ def screen(table: Table, settings: PrepareConfig) -> None:
 
 
 def _refuse_same_sound(table: Table, most: int) -> None:
-    """Where the texts of one sound differ, nobody can say which is right."""
-    differ = "SELECT sound FROM rows WHERE reason = '' AND sound <> '' GROUP BY sound HAVING COUNT(DISTINCT normalized) > 1"
+    """Where the texts or speakers of one sound differ, nobody can say which is right."""
+    several = "COUNT(DISTINCT normalized) > 1 OR COUNT(DISTINCT speaker) > 1"
+    differ = f"SELECT sound FROM rows WHERE reason = '' AND sound <> '' GROUP BY sound HAVING {several}"
     table.run(
-        "UPDATE rows SET reason = 'duplicate_audio', detail = 'the very same sound stands in other rows with another text: expected "
-        f"one text for a sound; correct the rows' WHERE reason = '' AND sound IN ({differ})"
+        "UPDATE rows SET reason = 'duplicate_audio', detail = 'the very same sound stands in other rows with another text or speaker: "
+        f"expected one of each for a sound; correct the rows' WHERE reason = '' AND sound IN ({differ})"
     )
     _refuse_further(table, "sound", most, "duplicate_audio", "the very same sound as {first}", "max_same_audio", "sound <> ''")
 

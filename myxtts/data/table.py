@@ -5,8 +5,10 @@ SQLite in a temporary file. Values that no query looks at stay in `facts`, as JS
 
 import json
 import math
+import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -16,6 +18,7 @@ from myxtts.config import DataError
 from myxtts.data.manifest import Utterance
 from myxtts.data.splits import SplitRow, sentence_hash
 
+_PREFIX = "rows-"
 _PAGE = 2000  # rows that are read at once
 _HALF = 1 << 63  # SQLite's integers have a sign, hashes of sentences have none
 _UTTERANCE = ", ".join(f'"{field.name}"' for field in fields(Utterance))
@@ -44,8 +47,14 @@ class Table:
     """A context manager; the file is removed at its end. Raises DataError when the disk is full."""
 
     def __init__(self, folder: Path | None = None):
-        """folder: where the temporary file lies (default: the system's)."""
-        self._folder = tempfile.TemporaryDirectory(prefix="myxtts-", dir=folder)
+        """folder: where the temporary file lies (default: the system's folder for such, which may be in memory).
+
+        What a kill left behind there is removed after two days.
+        """
+        for left in Path(folder).glob(f"{_PREFIX}*") if folder else ():
+            if time.time() - left.stat().st_mtime > 2 * 86400:
+                shutil.rmtree(left, ignore_errors=True)
+        self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder)
         self.base = sqlite3.connect(Path(self._folder.name) / "rows.sqlite", isolation_level=None)
         # SQLite's own are missing from some builds
         self.base.create_function("EXP", 1, math.exp, deterministic=True)
@@ -98,9 +107,7 @@ class Table:
         try:
             return self.base.execute(statement, values)
         except sqlite3.OperationalError as error:
-            raise DataError(
-                f"cannot write the table of rows in {self._folder.name}: {error}; free space there, or set TMPDIR to a larger disk"
-            ) from None
+            raise DataError(f"cannot write the table of rows in {self._folder.name}: {error}; free space there") from None
 
     def _pages(self, columns: str, where: str) -> Iterator[tuple]:
         last = 0

@@ -60,7 +60,10 @@ def run_evaluate(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
 
 
 def log_data(paths: Paths, run: Any) -> None:
-    """The page about the corpus, and its headline figures: what a voice was made of stands beside how well it speaks."""
+    """The page about the corpus, and its headline figures: what a voice was made of stands beside how well it speaks.
+
+    Neither is a dependency of the stage: the same clips described in other words are no reason to speak again.
+    """
     figures = json.loads(paths.report("prepare").read_text(encoding="utf-8"))
     run.metrics({f"data/{name}": figures[name] for name in DATA_FIGURES if name in figures}, step=0)
     run.artifact(paths.data_page)

@@ -107,18 +107,54 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path):
         Cache(tmp_path / "other", "clips")
 
 
+def test_a_run_that_works_does_not_keep_another_from_writing(cache, tmp_path, monkeypatch):
+    """What is kept waits in memory: the index is not locked while clips are worked on."""
+    monkeypatch.setattr(module, "_WAIT", 0.2)
+    with Cache(tmp_path / "cache", "clips") as other:
+        for number in range(20):
+            cache.keep(fingerprint("one", number), {}, b"sound")
+            other.keep(fingerprint("two", number), {}, b"sound")
+            other.find(fingerprint("one", number))
+            if number % 5 == 4:
+                other.commit()
+        cache.commit()
+        assert all(other.find(fingerprint("one", number)) for number in range(20))
+        assert all(cache.find(fingerprint("two", number)) for number in range(20))
+
+
+def test_an_index_that_another_run_holds_is_not_called_a_full_disk(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_WAIT", 0.1)
+    with Cache(tmp_path / "cache", "clips") as waiting:
+        waiting.keep(KEY, {}, b"sound")
+        cache._base.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DataError, match="another run has held it"):
+            waiting.commit()
+        cache._base.execute("ROLLBACK")
+        waiting.commit()
+        assert cache.find(KEY)
+
+
+def test_a_file_put_in_the_place_of_another_with_its_time_is_read(cache, tmp_path):
+    file, other = tmp_path / "a.wav", tmp_path / "b.wav"
+    file.write_bytes(b"one")
+    age(file)
+    first = cache.digest(file)
+    other.write_bytes(b"two")
+    stamp = file.stat().st_mtime_ns
+    os.utime(other, ns=(stamp, stamp))
+    other.rename(file)  # as rsync -t does
+    assert cache.digest(file) != first
+
+
 def test_a_full_disk_is_named(cache, monkeypatch):
     class Full:
-        def execute(self, *_):
-            raise sqlite3.OperationalError("database or disk is full")
-
-        def commit(self):
-            raise sqlite3.OperationalError("database or disk is full")
+        def execute(self, statement, *_):
+            if statement.startswith("BEGIN"):
+                raise sqlite3.OperationalError("database or disk is full")
 
         def close(self): ...
 
+    cache.keep(KEY, {}, b"sound")
     monkeypatch.setattr(cache, "_base", Full())
-    with pytest.raises(DataError, match="disk is full; free space"):
-        cache.keep(KEY, {}, b"sound")
     with pytest.raises(DataError, match="disk is full; free space"):
         cache.commit()

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -43,13 +44,36 @@ def test_items_are_taken_a_few_ahead():
     taken: list[int] = []
     finished = apply(squares, counted(5000, taken), "local", 2)
     next(finished)
-    assert 0 < len(taken) <= 4 * engines.BATCH + 2 * 2 * 3 * engines.BATCH
+    assert 0 < len(taken) <= (2 * 3 + 2) * engines.BATCH
     finished.close()
 
 
 def test_an_item_that_kills_its_process_is_named_and_no_other_is_lost():
     results = dict(apply(fatal, range(120), "local", 2))
     assert results == {n: None if n in (13, 77) else n * n for n in range(120)}
+
+
+def test_even_one_item_cannot_end_this_process():
+    assert dict(apply(fatal, [13, 14], "local", 2)) == {13: None, 14: 196}
+
+
+@dataclass(frozen=True)
+class Heavy:
+    number: int
+    cost: int
+
+
+def numbers(items: list[Heavy]) -> list[int]:
+    return [item.number for item in items]
+
+
+def test_heavy_items_are_taken_one_by_one():
+    taken: list[int] = []
+    heavy = (Heavy(number, 1000) for number in counted(50, taken))
+    finished = apply(numbers, heavy, "local", 2)
+    next(finished)
+    assert len(taken) <= 4
+    assert len(list(finished)) == 49
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -210,6 +210,49 @@ def test_segments_of_a_long_recording_are_cut(tmp_path):
     assert np.abs(flac - whole).max() < 1e-3
 
 
+def test_twins_that_cannot_be_decoded_are_each_called_by_their_name(tmp_path):
+    """Whatever the state of the cache: what is kept is kept by content, and two files may have the same."""
+    rows = write_corpus(tmp_path, range(12))
+    for name in ("003", "007"):
+        (tmp_path / "wavs" / f"{name}.wav").write_bytes(b"no sound at all")
+    run(tmp_path, rows, "cold")
+    run(tmp_path, rows, "warm")
+    refused = read_rejected(tmp_path / "warm" / "rejected.csv")
+    assert [row.detail.partition(" cannot")[0] for row in refused] == ["wavs/003.wav", "wavs/007.wav"]
+    assert contents(tmp_path / "cold") == contents(tmp_path / "warm")
+
+
+def test_what_passes_is_not_remembered(tmp_path, monkeypatch):
+    """A lack of memory, and a disk that was away in the middle."""
+    rows = write_corpus(tmp_path, range(12))
+
+    def without_memory(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clips, "_clip", without_memory)
+        with pytest.raises(DataError, match="12 too_large"):
+            run(tmp_path, rows)
+    original = clips.wave.read_bytes
+
+    def away(path):
+        if str(path).endswith("004.wav"):
+            raise clips.wave.AudioError(f"no audio file {path}", "missing_audio")
+        return original(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clips.wave, "read_bytes", away)
+        assert run(tmp_path, rows)["rejected_by_reason"] == {"missing_audio": 1}
+    assert run(tmp_path, rows)["rejected"] == 0
+
+
+def test_a_longer_clip_may_be_allowed_without_work(tmp_path, processed_clips):
+    rows = write_corpus(tmp_path, range(12))
+    assert run(tmp_path, rows, prepare={"max_seconds": 0.85})["rejected_by_reason"]["too_long"] > 3
+    processed_clips.clear()
+    assert run(tmp_path, rows, prepare={"max_seconds": 5.0})["rejected"] == 0 and not processed_clips
+
+
 def test_a_file_that_ends_the_process_costs_itself_alone(tmp_path, monkeypatch):
     def dead(function, items, engine, workers):
         for item in items:

@@ -90,6 +90,11 @@ def test_one_sound_with_two_texts_is_not_believed_at_all(table):
     assert refused(table, max_same_audio=1) == {first: "duplicate_audio", second: "duplicate_audio"}
 
 
+def test_one_sound_of_two_speakers_is_not_believed_either(table):
+    first, second = add(table, "one", speaker="ann", sound="a"), add(table, "one", speaker="bob", sound="a")
+    assert refused(table, max_same_audio=1) == {first: "duplicate_audio", second: "duplicate_audio"}
+
+
 def test_the_same_text_by_the_same_speaker(table):
     first, again = add(table, "hello"), add(table, "hello")
     add(table, "hello", speaker="bob")

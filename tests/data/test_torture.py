@@ -242,7 +242,7 @@ def test_a_file_without_rights(tmp_path):
             (clip,) = clips.process([recording], shaping())[0]
         finally:
             os.seteuid(0)
-    assert clip.facts["reason"] == "unreadable_audio" and "clip.wav" in clip.facts["detail"] and "chmod" in clip.facts["detail"]
+    assert clip.facts["reason"] == "unreadable_audio" and clips.NAME in clip.facts["detail"] and "chmod" in clip.facts["detail"]
 
 
 def part(number: int, start: float | None = None, end: float | None = None) -> Part:
@@ -256,7 +256,7 @@ def shaping() -> ClipSettings:
 def test_a_file_that_vanishes_before_it_is_sent_to_another_machine(tmp_path):
     recording = Recording(str(tmp_path / "clip.wav"), "clip.wav", (part(1),))
     (clip,) = clips.process([clips.with_content(recording)], shaping())[0]
-    assert clip.facts["reason"] == "missing_audio" and clip.facts["detail"].startswith("no audio file clip.wav")
+    assert clip.facts["reason"] == "missing_audio" and clip.facts["detail"].startswith(f"no audio file {clips.NAME}")
 
 
 def test_a_recording_for_which_memory_is_lacking(monkeypatch):
@@ -278,7 +278,7 @@ def test_a_recording_for_which_memory_is_lacking(monkeypatch):
 def test_times_of_segments_that_are_none(start, end):
     recording = Recording("clip.wav", "clip.wav", (part(1, start, end),), broken.wav(1))
     (clip,) = clips.process([recording], shaping())[0]
-    assert clip.facts["reason"] == "bad_segment" and "clip.wav" in clip.facts["detail"] and "correct" in clip.facts["detail"]
+    assert clip.facts["reason"] == "bad_segment" and clips.NAME in clip.facts["detail"] and "correct" in clip.facts["detail"]
 
 
 @pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name) for kind in KINDS if kind in FILES])
