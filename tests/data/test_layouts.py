@@ -181,3 +181,20 @@ def test_forms_of_published_corpora(tmp_path):
     corpus = touch(tmp_path / "piper", "wav/a.wav", "wav/b.wav")
     layouts.text(corpus / "metadata.csv", "a|One\nb.wav|Two\n")
     assert [(row.id, row.text, row.speaker) for row in read(corpus, "piper", speaker="me")[0]] == [("a", "One", "me"), ("b", "Two", "me")]
+
+
+def test_a_configured_name_is_never_replaced_by_a_usual_one(tmp_path):
+    corpus = touch(tmp_path / "corpus", "a.wav", "b.wav", "c.wav")
+    objects = [
+        {"audio": "a.wav", "text": "[raw]", "text_clean": "One"},
+        {"audio": "b.wav", "text": "[raw]", "sentence": "Two"},
+        {"wav": "c.wav", "text_clean": "Three"},
+    ]
+    (corpus / "metadata.jsonl").write_text("\n".join(map(json.dumps, objects)))
+    rows, rejected = read(corpus, "jsonl", columns={"text": "text_clean", "audio": "audio"})
+    assert [(row.id, row.text) for row in rows] == [("a", "One")]
+    assert [row.reason for row in rejected] == ["empty_text", "missing_audio"]
+    assert "line 2: no 'text_clean', which data.source.columns names: there are audio, text, sentence" in rejected[0].detail
+    assert "no 'audio'" in rejected[1].detail
+    with pytest.raises(DataError, match=r"no object has 'text_claen'.* there are audio, text, text_clean, sentence, wav"):
+        read(corpus, "jsonl", columns={"text": "text_claen"})
