@@ -198,3 +198,16 @@ def test_a_configured_name_is_never_replaced_by_a_usual_one(tmp_path):
     assert "no 'audio'" in rejected[1].detail
     with pytest.raises(DataError, match=r"no object has 'text_claen'.* there are audio, text, text_clean, sentence, wav"):
         read(corpus, "jsonl", columns={"text": "text_claen"})
+
+
+def test_suffixes_of_published_corpora_in_capitals(tmp_path):
+    libritts = touch(tmp_path / "libri", *(f"train-clean-100/1/2/1_2_{name}" for name in ("3.WAV", "3.normalized.TXT", "4.WAV")))
+    (libritts / "train-clean-100/1/2/1_2_3.normalized.TXT").write_text("Three")
+    rows, rejected = read(libritts, "libritts")
+    assert [(row.id, row.audio[-9:], row.text) for row in rows] == [("1_2_3", "1_2_3.WAV", "Three")]
+    assert [(row.id, row.reason) for row in rejected] == [("1_2_4", "missing_text")]
+    vctk = touch(tmp_path / "vctk", "wav48/p1/p1_001.WAV", "txt/p1/p1_001.TXT", "wav48/p1/p1_002.WAV", "txt/p1/p1_003.TXT")
+    (vctk / "txt/p1/p1_001.TXT").write_text("One")
+    rows, rejected = read(vctk, "vctk")
+    assert [(row.id, row.text) for row in rows] == [("p1_001", "One")]
+    assert [(row.id, row.reason) for row in rejected] == [("p1_002", "missing_text"), ("p1_003", "missing_audio")]
