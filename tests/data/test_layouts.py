@@ -147,7 +147,7 @@ def test_labels_of_audacity(tmp_path):
     ]
     assert [(row.reason, row.detail[:22]) for row in rejected] == [
         ("bad_segment", "ann/talk.txt, line 4: "),
-        ("empty_text", "ann/talk.txt, line 5"),
+        ("empty_text", "ann/talk.txt, line 5: "),
         ("bad_segment", "ann/talk.txt, line 6: "),
     ]
 
