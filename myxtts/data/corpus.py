@@ -33,12 +33,15 @@ def prepare_folders(config: XTTSConfig, train_data: Path, val_data: Path, raw: P
                 raise DataError(f"no folder {folder} for the {split} clips: expected metadata_{split}.csv beside wavs/ in it")
             values = config.data.source.model_dump() | {"layout": "metadata", "path": str(folder), "corpora": {}}
             before = manifest.clips
+            again = split == "eval" and folder.resolve() == train_data.resolve()  # its rejected rows are counted already
             for row in read_source(SourceConfig.model_validate(values), Path.cwd()):
                 if isinstance(row, Utterance):
                     if row.split != split:
                         continue
-                    if taken.add(row.id, split):  # two folders may both begin at 0001
+                    while taken.add(row.id, split):  # two folders may both begin at 0001
                         row = replace(row, id=f"eval-{row.id}")
+                elif again:
+                    continue
                 manifest.write(row)
             if manifest.clips == before:
                 refused = manifest.reasons.total()

@@ -109,7 +109,7 @@ def iter_metadata(path: str | os.PathLike) -> Iterator[Utterance]:
     split = next((split for split, name in METADATA.items() if name == Path(path).name), "")
     with _reading(path, newline="\n") as file:
         for number, line in enumerate(file, 1):
-            cells = [_unescape(cell) for cell in line.rstrip("\n").split("|")]
+            cells = [unescape(cell) for cell in line.rstrip("\n").split("|")]
             if cells == [""]:
                 continue
             if len(cells) != 7:
@@ -236,7 +236,8 @@ def _escape(text: str) -> str:
     return re.sub(r"[\\|\n\r]", lambda match: _ESCAPES[match.group()], text)
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
+    """A cell of a metadata file of ours as it was before it was written."""
     return re.sub(r"\\[\\pnr]", lambda match: _PLAIN[match.group()], text)
 
 

@@ -15,7 +15,8 @@ from myxtts.data.sources import Corpus, open_corpora, read_corpora
 
 
 def make_raw(config: XTTSConfig, root: Path, out: Path) -> dict[str, Any]:
-    """Writes `out/manifest.csv`, `out/rejected.csv` and `out/corpora.json`; returns counts: clips, rejected, and rejected_by_reason.
+    """Writes `out/manifest.csv`, `out/rejected.csv` and `out/corpora.json`; returns counts: clips, rejected, and rejected_by_reason;
+    where `max_clips` is set, also left_out_by_max_clips: usable rows that it leaves out, which stand in neither file.
 
     `root` is the project's folder, to which paths in the configuration and the manifest are relative. With the layout
     `sample`, sentences are first spoken to `out/wavs`; an archive is first unpacked to `out/unpacked`. Any number of rows takes the same
@@ -36,14 +37,16 @@ def make_raw(config: XTTSConfig, root: Path, out: Path) -> dict[str, Any]:
             "move the corpus elsewhere and set data.source.path"
         )
     corpora = open_corpora(source, root, name, unpacked)
+    left_out: dict[str, int] = {}
     with ManifestWriter(out) as manifest:
-        for row in read_corpora(corpora, source.max_clips if source.layout == "mix" else None):
+        for row in read_corpora(corpora, source.max_clips if source.layout == "mix" else None, left_out):
             manifest.write(row)
     _write_corpora(out / CORPORA, corpora, config.data.source)
     reasons = dict(sorted(manifest.reasons.items()))
     if not manifest.clips:
         raise no_usable_rows(reasons, out / REJECTED)
-    return {"clips": manifest.clips, "rejected": manifest.reasons.total(), "rejected_by_reason": reasons}
+    counts = {"clips": manifest.clips, "rejected": manifest.reasons.total(), "rejected_by_reason": reasons}
+    return counts | ({"left_out_by_max_clips": sum(left_out.values())} if left_out else {})
 
 
 def no_usable_rows(reasons: dict[str, int], report: Path) -> DataError:

@@ -13,6 +13,9 @@ to `eval_unseen_speaker` are held out. A clip that would teach an evaluated sent
 held-out speaker's clip of a sentence that others teach (`text_in_training`).
 While a corpus keeps its kind of split, no clip goes from training to evaluation or back because others came: it can only be left out.
 
+A speaker all of whose clips chance draws for evaluation is not trained on: these clips are in `eval_unseen_speaker`, and in `eval` again
+once the speaker has a clip for training.
+
 Two things are not possible in every corpus, and `SplitPlan.notes` says so: where chance holds out nothing or too much, the sentences of
 the lowest hashes are evaluated, and this may change while a corpus is small; where most clips share a few sentences (commands, digits),
 the split is drawn by clip, and sentences are on both sides.
@@ -25,7 +28,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -73,6 +76,7 @@ class SplitPlan:
     _drawn: "_Hashes"  # sentences (or ids) that chance holds out
     _given: "_Hashes"  # sentences that a corpus gave to evaluation
     _taught: "_Hashes"  # sentences of held-out speakers that others are trained on
+    _untaught: frozenset[str] = frozenset()  # speakers of drawn clips who have none for training
 
     def place(self, row: SplitRow) -> Literal["train", "eval", "eval_unseen_speaker"] | Refusal:
         """The set of one clip, or why it is in none. `row` must be one of those that the plan was made from."""
@@ -84,7 +88,7 @@ class SplitPlan:
             return "eval_unseen_speaker"
         may_be_drawn = not row.split or row.corpus in self._drawing
         if row.split == "eval" or (may_be_drawn and (row.sentence if by_sentence else _hash(row.id)) in self._drawn):
-            return "eval"
+            return "eval_unseen_speaker" if row.split != "eval" and row.speaker in self._untaught else "eval"
         if evaluated:
             return Refusal("text_in_evaluation", "this sentence is in evaluation with another clip, so it is not trained on")
         return "train"
@@ -117,28 +121,60 @@ def plan_splits(rows: Callable[[], Iterable[SplitRow]], settings: PrepareConfig)
     for row in rows():
         survey.add(row)
     survey.refuse_emptiness()
-    plan, outcomes = _check(survey.plan("sentence", notes), rows, survey)
-    if plan.by == "sentence" and outcomes["train"] < _FEW_LEFT * (outcomes["train"] + outcomes["text_in_evaluation"]):
+    plan, found = _check(survey.plan("sentence", notes), rows, survey)
+    left_out = found.outcomes["text_in_evaluation"]
+    if plan.by == "sentence" and found.outcomes["train"] < _FEW_LEFT * (found.outcomes["train"] + left_out):
         notes.append(
-            f"{outcomes['text_in_evaluation']} of {survey.rows} clips say what clips for evaluation say, too many to leave out: the split "
+            f"{left_out} of {survey.rows} clips say what clips for evaluation say, too many to leave out: the split "
             "goes by clip, and evaluation hears sentences that are trained on"
         )
-        plan, outcomes = _check(survey.plan("clip", notes), rows, survey)
-    notes += survey.notes_on_speakers(plan)
-    return replace(plan, notes=tuple(notes))
+        plan, found = _check(survey.plan("clip", notes), rows, survey)
+    notes += survey.notes_on_speakers(plan, found.trained)
+    return found.with_untaught(plan, notes)
 
 
-def _check(plan: SplitPlan, rows: Callable[[], Iterable[SplitRow]], survey: "_Survey") -> tuple[SplitPlan, Counter]:
-    """The plan, knowing which sentences of held-out speakers others are trained on, and how many clips of these others go where."""
-    outcomes, taught = Counter(), _Hashes()
+def _check(plan: SplitPlan, rows: Callable[[], Iterable[SplitRow]], survey: "_Survey") -> tuple[SplitPlan, "_Found"]:
+    """The plan, knowing which sentences of held-out speakers others are trained on, and where the clips of these others go."""
+    found, taught = _Found(), _Hashes()
     for row in rows():
         if row.speaker in plan.held_out:
             continue
         placed = plan.place(row)
-        outcomes[placed.reason if isinstance(placed, Refusal) else placed] += 1
-        if placed == "train" and row.sentence in survey.unseen:
-            taught.add(row.sentence)
-    return replace(plan, _taught=taught), outcomes
+        found.outcomes[placed.reason if isinstance(placed, Refusal) else placed] += 1
+        if placed == "train":
+            found.trained.add(row.speaker)
+            if row.sentence in survey.unseen:
+                taught.add(row.sentence)
+        elif placed == "eval" and row.split != "eval":
+            found.drawn[row.speaker] += 1
+    return replace(plan, _taught=taught), found
+
+
+@dataclass
+class _Found:
+    """What a plan does with the clips of speakers that are not held out."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)  # clips of each set, and of each refusal
+    trained: set[str] = field(default_factory=set)  # speakers
+    drawn: Counter[str] = field(default_factory=Counter)  # clips of each speaker that chance gives to evaluation
+
+    def with_untaught(self, plan: SplitPlan, notes: list[str]) -> SplitPlan:
+        """The plan with its notes; drawn clips of speakers without training go to eval_unseen_speaker, where others are left for eval."""
+        untaught = frozenset(self.drawn.keys() - self.trained)
+        clips = sum(self.drawn[speaker] for speaker in untaught)
+        who = f"chance left {len(untaught)} speakers without a clip for training"
+        if clips == self.outcomes["eval"] and untaught:
+            notes.append(
+                f"{who}, and eval has no other clips than theirs ({clips}): its speakers are not trained on, which may change as the "
+                "corpus grows; record more of each speaker"
+            )
+            untaught = frozenset()
+        elif untaught:
+            notes.append(
+                f"{who}: their {clips} clips for evaluation are in eval_unseen_speaker, which may change as the corpus grows; record more "
+                "of each speaker, or name them in prepare.eval_speakers to hold them out for good"
+            )
+        return replace(plan, notes=tuple(notes), _untaught=untaught)
 
 
 def _held_out(speakers: Counter[str], named: set[str], fraction: float, notes: list[str]) -> frozenset[str]:
@@ -169,7 +205,7 @@ class _Survey:
         self.corpora: dict[str, bool] = {}  # whether all its clips were given to training, as in a corpus without a split
         self.draws = {"sentence": _Draw(fraction), "clip": _Draw(fraction)}
         self.given_sentences, self.unseen = _Hashes(), _Hashes()
-        self.trained_speakers, self.evaluated_speakers = set(), set()
+        self.evaluated_speakers = set()  # by the corpus' own word
 
     def add(self, row: SplitRow) -> None:
         if row.split in EVALUATION_SETS:
@@ -183,7 +219,6 @@ class _Survey:
             self.given += 1
             self.evaluated_speakers.add(row.speaker)
             return
-        self.trained_speakers.add(row.speaker)
         self.draws["sentence"].add(row, row.sentence)
         self.draws["clip"].add(row, _hash(row.id))
 
@@ -213,8 +248,8 @@ class _Survey:
             )
         return SplitPlan(by, self.held_out, (), drawing, drawn, self.given_sentences, _Hashes())
 
-    def notes_on_speakers(self, plan: SplitPlan) -> Iterator[str]:
-        if foreign := len(self.evaluated_speakers - self.trained_speakers):
+    def notes_on_speakers(self, plan: SplitPlan, trained: set[str]) -> Iterator[str]:
+        if foreign := len(self.evaluated_speakers - trained):
             yield (
                 f"{foreign} speakers of the corpus' own evaluation clips are not trained on, but the clips are in eval: name the speakers "
                 "in prepare.eval_speakers to have them in eval_unseen_speaker"

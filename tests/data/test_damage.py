@@ -201,6 +201,37 @@ def test_columns_that_are_named_but_not_there(corpus):
         read(corpus, "csv")
 
 
+@pytest.mark.parametrize(
+    ("written", "local", "allowed"),
+    [
+        (
+            "[core]\n\tremote = away\n['remote \"away\"']\n    url = /nowhere\n[cache]\n    type = symlink\n    dir = {tmp}/shared\n",
+            "",
+            "shared",
+        ),
+        ("[cache]\n    dir = ../shared\n", "", "shared"),
+        ('[cache]\n    type = "reflink,symlink"\n        dir = "../shared"\n', "", "shared"),
+        ("[cache]\n    dir = ../shared\n", "[cache]\n    dir = {tmp}/mine\n", "mine"),
+        ("no section", "[cache]\n    dir = ../mine\n", "mine"),
+        ("[cache]\n    dir =\n", "", ""),
+        ("[core]\n    dir = ../shared\n", "", ""),
+    ],
+)
+def test_links_into_the_cache_that_dvc_is_set_to(corpus, tmp_path, written, local, allowed):
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text(written.format(tmp=tmp_path))
+    if local:
+        (tmp_path / ".dvc" / "config.local").write_text(local.format(tmp=tmp_path))
+    for name in ("shared", "mine"):
+        (tmp_path / name / "files").mkdir(parents=True)
+        (tmp_path / name / "files" / "c0ffee").touch()
+        (corpus / "wavs" / f"{name}.wav").symlink_to(tmp_path / name / "files" / "c0ffee")
+    write(corpus, "metadata", b"shared|Text\n", b"mine|Text\n")
+    rows, rejected = read(corpus, "metadata")
+    assert [row.id for row in rows] == ([allowed] if allowed else [])
+    assert {row.reason for row in rejected} == {"path_outside_corpus"}
+
+
 def test_links_out_of_the_corpus(corpus, tmp_path):
     (tmp_path / "secret").mkdir()
     for name in ("a.wav", "a.txt"):

@@ -147,7 +147,7 @@ def test_labels_of_audacity(tmp_path):
     ]
     assert [(row.reason, row.detail[:22]) for row in rejected] == [
         ("bad_segment", "ann/talk.txt, line 4: "),
-        ("empty_text", "ann/talk.txt, line 5"),
+        ("empty_text", "ann/talk.txt, line 5: "),
         ("bad_segment", "ann/talk.txt, line 6: "),
     ]
 
@@ -181,3 +181,33 @@ def test_forms_of_published_corpora(tmp_path):
     corpus = touch(tmp_path / "piper", "wav/a.wav", "wav/b.wav")
     layouts.text(corpus / "metadata.csv", "a|One\nb.wav|Two\n")
     assert [(row.id, row.text, row.speaker) for row in read(corpus, "piper", speaker="me")[0]] == [("a", "One", "me"), ("b", "Two", "me")]
+
+
+def test_a_configured_name_is_never_replaced_by_a_usual_one(tmp_path):
+    corpus = touch(tmp_path / "corpus", "a.wav", "b.wav", "c.wav")
+    objects = [
+        {"audio": "a.wav", "text": "[raw]", "text_clean": "One"},
+        {"audio": "b.wav", "text": "[raw]", "sentence": "Two"},
+        {"wav": "c.wav", "text_clean": "Three"},
+    ]
+    (corpus / "metadata.jsonl").write_text("\n".join(map(json.dumps, objects)))
+    rows, rejected = read(corpus, "jsonl", columns={"text": "text_clean", "audio": "audio"})
+    assert [(row.id, row.text) for row in rows] == [("a", "One")]
+    assert [row.reason for row in rejected] == ["empty_text", "missing_audio"]
+    assert "line 2: no 'text_clean', which data.source.columns names: there are audio, text, sentence" in rejected[0].detail
+    assert "no 'audio'" in rejected[1].detail
+    with pytest.raises(DataError, match=r"no object has 'text_claen'.* there are audio, text, text_clean, sentence, wav"):
+        read(corpus, "jsonl", columns={"text": "text_claen"})
+
+
+def test_suffixes_of_published_corpora_in_capitals(tmp_path):
+    libritts = touch(tmp_path / "libri", *(f"train-clean-100/1/2/1_2_{name}" for name in ("3.WAV", "3.normalized.TXT", "4.WAV")))
+    (libritts / "train-clean-100/1/2/1_2_3.normalized.TXT").write_text("Three")
+    rows, rejected = read(libritts, "libritts")
+    assert [(row.id, row.audio[-9:], row.text) for row in rows] == [("1_2_3", "1_2_3.WAV", "Three")]
+    assert [(row.id, row.reason) for row in rejected] == [("1_2_4", "missing_text")]
+    vctk = touch(tmp_path / "vctk", "wav48/p1/p1_001.WAV", "txt/p1/p1_001.TXT", "wav48/p1/p1_002.WAV", "txt/p1/p1_003.TXT")
+    (vctk / "txt/p1/p1_001.TXT").write_text("One")
+    rows, rejected = read(vctk, "vctk")
+    assert [(row.id, row.text) for row in rows] == [("p1_001", "One")]
+    assert [(row.id, row.reason) for row in rejected] == [("p1_002", "missing_text"), ("p1_003", "missing_audio")]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from myxtts.config import DataError
 from myxtts.config.data import LAYOUTS as CONFIGURED
 from myxtts.config.data import SourceConfig
-from myxtts.data.manifest import Rejected, Utterance
+from myxtts.data.manifest import Rejected, Utterance, write_metadata
 from myxtts.data.sources import LAYOUTS, is_safe_id, safe_id
 from myxtts.data.sources import read_source as stream_source
 
@@ -57,6 +57,17 @@ def test_metadata_with_splits_speakers_and_suffixes(corpus):
         ("d", "d.ogg", "ann", "zh-cn", "train"),
         ("c", "c.flac", "ann", "en", "eval"),
     ]
+
+
+def test_a_processed_corpus_is_read_without_its_escapes(corpus):
+    texts = ("Either | or", "C:\\new \\p", "Two\nlines\rand")
+    made = [Utterance(name, "", text, text.lower(), "ann", "en", 1.0, corpus="c") for name, text in zip("abc", texts, strict=True)]
+    write_metadata(corpus / "metadata_train.csv", made)
+    rows, rejected = read(corpus, "metadata")
+    assert not rejected
+    assert [(row.text, row.normalized) for row in rows] == [(text, text.lower()) for text in texts]
+    rows, _ = read(corpus, "metadata", "a|C:\\new \\p|c|ann|en\n", file="metadata_train.csv")  # of others, a backslash is one
+    assert rows[0].text == "C:\\new \\p"
 
 
 def test_coqui_with_header_variants(corpus):

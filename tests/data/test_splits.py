@@ -70,7 +70,9 @@ def test_nothing_evaluated_is_trained_on(seed):
     assert plan.by == "sentence" and sentences["train"] and sentences["eval"]
     assert not sentences["train"] & (sentences["eval"] | sentences["eval_unseen_speaker"])
     assert not (speakers["train"] | speakers["eval"]) & plan.held_out
-    assert speakers["eval_unseen_speaker"] <= plan.held_out
+    assert not speakers["train"] & speakers["eval_unseen_speaker"]
+    own = {item.speaker for item in corpus if item.split == "eval"}
+    assert speakers["eval"] <= speakers["train"] | own or any("no other clips than theirs" in note for note in plan.notes)
     for item in corpus:  # only what must be is left out
         if placed[item.id] == "text_in_evaluation":
             assert item.sentence in sentences["eval"] | sentences["eval_unseen_speaker"]
@@ -241,6 +243,32 @@ def test_notes_say_what_an_evaluation_set_is_not():
     shared = rows(50, "train") + [row("e", "e", split="eval")] + [row(f"z{i}", f"id {i}", "zoe", "train") for i in range(9)]
     placed, plan = place(shared, eval_speakers=("zoe",))
     assert not of(placed, "eval_unseen_speaker") and "none is evaluated" in plan.notes[0]
+
+
+def test_drawn_clips_of_speakers_without_training_are_of_unseen_speakers():
+    corpus = [row(f"s{speaker}-{i}", f"{speaker} {i}", f"s{speaker}") for speaker in range(20) for i in range(2)]
+    lows = [speaker for speaker in range(20) if all(sentence_hash(f"{speaker} {i}") / 2**64 < 0.3 for i in range(2))]
+    placed, plan = place(corpus, eval_fraction=0.3)
+    assert lows and of(placed, "eval_unseen_speaker") == {f"s{speaker}-{i}" for speaker in lows for i in range(2)}
+    assert of(placed, "eval") and not plan.held_out
+    assert f"chance left {len(lows)} speakers" in plan.notes[-1] and f"their {2 * len(lows)} clips" in plan.notes[-1]
+    # a clip to train on brings them back; what the corpus itself gave to eval stays there
+    high = next(f"more {i}" for i in range(50) if sentence_hash(f"more {i}") / 2**64 > 0.3)
+    more, plan = place([*corpus, *(row(f"m{speaker}", high, f"s{speaker}") for speaker in lows)], eval_fraction=0.3)
+    assert (
+        not of(more, "eval_unseen_speaker")
+        and not plan.notes
+        and of(more, "eval") == of(placed, "eval") | of(placed, "eval_unseen_speaker")
+    )
+    given, plan = place([*corpus, row("g", "given", f"s{lows[0]}", "eval")], eval_fraction=0.3)
+    assert given["g"] == "eval" and given[f"s{lows[0]}-0"] == "eval_unseen_speaker" and "1 speakers of the corpus' own" in plan.notes[0]
+
+
+def test_speakers_of_one_clip_each_leave_eval_as_it_is():
+    corpus = [row(f"s{speaker}", f"line {speaker}", f"s{speaker}") for speaker in range(100)]
+    placed, plan = place(corpus, eval_fraction=0.2)
+    count = len(of(placed, "eval"))
+    assert count > 5 and not of(placed, "eval_unseen_speaker") and f"no other clips than theirs ({count})" in plan.notes[0]
 
 
 def test_a_set_of_hashes_holds_eight_bytes_each(monkeypatch):

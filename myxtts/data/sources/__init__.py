@@ -92,12 +92,18 @@ def open_corpora(source: SourceConfig, root: Path, name: str = "", unpacked: Pat
     return [Corpus(name or path.resolve().name, source, path, Path(root))]
 
 
-def read_corpora(corpora: list[Corpus], max_clips: int | None = None) -> Iterator[Utterance | Rejected]:
-    """Rows of several corpora, one after the other, at most `max_clips` of all together. Ids are unique over all."""
-    readers = [_spread(lambda corpus=corpus: _read(corpus), corpus.settings.max_clips) for corpus in corpora]
+def read_corpora(
+    corpora: list[Corpus], max_clips: int | None = None, left_out: dict[str, int] | None = None
+) -> Iterator[Utterance | Rejected]:
+    """Rows of several corpora, one after the other, at most `max_clips` of all together. Ids are unique over all.
+
+    left_out: takes how many clips a limit leaves out, by the corpus' name, "" for those of the limit on all together.
+    """
+    left_out = {} if left_out is None else left_out
+    readers = [_spread(lambda corpus=corpus: _read(corpus), corpus.settings.max_clips, left_out, corpus.name) for corpus in corpora]
     for corpus in corpora:
         Checker(corpus, LAYOUTS[corpus.settings.layout].folders)  # its settings are looked at before a row is read
-    return _spread(lambda: (row for reader in readers for row in reader()), max_clips)()
+    return _spread(lambda: (row for reader in readers for row in reader()), max_clips, left_out, "")()
 
 
 def _of_mix(name: str, settings: CorpusConfig, mix: Path, root: Path, unpacked: Path | None) -> Corpus:
@@ -132,10 +138,10 @@ def _read(corpus: Corpus) -> Iterator[Utterance | Rejected]:
 Reader = Callable[[], Iterator[Utterance | Rejected]]
 
 
-def _spread(read: Reader, max_clips: int | None) -> Reader:
+def _spread(read: Reader, max_clips: int | None, left_out: dict[str, int], name: str) -> Reader:
     """`max_clips` of the rows, as many of each (speaker, language) as of any other while they last; order is kept.
 
-    The corpus is read twice, so that no more than the counts is remembered.
+    The corpus is read twice, so that no more than the counts is remembered. left_out: takes, under `name`, how many others there are.
     """
     if max_clips is None:
         return read
@@ -146,6 +152,7 @@ def _spread(read: Reader, max_clips: int | None) -> Reader:
         for position, (group, size) in enumerate(sorted(sizes.items(), key=lambda item: (item[1], item[0]))):
             shares[group] = min(left // (len(sizes) - position), size)
             left -= shares[group]
+        left_out[name] = sizes.total() - sum(shares.values())
         seen, taken = Counter(), Counter()
         for row in read():
             if isinstance(row, Utterance):

@@ -1,5 +1,6 @@
 """A row of a corpus -> an Utterance, or why there is none. Audio is looked up, never opened."""
 
+import configparser
 import math
 import os
 import posixpath
@@ -61,13 +62,13 @@ class Corpus:
     def allows(self, real: str) -> bool:
         """Whether the place (without links) that a symbolic link leads to may be read.
 
-        It may inside the corpus and in the project's own DVC cache, whose checkouts may be links; with `follow_links`, anywhere.
+        It may inside the corpus and in the project's DVC cache, whose checkouts may be links; with `follow_links`, anywhere.
         """
         return (self.settings.follow_links and not self.unpacked) or f"{real}/".startswith(self._inside)
 
     @cached_property
     def _inside(self) -> tuple[str, ...]:
-        return tuple(os.path.join(os.path.realpath(path), "") for path in (self.folder, self.root / ".dvc" / "cache"))  # noqa: PTH118
+        return tuple(os.path.join(os.path.realpath(path), "") for path in (self.folder, *_dvc_caches(self.root)))  # noqa: PTH118
 
     def file(self, name: str) -> Path:
         """A metadata file, or a folder. Raises DataError when it is a link that leads out of the corpus."""
@@ -75,6 +76,22 @@ class Corpus:
         if not self.allows(os.path.realpath(path)):
             raise DataError(f"{path} is a link out of the corpus, to {path.resolve()}: copy it there, or set {FOLLOW}")
         return path
+
+
+def _dvc_caches(root: Path) -> list[Path]:
+    """Where the project's DVC keeps files: `.dvc/cache`, and `cache.dir` of `.dvc/config.local` or else of `.dvc/config`."""
+    folder = root / ".dvc"
+    settings = configparser.ConfigParser(strict=False, interpolation=None, allow_no_value=True)
+    for name in ("config", "config.local"):
+        try:
+            # a line that is set in deeper would go on the one before
+            lines = map(str.strip, (folder / name).read_text(encoding="utf-8").splitlines())
+            settings.read_string("\n".join(lines))
+        except (OSError, UnicodeDecodeError, configparser.Error):  # it is for DVC to say what is wrong with it
+            continue
+    named = (settings.get("cache", "dir", fallback="") or "").strip("\"'")
+    # as DVC reads it: from the user's home, or relative to .dvc
+    return [folder / "cache", *([folder / os.path.expanduser(named)] if named else [])]  # noqa: PTH111
 
 
 def split_of_name(name: str) -> str:

@@ -4,6 +4,8 @@
 |---|---|
 | metadata, ljspeech | mean nothing: a `"` is a part of the text |
 | coqui, piper, common_voice | a field that is quoted from end to end is what the quotes hold (`""` is one `"`); any other is as it stands |
+
+A file of all seven columns of `metadata` is one of ours: its `\\p`, `\\n`, `\\r` and `\\\\` are `|`, the line ends and a backslash.
 """
 
 import csv
@@ -11,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from myxtts.config import DataError
-from myxtts.data.manifest import METADATA
+from myxtts.data.manifest import METADATA, unescape
 from myxtts.data.sources.lines import read_lines, scan
 from myxtts.data.sources.rows import Corpus, Row
 
@@ -119,7 +121,8 @@ def _table(file: Path, split: str, columns: tuple[str, ...], at_least: int, cut:
     allowed = {count + 1: times for count, times in counts.items() if at_least <= count + 1 <= len(columns)}
     expected = max(allowed, key=lambda count: (allowed[count], count)) if allowed else at_least
     wanted = f"expected {expected} columns ({'|'.join(columns[:expected])})"
-    yield from _rows(file, split, "|", columns, expected, wanted, cut)
+    ours = columns == METADATA_COLUMNS and expected == len(columns)  # nobody else writes all seven
+    yield from _rows(file, split, "|", columns, expected, wanted, cut, unescape if ours else str)
 
 
 def _with_header(file: Path, split: str, separator: str, header: tuple[str, ...], cut: Split = split_quoted) -> Iterator[Row]:
@@ -128,7 +131,17 @@ def _with_header(file: Path, split: str, separator: str, header: tuple[str, ...]
     return rows
 
 
-def _rows(file: Path, split: str, separator: str, columns: tuple[str, ...], expected: int, wanted: str, cut: Split) -> Iterator[Row]:
+def _rows(
+    file: Path,
+    split: str,
+    separator: str,
+    columns: tuple[str, ...],
+    expected: int,
+    wanted: str,
+    cut: Split,
+    plain: Callable[[str], str] = str,
+) -> Iterator[Row]:
+    """plain: what a cell holds, of what is written."""
     name = file.name
     for number, line, reason, detail in read_lines(file):
         if reason:
@@ -137,4 +150,4 @@ def _rows(file: Path, split: str, separator: str, columns: tuple[str, ...], expe
         cells = cut(line, separator)
         if len(cells) != expected:
             reason, detail = "wrong_column_count", f"{wanted}, got {len(cells)}"
-        yield Row(name, number, dict(zip(columns, map(str.strip, cells), strict=False)), split, reason, detail)
+        yield Row(name, number, dict(zip(columns, (plain(cell.strip()) for cell in cells), strict=False)), split, reason, detail)

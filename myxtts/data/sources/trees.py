@@ -102,7 +102,7 @@ def _folder_key(path: str) -> tuple[str, str] | None:
 
 def _libritts_key(path: str) -> tuple[str, str] | None:
     for suffix in (".normalized.txt", ".original.txt", *AUDIO_SUFFIXES):
-        if path.endswith(suffix):
+        if path.lower().endswith(suffix):
             return path[: -len(suffix)], suffix
     return None
 
@@ -110,6 +110,7 @@ def _libritts_key(path: str) -> tuple[str, str] | None:
 def _vctk_key(path: str) -> tuple[str, str] | None:
     """`p225/p225_001` and which of its files this is: mic1, mic2, .txt, or "" for the one recording of version 0.80."""
     stem, suffix = os.path.splitext(path.partition("/")[2])  # noqa: PTH122
+    suffix = suffix.lower()
     if path.startswith("txt/"):
         return (stem, ".txt") if suffix == ".txt" else None
     if suffix not in AUDIO_SUFFIXES:
