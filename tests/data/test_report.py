@@ -218,6 +218,7 @@ def test_the_same_files_give_the_same_page(processed):
         ("rejected.csv", b"\xff\xfe", "cannot read .*rejected.csv"),
         ("corpora.json", "{", "corpora.json is no JSON"),
         ("characters.json", None, "no .*characters.json"),
+        ("limits.json", None, "no .*limits.json"),
     ],
 )
 def test_broken_files_are_named_and_leave_the_old_page(processed, name, content, said):

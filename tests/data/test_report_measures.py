@@ -87,16 +87,19 @@ def test_rates_are_drawn_and_judged_by_language(processed):
             language="zh-cn", characters_per_second=str(4 + index % 5 / 10)
         )
     processed.keep(language="zh-cn", id="hurried", characters_per_second="14")
+    processed.limits = {"characters_per_second": {"zh-cn": [2.75, 6.85]}}
     _, page = report(processed, max_rate_deviation=4.0)
     assert "hurried" in page.items["worst-clips"][0] and "14," in page.items["worst-clips"][0], "usual in English, not in Chinese"
     limits = re.search(
         r"Chinese \(zh-cn\): (\d+) \(\S+\) below (\S+) characters/s; (\d+) \(\S+\) above (\S+) characters/s", page.texts["measures"]
     )
-    values = np.array([4 + index % 5 / 10 for index in range(40)] + [14.0])
-    spread = 1.4826 * np.median(np.abs(values - np.median(values)))
-    assert float(limits[2]) == pytest.approx(np.median(values) - 4 * spread, abs=0.3)
-    assert float(limits[4]) == pytest.approx(np.median(values) + 4 * spread, abs=0.3)
-    assert (limits[1], limits[3]) == ("0", "1")
+    assert limits.groups() == ("0", "2.75", "1", "6.85"), "what prepare applied, whatever the clips of the page are"
+    assert (
+        "(zh-cn): 0 (0.0%) below 2.75 characters/s; 1 (2.4%) above 6.85 characters/s; limits: 4 robust standard deviations of the logarithm"
+        in (page.texts["measures"])
+    )
+    assert "English (en): no limits: too few clips" in page.texts["measures"]
+    assert "zh-cn): limits" not in report(processed, max_rate_deviation=None)[1].texts["measures"]
 
 
 def test_of_many_speakers_the_largest_have_a_bar(processed):
