@@ -108,6 +108,7 @@ def test_rejected_rows_are_counted_with_examples_that_are_heard(processed):
     (processed.root / "corpus/bad013.wav").write_bytes(b"")
     _, page = report(processed)
     assert page.row("rejected", "low_snr")[1] == "10 (10.0%)" and page.row("rejected", "missing_audio")[1] == "2 (2.0%)"
+    assert "Shares are of 100 rows" in page.texts["rejected"] and "rejected (14 of 100 rows, 1 by the raw stage)" in page.texts[""]
     items = page.items["rejected"]
     low = [re.search(r"Noise (\d)", item)[1] for item in items if "Noise" in item]
     assert len(low) == 3 == len(set(low)) and all(f"{index} dB, expected at least 10" in "".join(items) for index in low)
@@ -143,7 +144,7 @@ GOOD = {"used": {"en": {"e": 50}}, "removed": {"en": {}}}
         (lambda made: made.keep(19, split="eval_unseen_speaker"), "Evaluation set eval_unseen_speaker has 19 clips, fewer than 20."),
         (
             lambda made: [made.reject("low_snr") for _ in range(60)],
-            "60 of 460 clips (13.0%) are rejected, more than 10%; most of them (60) as low_snr",
+            "60 of 460 rows (13.0%) are rejected, more than 10%; most of them (60) as low_snr",
         ),
         (lambda made: made.keep(500, bandwidth_hz="3400"), "The median bandwidth is 3,4"),
         (

@@ -43,7 +43,7 @@ def test_figures_are_those_of_the_clips(processed):
         "2",
         f"{seconds[19::20].sum() / seconds.sum():.1%}",
     ]
-    assert "rejected (3)" in page.texts[""] and f"{seconds.sum() / 60:.1f} min" in page.texts[""]
+    assert "4.8%rejected (3 of 63 rows, 1 by the raw stage)" in page.texts[""] and f"{seconds.sum() / 60:.1f} min" in page.texts[""]
 
 
 def bars_of(page: Page, name: str) -> list[tuple[float, float, int, int]]:
@@ -124,6 +124,7 @@ def test_sums_are_the_same_however_few_speakers_are_kept_in_memory():
 def test_a_corpus_without_a_kept_clip_has_a_page(processed):
     figures, page = report(processed.reject("bad_audio", **NEVER_DECODED))
     assert figures["clips"] == 0 and figures["rejected_share"] == 1.0 and "snr_db/median" not in figures
+    assert "rejected (1 of 1 rows)" in page.texts[""]
     assert "Nothing was measured." in page.texts["measures"]
 
 

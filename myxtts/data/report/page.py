@@ -97,12 +97,14 @@ def _right(place: int, numbers: Sequence[int]) -> str:
 def _headline(report: Report) -> str:
     clips, seconds, speakers = report.counts.sums.total()
     rejected, kept = report.rejects.total, report.counts.kept
+    raw = rejected - report.counts.rows_rejected
+    of_raw = f", {raw:,} by the raw stage" if raw > 0 else ""
     tiles = [
         (duration(seconds), "of speech kept"),
         (f"{clips:,}", "clips"),
         (f"{speakers:,}", "speakers" if speakers != 1 else "speaker"),
         (str(len(report.counts.sums.by("language"))), "languages" if len(report.counts.sums.by("language")) != 1 else "language"),
-        (f"{rejected / max(clips + rejected, 1):.1%}", f"rejected ({rejected:,})"),
+        (f"{rejected / max(clips + rejected, 1):.1%}", f"rejected ({rejected:,} of {clips + rejected:,} rows{of_raw})"),
     ]
     tiles += [(MEASURES[name].worded(kept[name].quantile(0.5)), words) for name, words in _TYPICAL.items() if kept[name].total]
     return '<div class="tiles">' + "".join(f"<div><b>{value}</b><span>{words}</span></div>" for value, words in tiles) + "</div>"

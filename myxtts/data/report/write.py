@@ -5,7 +5,7 @@ Figures (flat, so that `dvc metrics diff` names each; those of a measure over th
 | name | meaning |
 |---|---|
 | clips, hours, speakers, languages | of what is kept |
-| rejected, rejected_share | rows of rejected.csv; of all rows |
+| rejected, rejected_share | rows of rejected.csv, those of the raw stage among them; of these and the clips |
 | seconds, snr_db, loudness_lufs, bandwidth_hz, characters_per_second, each with /median, /p5, /p95 | as in clips.csv, to within one bin |
 | clipped_share/p95 | share of samples at full scale that 95 % of the clips do not pass |
 | largest_speaker_share | of all seconds that are kept |
