@@ -36,6 +36,7 @@ class Processed:
         self.rejected: list[tuple[str, str, str, str]] = []
         self.corpora = {"studio": STUDIO}
         self.characters = {"used": {"en": {"e": 120, "q": 3, " ": 80}}, "removed": {"en": {}}}
+        self.limits = {"characters_per_second": {"en": [5.0, 40.0]}}
 
     def keep(self, number: int = 1, sound: bool = False, **values: str) -> "Processed":
         """Clips like the usual one but for these values; with a tone of 0.5 s each, if asked for."""
@@ -60,6 +61,7 @@ class Processed:
         write_table(self.folder / "rejected.csv", ["id", "audio", "reason", "detail"], self.rejected)
         (self.folder / "corpora.json").write_text(json.dumps(self.corpora), encoding="utf-8")
         (self.folder / "characters.json").write_text(json.dumps(self.characters), encoding="utf-8")
+        (self.folder / "limits.json").write_text(json.dumps(self.limits), encoding="utf-8")
         return self
 
 

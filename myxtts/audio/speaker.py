@@ -67,12 +67,6 @@ def similarity_to_others(own: np.ndarray, total: np.ndarray, count: int) -> floa
     return float(np.clip(own @ others / (length * np.linalg.norm(own)), -1.0, 1.0))
 
 
-def similarities_within(embeddings: np.ndarray) -> np.ndarray:
-    """`similarity_to_others` of each of one speaker's clips (N, D) -> (N,): a low one contradicts the label."""
-    total = np.sum(embeddings, axis=0, dtype=np.float64)
-    return np.array([similarity_to_others(own, total, len(embeddings)) for own in embeddings])
-
-
 def _heard(wave: np.ndarray, sample_rate: int) -> np.ndarray:
     """(N,) -> (N',) at 16 kHz, without the silence at its ends."""
     wave = np.asarray(wave, np.float32)

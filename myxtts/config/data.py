@@ -119,7 +119,10 @@ class PrepareConfig(Section):
         4500.0, gt=0, description="highest frequency with speech in it, at least: telephone speech that was resampled has less; empty = any"
     )
     max_rate_deviation: float | None = Field(
-        5.0, gt=0, description="characters per second, in robust standard deviations from the language's median, at most; empty = any"
+        5.0,
+        gt=0,
+        description="logarithm of the characters per second, in robust standard deviations (0.1 at least) from the language's median, at "
+        "most; empty = any",
     )
     max_same_audio: int | None = Field(1, ge=1, description="rows with the very same sound, at most; empty = any number")
     max_same_text: int | None = Field(1, ge=1, description="clips of one speaker with the same text, at most; empty = any number")

@@ -1,5 +1,6 @@
 """processed -> mels: the log-mels of every clip, computed once, and the vector that normalises them."""
 
+import io
 from array import array
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -10,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel_numpy
+from myxtts.audio.wave import write_atomically
 from myxtts.config import XTTSConfig
 from myxtts.data.cache import Cache, fingerprint
 from myxtts.data.manifest import Utterance, corpus_weights, iter_split
@@ -28,7 +30,7 @@ def write_mels(
     A `mel_norm` (M,) that is given is written in its place: networks that are trained on must go on hearing mels in the units they know.
     `train_weights.npy` (clips,) says how often each is trained on, compared with others (the weight of its corpus).
     `cache`: a folder that outlives `out`, where the mels of clips that do not change are found again (default: beside `processed`).
-    Returns frames and hours per split.
+    Returns frames and hours per split. Raises DataError when the disk is full.
     """
     mel_config = dvae_mel(config.model.audio)
     frames_per_second = mel_config.sample_rate / mel_config.hop_length
@@ -52,9 +54,16 @@ def write_mels(
             report[f"{split}/frames"] = frames
             report[f"{split}/hours"] = frames / frames_per_second / 3600
         kept.prune()
-    np.save(out / "train_weights.npy", np.array(weights))
-    np.save(out / "mel_norm.npy", totals.std() if mel_norm is None else mel_norm)
+    _save(out / "train_weights.npy", np.array(weights))
+    _save(out / "mel_norm.npy", totals.std() if mel_norm is None else mel_norm)
     return report
+
+
+def _save(path: Path, values: np.ndarray) -> None:
+    # by way of memory: NumPy writes the numbers past the file object, and so past its DataError where the disk is full
+    content = io.BytesIO()
+    np.save(content, values)
+    write_atomically(path, content.getvalue())
 
 
 def _mels(processed: Path, split: str, mel_config: MelConfig, cache: Cache) -> Iterator[tuple[Utterance, np.ndarray]]:

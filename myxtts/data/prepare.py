@@ -57,9 +57,9 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
     with Cache(folder, "clips") as kept, Table(folder) as table:
         _read(config, table, root, raw, out)
         _process(config, table, root, kept)
-        screen(table, config.prepare)
+        rate_limits = screen(table, config.prepare)
         notes = _place(table, config.prepare)
-        summary = write_processed(config, table, raw, out, partial(_file_of, config, root, kept))
+        summary = write_processed(config, table, raw, out, partial(_file_of, config, root, kept), rate_limits)
         kept.prune()
     reasons = summary["rejected_by_reason"]
     if not summary["clips"]:

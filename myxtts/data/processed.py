@@ -5,6 +5,7 @@
 - `rejected.csv`: the rows that are not used, those of the raw stage first.
 - `corpora.json`: where the clips came from, by what right they are used, and how often they are trained on.
 - `characters.json`: which characters the texts hold, by language, and which were removed from them.
+- `limits.json`: the limits of rules that are drawn from the corpus itself: characters per second, by language.
 """
 
 import json
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from myxtts.audio.wave import atomic_file, write_atomically
@@ -21,7 +23,7 @@ from myxtts.data.cache import hand_out
 from myxtts.data.manifest import CORPORA, METADATA, REJECTED, Rejected, Utterance, iter_rejected, metadata_line, rejected_file, table_file
 from myxtts.data.table import Row, Table
 
-CLIPS, CHARACTERS = "clips.csv", "characters.json"
+CLIPS, CHARACTERS, LIMITS = "clips.csv", "characters.json", "limits.json"
 MEASURES = (
     *("recorded_seconds", "sample_rate", "channels", "loudness_lufs", "peak_dbfs", "clipped_share", "snr_db", "bandwidth_hz"),
     "characters_per_second",
@@ -33,10 +35,18 @@ _SHOWN = 10_000  # characters of a text in clips.csv: of a megabyte that was ref
 COLUMNS = ("id", "audio", "corpus", "speaker", "language", "split", "reason", "text", "seconds", *MEASURES, "start", "end")
 
 
-def write_processed(config: XTTSConfig, table: Table, raw: Path, out: Path, file_of: Callable[[Row], Path]) -> dict[str, Any]:
+def write_processed(
+    config: XTTSConfig,
+    table: Table,
+    raw: Path,
+    out: Path,
+    file_of: Callable[[Row], Path],
+    rate_limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Writes all files of the data set from the finished table, in the manifest's order; returns its summary.
 
-    file_of: the processed clip of a row, which becomes `wavs/<id>.wav`. Raises DataError when the disk is full.
+    file_of: the processed clip of a row, which becomes `wavs/<id>.wav`. rate_limits: {language: (low, high)} characters per second that the
+    rule max_rate_deviation allowed. Raises DataError when the disk is full.
     """
     tally = _Tally()
     with ExitStack() as stack:
@@ -61,6 +71,8 @@ def write_processed(config: XTTSConfig, table: Table, raw: Path, out: Path, file
         corpora = json.loads((raw / CORPORA).read_text(encoding="utf-8")) if (raw / CORPORA).is_file() else {}
         _write_json(out / CORPORA, tally.corpora(corpora))
         _write_json(out / CHARACTERS, {"used": _sorted(tally.used), "removed": _sorted(tally.removed)})
+        rates = {name: [round(rate, 4) for rate in rate_limits[name]] for name in sorted(rate_limits)}
+        _write_json(out / LIMITS, {"characters_per_second": rates})
     return tally.summary()
 
 

@@ -57,18 +57,24 @@ def _written(value: float) -> str:
     return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.4f}"
 
 
-def screen(table: Table, settings: PrepareConfig) -> None:
-    """Applies the rules that need all clips to the rows that are still used."""
+def screen(table: Table, settings: PrepareConfig) -> dict[str, tuple[float, float]]:
+    """Applies the rules that need all clips to the rows that are still used.
+
+    Returns {language: (low, high)}: the characters per second that max_rate_deviation allowed, where it is set and a language has clips
+    enough to compare.
+    """
+    rate_limits: dict[str, tuple[float, float]] = {}
     table.run("CREATE INDEX by_sound ON rows (sound) WHERE reason = ''")
     if settings.max_same_audio is not None:
         _refuse_same_sound(table, settings.max_same_audio)
     if settings.max_same_text is not None:
         _refuse_same_text(table, settings.max_same_text)
     if settings.max_rate_deviation is not None:
-        _refuse_odd_rates(table, settings.max_rate_deviation)
+        rate_limits = _refuse_odd_rates(table, settings.max_rate_deviation)
     if settings.min_speaker_similarity is not None:
         _refuse_other_voices(table, settings.min_speaker_similarity)
     _refuse_few(table, settings.min_clips_per_speaker)
+    return rate_limits
 
 
 def _refuse_same_sound(table: Table, most: int) -> None:
@@ -97,8 +103,12 @@ def _refuse_further(table: Table, keys: str, most: int, reason: str, said: str, 
     )
 
 
-def _refuse_odd_rates(table: Table, most: float) -> None:
-    """Distance from the median of the language's log-rates, in units of 1.4826 MAD: robust standard deviations."""
+def _refuse_odd_rates(table: Table, most: float) -> dict[str, tuple[float, float]]:
+    """Distance from the median of the language's log-rates, in units of 1.4826 MAD: robust standard deviations.
+
+    Returns {language: (low, high)} in characters per second.
+    """
+    limits: dict[str, tuple[float, float]] = {}
     for (language,) in table.base.execute("SELECT DISTINCT language FROM rows WHERE reason = ''").fetchall():
         of_language = "reason = '' AND rate IS NOT NULL AND language = ?"
         (count,) = table.run(f"SELECT COUNT(*) FROM rows WHERE {of_language}", (language,)).fetchone()
@@ -108,13 +118,14 @@ def _refuse_odd_rates(table: Table, most: float) -> None:
         (median,) = table.run(f"SELECT rate {middle}", (language, count // 2)).fetchone()
         (spread,) = table.run(f"SELECT ABS(rate - ?) {middle}", (median, language, count // 2)).fetchone()
         width = most * max(1.4826 * spread, _LEAST_SPREAD)
-        low, high = math.exp(median - width), math.exp(median + width)
+        limits[language] = low, high = math.exp(median - width), math.exp(median + width)
         table.run(
             "UPDATE rows SET reason = 'odd_rate', detail = printf('%.1f characters a second, expected %.1f to %.1f in this language "
             "(prepare.max_rate_deviation): text and sound do not belong together', EXP(rate), ?, ?) "
             f"WHERE {of_language} AND ABS(rate - ?) > ?",
             (low, high, language, median, width),
         )
+    return limits
 
 
 def _refuse_other_voices(table: Table, least: float) -> None:

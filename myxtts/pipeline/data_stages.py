@@ -12,9 +12,13 @@ from myxtts.pipeline.start import Start, open_start
 
 
 def write_report(path: Path, values: dict[str, Any]) -> None:
-    """A stage's numbers, for `dvc metrics show` and for the run."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False, default=float) + "\n", encoding="utf-8")
+    """A stage's numbers, for `dvc metrics show` and for the run: whole or not at all, in a folder that is made.
+
+    Raises DataError when the disk is full or the folder is not writable.
+    """
+    from myxtts.audio.wave import write_atomically
+
+    write_atomically(path, (json.dumps(values, indent=1, ensure_ascii=False, default=float) + "\n").encode())
 
 
 def run_raw(config: XTTSConfig, paths: Paths) -> dict[str, Any]:

@@ -59,6 +59,17 @@ def test_each_clip_gets_the_weight_of_its_corpus(run, tmp_path):
     assert np.load(tmp_path / "mels" / "train_weights.npy").tolist() == [1.0, 4.0]
 
 
+@pytest.mark.parametrize("name", ["mel_norm.npy", "train_weights.npy"])
+def test_files_beside_the_mels_are_written_whole_or_not_at_all(run, tmp_path, name):
+    run("hallo welt", KNOWN)
+    kept, made = tmp_path / "kept", tmp_path / "mels" / name
+    before = made.read_bytes()
+    made.write_bytes(b"an older one")
+    kept.hardlink_to(made)  # as DVC links what is in its cache
+    run("hallo welt", KNOWN)
+    assert kept.read_bytes() == b"an older one" and made.read_bytes() == before
+
+
 def test_no_clip_left_is_an_error_that_says_why(run):
     with pytest.raises(DataError, match=r"no training clip fits the model \(1 text_too_long, 1 unknown_token\): see .*rejected\.csv"):
         run("ж", "hallo " * 200)

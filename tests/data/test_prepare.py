@@ -267,6 +267,20 @@ def test_every_character_that_was_taken_out_is_counted(corpus):
     assert sum(characters["used"]["en"].values()) == sum(len(row.normalized) for row in corpus.kept().values())
 
 
+def test_the_limits_that_refused_a_rate_are_left_behind(corpus):
+    for number in range(21):
+        corpus.add(f"usual{number}.wav")
+    corpus.add("hurried.wav", "far too many words for so short a clip " * 5)
+    assert corpus.run(max_rate_deviation=4.0)["rejected_by_reason"] == {"odd_rate": 1}
+    limits = json.loads((corpus.root / "processed" / "limits.json").read_text())["characters_per_second"]
+    assert list(limits) == ["en"]
+    with (corpus.root / "processed" / "clips.csv").open(newline="") as file:
+        rates = {row["reason"]: float(row["characters_per_second"]) for row in csv.DictReader(file)}
+    assert limits["en"][0] < rates[""] < limits["en"][1] < rates["odd_rate"]
+    detail = read_rejected(corpus.root / "processed" / "rejected.csv")[0].detail
+    assert "expected {:.1f} to {:.1f} in this language".format(*limits["en"]) in detail
+
+
 def test_what_is_known_of_each_clip_stands_in_one_table(corpus):
     corpus.add("d.wav", "Two channels.", np.stack([speech(1.0), speech(1.0)], axis=1)).add("e.wav", samples=np.zeros(RATE)).row(
         "wavs/gone.wav|Gone|ann|en"

@@ -116,6 +116,26 @@ def test_texts_that_do_not_belong_to_their_sound(table):
     assert detail.startswith("129.0 characters a second, expected 4") and "prepare.max_rate_deviation" in detail
 
 
+def test_the_limits_of_the_rate_are_handed_on(table):
+    for number in range(101):
+        add(table, seconds=1.5 * float(np.exp(0.01 * (number - 50))))  # 15 characters: the logarithms are even around that of 10
+    for _ in range(30):
+        add(table, language="fa", seconds=3.0)  # 5 a second, all of them
+    for _ in range(10):
+        add(table, language="tr")
+    limits = screen(table, PrepareConfig(max_rate_deviation=2.0))
+    spread = 1.4826 * 0.25  # of logarithms from -0.5 to 0.5, half are nearer than 0.25 to the middle
+    assert limits["en"] == pytest.approx((10 * np.exp(-2 * spread), 10 * np.exp(2 * spread)))
+    assert limits["fa"] == pytest.approx((5 * np.exp(-0.2), 5 * np.exp(0.2))), "no narrower than a spread of 0.1"
+    assert set(limits) == {"en", "fa"}
+
+
+def test_a_rule_that_is_off_has_no_limits(table):
+    for _ in range(30):
+        add(table)
+    assert screen(table, PrepareConfig(max_rate_deviation=None)) == {}
+
+
 def test_few_clips_have_no_usual_rate(table):
     for _ in range(10):
         add(table)

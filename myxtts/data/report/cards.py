@@ -17,7 +17,11 @@ def rejected_rows(rejects: RejectCounts, kept: int, rows: Mapping[str, Clip], pl
     if not rejects.total:
         return "<p>None.</p>"
     counted = [(reason, count, f"{count:,} ({count / (kept + rejects.total):.1%})") for reason, count in rejects.reasons.items()]
-    said = "<p>Shares are of all rows. All rejected rows are in data/processed/rejected.csv; here are some of each reason.</p>"
+    said = (
+        f"<p>Shares are of {kept + rejects.total:,} rows: those kept and those rejected. Rows that the raw stage could not read are among "
+        "them, of the whole corpus even where data.source.max_clips takes a part of it; what max_clips left out is not. All rejected rows "
+        "are in data/processed/rejected.csv; here are some of each reason.</p>"
+    )
     return bars(counted, "rejected") + said + "".join(_reason(reason, rejects, rows, played) for reason in rejects.reasons)
 
 

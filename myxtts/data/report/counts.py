@@ -75,6 +75,7 @@ class ClipCounts:
     kept_rate: dict[str, Histogram] = field(default_factory=dict)  # by language
     rejected_rate: dict[str, Histogram] = field(default_factory=dict)
     sums: SpeakerSums = field(default_factory=SpeakerSums)
+    rows_rejected: int = 0  # measured or not; those of rejected.csv that are not here were refused by the raw stage
 
 
 @dataclass
@@ -118,6 +119,8 @@ def count_clips(path: Path) -> ClipCounts:
             rates[language].add(values[RATE])
         if split:
             counts.sums.add(split, cells[_SPEAKER], language, values.get("seconds", 0.0))
+        else:
+            counts.rows_rejected += 1
     return counts
 
 

@@ -16,7 +16,7 @@ from myxtts.data.report.counts import ClipCounts, RejectCounts
 from myxtts.data.report.measures import MEASURES, RATE, Histogram, merged, number
 from myxtts.data.report.style import STYLE
 from myxtts.data.report.warnings import RARE, Finding, shown_character
-from myxtts.data.report.worst import Clip, Norms, rate_limits
+from myxtts.data.report.worst import Clip, Norms
 from myxtts.text.languages import get_language
 
 SPEAKERS = 30  # that have a bar each
@@ -46,6 +46,7 @@ class Report:
     rejected: Mapping[str, Clip]  # by id: the examples of rejects.examples that have a row in clips.csv
     findings: Sequence[Finding]
     settings: PrepareConfig
+    rate_limits: Mapping[str, Sequence[float]]  # by language: least and most characters per second that `prepare` allowed
 
 
 def page(report: Report, played: Played) -> str:
@@ -96,12 +97,14 @@ def _right(place: int, numbers: Sequence[int]) -> str:
 def _headline(report: Report) -> str:
     clips, seconds, speakers = report.counts.sums.total()
     rejected, kept = report.rejects.total, report.counts.kept
+    raw = rejected - report.counts.rows_rejected
+    of_raw = f", {raw:,} by the raw stage" if raw > 0 else ""
     tiles = [
         (duration(seconds), "of speech kept"),
         (f"{clips:,}", "clips"),
         (f"{speakers:,}", "speakers" if speakers != 1 else "speaker"),
         (str(len(report.counts.sums.by("language"))), "languages" if len(report.counts.sums.by("language")) != 1 else "language"),
-        (f"{rejected / max(clips + rejected, 1):.1%}", f"rejected ({rejected:,})"),
+        (f"{rejected / max(clips + rejected, 1):.1%}", f"rejected ({rejected:,} of {clips + rejected:,} rows{of_raw})"),
     ]
     tiles += [(MEASURES[name].worded(kept[name].quantile(0.5)), words) for name, words in _TYPICAL.items() if kept[name].total]
     return '<div class="tiles">' + "".join(f"<div><b>{value}</b><span>{words}</span></div>" for value, words in tiles) + "</div>"
@@ -168,13 +171,9 @@ def _measures(report: Report) -> str:
     order = [language for language, *_ in counts.sums.by("language") if language in counts.kept_rate]
     empty = Histogram(MEASURES[RATE])
     for language in order[:RATE_CHARTS]:
-        rules, most = [], report.settings.max_rate_deviation
-        if most is not None:
-            low, high = rate_limits(counts, language, most)
-            rules = [Limit(low, f"−{most:g} deviations", False)] if low > 0 else []
-            rules.append(Limit(high, f"+{most:g} deviations (max_rate_deviation)", True))
+        rules, note = _rate_rules(report, language)
         title = f"{MEASURES[RATE].title}, {language_name(language)}"
-        drawn.append(_figure(title, counts.kept_rate[language], counts.rejected_rate.get(language, empty), rules))
+        drawn.append(_figure(title, counts.kept_rate[language], counts.rejected_rate.get(language, empty), rules, note))
     left_out = f"<p>Not drawn: {', '.join(map(shown, order[RATE_CHARTS:]))}.</p>" if len(order) > RATE_CHARTS else ""
     return (
         "<p>Of every clip that could be decoded: <i class='kept'></i> kept, <i class='rejected'></i> rejected, for whatever reason. "
@@ -185,7 +184,19 @@ def _measures(report: Report) -> str:
     )
 
 
-def _figure(title: str, kept: Histogram, rejected: Histogram, limits: Sequence[Limit]) -> str:
+def _rate_rules(report: Report, language: str) -> tuple[list[Limit], str]:
+    """The limits that `prepare` applied to the rates of a language, and how they came about."""
+    most = report.settings.max_rate_deviation
+    if most is None:
+        return [], ""
+    if language not in report.rate_limits:
+        return [], "no limits: too few clips to say what is usual"
+    low, high = report.rate_limits[language]
+    rules = [Limit(low, f"−{most:g} deviations", False), Limit(high, f"+{most:g} deviations (max_rate_deviation)", True)]
+    return rules, f"limits: {most:g} robust standard deviations of the logarithm"
+
+
+def _figure(title: str, kept: Histogram, rejected: Histogram, limits: Sequence[Limit], note: str = "") -> str:
     both = merged([kept, rejected])
     said = []
     for limit in limits:
@@ -193,6 +204,7 @@ def _figure(title: str, kept: Histogram, rejected: Histogram, limits: Sequence[L
             beyond = both.beyond(limit.value, limit.above)
             side = "above" if limit.above else "below"
             said.append(f"{beyond:,} ({beyond / both.total:.1%}) {side} {number(limit.value * both.measure.factor)} {both.measure.unit}")
+    said += [note] if note else []
     caption = f"<b>{shown(title)}</b>" + (f": {'; '.join(said)}" if said else "")
     return f"<figure><figcaption>{caption}</figcaption>{histogram(kept, rejected, title, limits)}</figure>"
 

@@ -98,12 +98,12 @@ def _evaluation(counts: ClipCounts) -> list[Finding]:
 
 def _quality(counts: ClipCounts, rejects: RejectCounts) -> list[Finding]:
     found = []
-    clips = counts.sums.total()[0] + rejects.total
-    if rejects.total > MOST_REJECTED * clips:
+    rows = counts.sums.total()[0] + rejects.total
+    if rejects.total > MOST_REJECTED * rows:
         reason, often = next(iter(rejects.reasons.items()))
         found.append(
             Finding(
-                f"{rejects.total:,} of {clips:,} clips ({rejects.total / clips:.1%}) are rejected, more than {MOST_REJECTED:.0%}; "
+                f"{rejects.total:,} of {rows:,} rows ({rejects.total / rows:.1%}) are rejected, more than {MOST_REJECTED:.0%}; "
                 f"most of them ({often:,}) as {reason}.",
                 "Listen to the examples below: mend the corpus, or change the rule in params.yaml, prepare.",
             )

@@ -12,7 +12,7 @@ import soundfile
 
 from myxtts.audio.wave import resample
 from myxtts.data.report.counts import PLACE, ClipCounts, measured, read_clips
-from myxtts.data.report.measures import MEASURES, RATE, Histogram, merged
+from myxtts.data.report.measures import MEASURES, RATE, Histogram
 
 WORST = 20
 OF_ONE_MEASURE = 6  # as long as other measures have bad clips too: one fault must not hide the others
@@ -73,14 +73,6 @@ class Norms:
 
 def _norm(histogram: Histogram) -> Norm:
     return Norm(histogram.quantile(0.5), max(histogram.spread(), histogram.measure.least_spread))
-
-
-def rate_limits(counts: ClipCounts, language: str, most: float) -> tuple[float, float]:
-    """Characters per second of a language, `most` robust standard deviations below and above the median of its measured clips."""
-    found = [rates[language] for rates in (counts.kept_rate, counts.rejected_rate) if language in rates]
-    histogram = merged(found)
-    median, spread = histogram.quantile(0.5), histogram.spread()
-    return max(median - most * spread, 0.0), median + most * spread
 
 
 def pick_clips(path: Path, norms: Norms, wanted: Collection[str]) -> tuple[list[Clip], dict[str, Clip]]:

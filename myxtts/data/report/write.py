@@ -5,7 +5,7 @@ Figures (flat, so that `dvc metrics diff` names each; those of a measure over th
 | name | meaning |
 |---|---|
 | clips, hours, speakers, languages | of what is kept |
-| rejected, rejected_share | rows of rejected.csv; of all rows |
+| rejected, rejected_share | rows of rejected.csv, those of the raw stage among them; of these and the clips |
 | seconds, snr_db, loudness_lufs, bandwidth_hz, characters_per_second, each with /median, /p5, /p95 | as in clips.csv, to within one bin |
 | clipped_share/p95 | share of samples at full scale that 95 % of the clips do not pass |
 | largest_speaker_share | of all seconds that are kept |
@@ -20,14 +20,14 @@ from typing import Any
 from myxtts.audio.wave import write_atomically
 from myxtts.config import DataError
 from myxtts.config.data import PrepareConfig
-from myxtts.data.manifest import REJECTED
-from myxtts.data.processed import CLIPS
+from myxtts.data.manifest import CORPORA, REJECTED
+from myxtts.data.processed import CHARACTERS, CLIPS, LIMITS
 from myxtts.data.report.counts import ClipCounts, RejectCounts, count_clips, count_rejected
+from myxtts.data.report.measures import RATE
 from myxtts.data.report.page import Report, page, unseen_letters
 from myxtts.data.report.warnings import RARE, find_warnings
 from myxtts.data.report.worst import Clip, Norms, pick_clips, played
 
-CORPORA, CHARACTERS = "corpora.json", "characters.json"
 MEASURED = ("seconds", "snr_db", "loudness_lufs", "bandwidth_hz", "characters_per_second")
 
 
@@ -36,11 +36,12 @@ def write_report(processed: Path, root: Path, out: Path, settings: PrepareConfig
 
     root: the project's folder, to which the audio paths of rejected clips are relative; settings: the rules that are drawn.
     clips.csv is read twice and kept nowhere: memory does not grow with the corpus. The same files give the same bytes.
-    Raises DataError where clips.csv, rejected.csv, corpora.json or characters.json is missing or broken, or the disk is full; a clip
-    that cannot be decoded has no player, and the page says why.
+    Raises DataError where clips.csv, rejected.csv, corpora.json, characters.json or limits.json is missing or broken, or the disk is full;
+    a clip that cannot be decoded has no player, and the page says why.
     """
     processed, root, out = Path(processed), Path(root), Path(out)
     corpora, characters = _read_json(processed / CORPORA), _read_json(processed / CHARACTERS)
+    rate_limits = _read_json(processed / LIMITS)[RATE]
     rejects = count_rejected(processed / REJECTED)
     counts = count_clips(processed / CLIPS)
     norms = Norms(counts)
@@ -53,7 +54,7 @@ def write_report(processed: Path, root: Path, out: Path, settings: PrepareConfig
             return played(processed / clip.audio)
         return played(root / clip.audio, clip.start, clip.end)  # of the recording that it is a part of
 
-    html = page(Report(counts, rejects, corpora, characters, norms, worst, rejected, findings, settings), play)
+    html = page(Report(counts, rejects, corpora, characters, norms, worst, rejected, findings, settings, rate_limits), play)
     write_atomically(out, html.encode())
     return figures(counts, rejects, characters["used"])
 
