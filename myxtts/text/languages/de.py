@@ -137,7 +137,7 @@ GERMAN = Language(
     ordinals={"te|ste|st|nd|rd|th|º|ª": _ordinal, "ten|sten": day, "ter": lambda number: f"{_ordinal(number)}r"},
     readings={
         r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)(?= ?Uhr\b)": lambda match: f"{match[1]}:{match[2]}",
-        r"(\w+)str\.(?= \d)": lambda match: f"{match[1]}straße",
+        r"(?<=\w)str\.(?= \d)": lambda match: "straße",
         r"(?<![\w.,:/+-])1 (Mio|Mrd)\.?(?!\w)": lambda match: "eine million" if match[1] == "Mio" else "eine milliarde",
         rf"(?<![\w.,:/+-]){_NOT_NUMBERED}1(?= ([A-ZÄÖÜ][a-zäöüß]+))": _one,
         r"(?<![\w.,:/+-])(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})(?!\w)": lambda match: ".".join(match.groups()),
