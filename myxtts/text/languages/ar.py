@@ -134,7 +134,16 @@ ARABIC = Language(
     letter_forms={"ی": "ي", "ک": "ك", "ٱ": "ا", "ہ": "ه", "ھ": "ه"},
     dropped="[\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]",
     joining=join_and,
-    abbreviations={"د": "دكتور", "أ": "أستاذ", "م": "مهندس", "ص": "صفحة", "ج": "جزء", "ق.م": "قبل الميلاد", "ش": "شارع"},
+    abbreviations={
+        "أ.د": "أستاذ دكتور",
+        "د": "دكتور",
+        "أ": "أستاذ",
+        "م": "مهندس",
+        "ص": "صفحة",
+        "ج": "جزء",
+        "ق.م": "قبل الميلاد",
+        "ش": "شارع",
+    },
     abbreviations_bare={"إلخ": "إلى آخره", "كم/س": "كيلومتر في الساعة"},
     cardinal=count,
     counted=counted,
@@ -146,8 +155,12 @@ ARABIC = Language(
     | {5: Noun(("خمس", "خمسان", "أخماس"), "m"), 6: Noun(("سدس", "سدسان", "أسداس"), "m"), 8: Noun(("ثمن", "ثمنان", "أثمان"), "m")}
     | {10: Noun(("عشر", "عشران", "أعشار"), "m")},
     readings={
+        r"(?<=\d) ?هـ(?!\w)": lambda match: " هجرية",
+        r"(?<=\b1[5-9]\d\d|\b20\d\d) ?م(?!\w)": lambda match: " ميلادية",
         r"(?<![\w.,:/+-])(\d{1,2})" + stands_after("القرن", most=2) + r"(?!\w|[.,]\d)": lambda match: day(int(match[1])),
-        rf"(?<![\w.,:/+-])(\d{{1,3}})(?= (?:[^\W\d_]{{2,}}ة|{_FEMININE_PLURALS})(?!\w))": lambda match: count(int(match[1]), True),
+        rf"(?:(?<![\w.,:/+-])|(?<=\bو))(\d{{1,3}})(?= (?:[^\W\d_]{{2,}}ة|{_FEMININE_PLURALS})(?!\w))": lambda match: count(
+            int(match[1]), True
+        ),
         r"(?<![\w.,:/+-])([12]\d{3})" + stands_after("عام سنة العام لعام وعام بعام عامي") + r"(?!\w|[.,:/]\d)": lambda match: year(
             int(match[1])
         ),

@@ -139,6 +139,7 @@ SPANISH = Language(
         r"\.?º|o": ordinal,
     },
     readings={
+        rf"(?<!\w)[Ss]\. (?=(?:{'|'.join(map(count, range(1, 22)))})\b)": lambda match: "siglo ",  # its numeral is read by now
         r"(?<![\w.,])(\d{1,3})\.er(?!\w)": lambda match: before_noun(int(match[1])),
         # 21 personas, 200 casas; 21 años, 1 libro
         rf"{_NUMBER}{_CHANGING}(?= (?!{_MASCULINE_AS}){_WORD}+as\b)": lambda match: counted(int(match[1]), "f"),
@@ -151,7 +152,7 @@ SPANISH = Language(
     digits_after=("código", "código postal", "pin"),
     version_after=("versión",),
     range_word="a",
-    roman=dict.fromkeys(("siglo", "capítulo", "tomo", "parte", "volumen", "tema", "acto", "guerra mundial"), "{cardinal}")
+    roman=dict.fromkeys(("siglo", "s.", "capítulo", "tomo", "parte", "volumen", "tema", "acto", "guerra mundial"), "{cardinal}")
     | dict.fromkeys(_KINGS.split(), of_a_king),
     symbols={
         "&": "y",
@@ -203,7 +204,18 @@ SPANISH = Language(
     month_link="de ",
     time=("{hour}", "{hour} y {minute}", "{hour} y {minute} y {second} {seconds}"),
     time_late="{hour} {hours}",
-    time_marks={"h": "", "hrs": "", "a. m.": "a m", "p. m.": "p m", "a.m.": "a m", "p.m.": "p m", "am": "a m", "pm": "p m"},
+    time_marks={
+        "h": "",
+        "hrs": "",
+        "a. m.": "a m",
+        "p. m.": "p m",
+        "a.m.": "a m",
+        "p.m.": "p m",
+        "a.m": "a m",
+        "p.m": "p m",
+        "am": "a m",
+        "pm": "p m",
+    },
     hour=noun("hora", "horas", gender="f"),
     second=noun("segundo", "segundos", gender="m"),
 )

@@ -55,6 +55,11 @@ def clock(match: re.Match) -> str | None:
     return f"सवा {count(hour)} बजे" if minute == 15 else f"{count(hour)} बजकर {count(minute)} मिनट" if minute else f"{count(hour)} बजे"
 
 
+def mobile(match: re.Match) -> str:
+    """9876543210, a mobile telephone's number"""
+    return " ".join(count(int(digit)) for digit in match.group())
+
+
 _MONTHS = ("जनवरी", "फ़रवरी", "मार्च", "अप्रैल", "मई", "जून", "जुलाई", "अगस्त", "सितंबर", "अक्टूबर", "नवंबर", "दिसंबर")
 _OTHER = {"फरवरी": 2, "सितम्बर": 9, "अक्तूबर": 10, "नवम्बर": 11, "दिसम्बर": 12}
 
@@ -85,6 +90,7 @@ HINDI = Language(
         "मि": "मिनट",
         "सं": "संख्या",
         "पृ": "पृष्ठ",
+        "नं": "नंबर",
         "mr": "मिस्टर",
         "dr": "डॉक्टर",
     },
@@ -102,7 +108,9 @@ HINDI = Language(
     readings={
         r"(?<![\d.,])(\d{1,2}(?:,\d{2})+,\d{3})(?!\d|,\d)": lambda match: match[1].replace(",", ""),
         r"(?<![\w.,:/+-])(\d{1,2}):([0-5]\d) ?बजे": clock,
+        r"(?<![\w.,:/+-])[6-9]\d{9}(?!\w|[.,]\d)": mobile,
     },
+    phone_plus="प्लस",
     digits_after=("पिन", "पिन कोड", "कोड"),
     version_after=("संस्करण",),
     range_word="से",
@@ -112,7 +120,7 @@ HINDI = Language(
         "@": "ऐट",
         "+": "जमा",
         "=": "बराबर",
-        "minus": "ऋण",
+        "minus": "माइनस",
         "°": "डिग्री",
         "#": "नंबर",
         "hashtag": "हैशटैग",
