@@ -76,7 +76,7 @@ _WIDE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])|(?<=[.,;:!?]) ")
 _JOINERS = re.compile(f"{ZWNJ}+")
 _LOOSE_JOINER = re.compile(rf"(?<![^\W\d_]){ZWNJ}|{ZWNJ}(?![^\W\d_])")
 _DOTS = re.compile(r"\.{2,}")
-_INITIALISM = re.compile(r"(?<![^\W_])(?<![^\W_]\.)(?:[^\W\d_]\.){2,}(?![^\W_])")
+_INITIALISM = re.compile(r"(?<![^\W_])(?<![^\W_]\.)(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![^\W_]|\.))?(?!\d|[^\W\d_](?![^\W\d_]))")
 _BETWEEN_DIGITS = re.compile(rf"(?<=\d)[{_LONG_DASHES}](?=\d)")
 _HASHTAG = re.compile(r"#(?=[^\W\d_])")
 _OWN_MARKS = ((",", "،，、"), (";", "؛；"), (":", "："), ("?", "؟？"), ("!", "！"), (".", "।。"))
@@ -256,8 +256,9 @@ def _abbreviation_patterns(language: Language, chosen: Callable[[str], bool]) ->
 def _initialism(match: re.Match, language: Language) -> str:
     """u.s. is two letters, u s, and no sentence ends there but at the end of the text."""
     *_, last = letters = match.group().rstrip(".").split(".")
-    ends = not match.string[match.end() :].strip() and last not in language.abbreviations
-    return f"{' '.join(letters)}{'.' * ends}"
+    after = match.string[match.end() :]
+    ends = match.group().endswith(".") and not after.strip() and last not in language.abbreviations
+    return f"{' '.join(letters)}{'.' * ends}{' ' * after[:1].isalpha()}"
 
 
 def _symbols(text: str, language: Language, removed: Counter[str] | None) -> str:

@@ -33,7 +33,17 @@ READINGS = [
     ("en", "He said no. I agree.", "he said no. i agree."),
     ("en", "the '90s, the 80s, 6'2\", 900 sq. ft.", "the nineties, the eighties, six foot two, nine hundred square feet"),
     ("en", "Sen. Warren in Sept., Gov. Newsom", "senator warren in september, governor newsom"),
+    ("en", "the 2000s and the 2010s", "the two thousands and the twenty tens"),
+    ("en", "in 25 min. and 5 ft. 4 in. tall", "in twenty-five minutes and five feet four inches tall"),
+    ("en", "a $5-million house, a Ph.D., in N.Y.C now", "a five-million-dollar house, a p h d, in n y c now"),
     # others
+    (
+        "de",
+        "vom 1.–5. Mai, im XX. Jahrhundert, der II. Weltkrieg",
+        "vom ersten bis fünften mai, im zwanzigsten jahrhundert, der zweite weltkrieg",
+    ),
+    ("fr", "J.-C. Van Damme et M.-C. Dupont, en 52 av. J.-C.", "j c van damme et m c dupont, en cinquante-deux avant jésus-christ."),
+    ("es", "Isabel II y Felipe II", "isabel segunda y felipe segundo"),
     ("de", "S. 12, in den 80ern, Müller & Co. KG", "seite zwölf, in den achtzigern, müller und co kg"),
     ("fr", "Le Dr Petit à St-Denis, 24h/24", "le docteur petit à saint-denis, vingt-quatre heures sur vingt-quatre"),
     ("es", "En el s. XIX, a las 3:15 p.m.!", "en el siglo diecinueve, a las tres y quince p m!"),
@@ -48,6 +58,7 @@ READINGS = [
     ("ar", "أ.د. محمد و5 سيارات، سنة 1445 هـ", "أستاذ دكتور محمد وخمس سيارات، سنة ألف وأربعمائة وخمسة وأربعين هجرية"),
     ("ar", "2023م", "ألفان وثلاثة وعشرون ميلادية"),
     ("hi", "-5, नं. 5, 9876543210", "माइनस पाँच, नंबर पाँच, नौ आठ सात छह पाँच चार तीन दो एक शून्य"),
+    ("fa", "جوان ترها و بزرگ ترهای ما", "جوان‌ترها و بزرگ‌ترهای ما"),
     # Persian dialogue
     ("fa", "میتونی بیای؟ نمیدونم چی میشه، میگه میخواد بره.", "می‌تونی بیای؟ نمی‌دونم چی می‌شه، می‌گه می‌خواد بره."),
     ("fa", "می تونی، نمی شه، می گه", "می‌تونی، نمی‌شه، می‌گه"),

@@ -121,6 +121,9 @@ GERMAN = Language(
         "art": "artikel",
         "bd": "band",
         "kap": "kapitel",
+        "abb": "abbildung",
+        "tab": "tabelle",
+        "ff": "fortfolgende",
         "co": "co",
         "jr": "junior",
         "jh": "jahrhundert",
@@ -135,7 +138,11 @@ GERMAN = Language(
     fractions={2: noun("halb", gender="m"), 3: noun("drittel", gender="m"), 4: noun("viertel", gender="m")}
     | {bottom: noun(f"{_ordinal(bottom)}l", gender="m") for bottom in (*range(5, 11), 12, 20, 100)},
     ordinals={"te|ste|st|nd|rd|th|º|ª": _ordinal, "ten|sten": day, "ter": lambda number: f"{_ordinal(number)}r"},
+    roman_before={r"\.(?= (?:Weltkrieg|Jahrhundert))": lambda number: f"{number}."},
     readings={
+        rf"(?<![\w.,:/+-])(?<=[Vv]om )(\d{{1,2}})\. ?[-–] ?(\d{{1,2}})\.(?= (?:{'|'.join(_MONTHS.title().split())})(?!\w))": (
+            lambda match: f"{day(int(match[1]))} bis {day(int(match[2]))}"
+        ),
         r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)(?= ?Uhr\b)": lambda match: f"{match[1]}:{match[2]}",
         r"(?<!\w)(\w{1,40})str\.(?= \d)": lambda match: f"{match[1]}straße",
         r"(?<![\w.,:/+-])1 (Mio|Mrd)\.?(?!\w)": lambda match: "eine million" if match[1] == "Mio" else "eine milliarde",

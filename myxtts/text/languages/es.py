@@ -58,9 +58,7 @@ _MASCULINE_AS = (
 _NO_NOUN = "de|es|ante|entre|desde|sobre|por|que|se|le|me|te|no|lo|como|pero|cuando|donde"
 _ALONE = "(?<!\\b[Ee]l )(?<!\\b[Dd]el )(?<!\\b[Aa]l )(?<!\\bnúmero )(?<!\\bnº )"  # the number of something
 _NUMBER = r"(?<![\w.,:/+$€£-])(?<![$€£] )(\d{1,6})"
-_KINGS = (
-    "felipe carlos alfonso fernando luis enrique pío juan pablo benedicto napoleón isabel jaime sancho ramiro guillermo jorge francisco"
-)
+_KINGS = "felipe carlos alfonso fernando luis enrique pío juan pablo benedicto napoleón jaime sancho ramiro guillermo jorge francisco"
 # cardinals that change before a noun
 _CHANGING = r"(?:(?<=\d[2-9]1)|(?<=\b[2-9]1)|(?<=[2-9]\d\d))"
 
@@ -153,7 +151,8 @@ SPANISH = Language(
     version_after=("versión",),
     range_word="a",
     roman=dict.fromkeys(("siglo", "s.", "capítulo", "tomo", "parte", "volumen", "tema", "acto", "guerra mundial"), "{cardinal}")
-    | dict.fromkeys(_KINGS.split(), of_a_king),
+    | dict.fromkeys(_KINGS.split(), of_a_king)
+    | {"isabel": feminine},
     symbols={
         "&": "y",
         "%": "por ciento",

@@ -97,6 +97,8 @@ FRENCH = Language(
     | {"nde": lambda number: "seconde" if number == 2 else ordinal(number)}
     | {"º": ordinal, "ª": feminine},
     readings={
+        # initials: Jesus Christ is named in dates alone
+        r"(?<!\w)(?<!v\. )(?<!r\. )(?<!ès )(?<!nt )([A-Z])\.-([A-Z])\.(?= ?[A-ZÉ][\w-])": lambda match: f"{match[1]} {match[2]}",
         r"(?<!\w)P\.(?= ?[A-ZÉ][\w-])": lambda match: match[0][0],  # Picasso's initial is no page
         r"(?<![\w.,:/+-])24 ?h(?:eures)?(?:/| sur )24(?!\w)": lambda match: "vingt-quatre heures sur vingt-quatre",
         rf"(?<![\w.,:/+$€£-])(\d{{0,5}}1)(?<!11)(?= {_FEMININE}(?!\w))": lambda match: counted(int(match[1]), "f"),
