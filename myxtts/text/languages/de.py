@@ -152,6 +152,9 @@ GERMAN = Language(
         _NUMBER + stands_after(_OBLIQUE, most=3) + _STOP: lambda match: day(int(match[1])),
         _NUMBER + stands_after(_DIRECT, most=3) + _STOP: lambda match: _ordinal(int(match[1])),
         r"(?<![\w.,:/+-])(\d{2}|1\d{3}|20\d{2})er(n?)(?!\w)": decade,
+        r"(?<![\w.,:/+-])(\d{1,2})\.(?= (?:Bundesliga|Liga|FC|FSV|FFC|Weltkrieg|Halbzeit|Auflage|Stock|Etage|Obergeschoss)(?!\w))": (
+            lambda match: _ordinal(int(match[1]))
+        ),
         r"(?<!\w)S\. ?(?=\d)": lambda match: "Seite ",
         r"(?<![\w.,:/+-])(\d{1,3}):(\d)(?![\d:]|,\d)": score,
     },

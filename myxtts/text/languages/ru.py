@@ -152,6 +152,12 @@ RUSSIAN = Language(
         ),
         r"(?<![\w.,:/+-])([234])-?х(?!\w)": lambda match: counted(int(match[1]), "х"),
         r"(?<![\w.,:/+-])(\d{2,4})-?х(?!\w)": lambda match: inflected(int(match[1]), "ых"),
+        r"(?<=\b[Вв] )(\d{4}) ?[-–—] ?(\d{4}) ?(?:годах(?!\w)|гг\.)": (
+            lambda match: f"{inflected(int(match[1]), 'ом')} {inflected(int(match[2]), 'ом')} годах"
+        ),
+        r"(?<![\w.,:/+-])(\d{1,3})%-?(н(?:ый|ая|ое|ого|ой|ому|ую|ые|ых|ым|ом))(?!\w)": (
+            lambda match: (said := compound(int(match[1]))) and f"{said}процент{match[2]}"
+        ),
         r"(?<![\w.,:/+-])(\d{4}) ?[-–—] ?(\d{4}) ?гг\.": lambda match: f"{_ordinal(int(match[1]))} {_ordinal(int(match[2]))} годы",
         rf"{_YEAR} ?году(?!\w)": lambda match: f"{inflected(int(match[1]), 'ом')} году",
         _YEAR + stands_after("в во") + r" ?г\.": lambda match: f"{inflected(int(match[1]), 'ом')} году",
@@ -172,6 +178,8 @@ RUSSIAN = Language(
     | {"екатерина": _with("ая")}
     | {"елизавета": _with("ая")},
     roman_before={
+        r" ?[-–—] ?(?=[IVX]+ (?:вв\.|веков))": lambda number: f"{genitive(number)} ",
+        r" (?:вв\.|веков)": lambda number: f"{genitive(number)} веков",
         stands_after("в", "[IVX]", 5) + r" (?:веке(?!\w)|в\.)": lambda number: f"{inflected(number, 'ом')} веке",
         r" (?:века(?!\w)|в\.)": lambda number: f"{genitive(number)} века",
         r"(?= веков)": _with("ых"),

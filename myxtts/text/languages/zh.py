@@ -86,6 +86,7 @@ CHINESE = Language(
         r"(?<![\d.,:/-])(\d):(\d)(?![\d:])": lambda match: f"{count(int(match[1]))}比{count(int(match[2]))}",
         r"(?<![A-Za-z\d.,:/])[-−](?=\d{1,3}(?:\.\d+)? ?(?:°|摄氏度|度))": lambda match: "零下",
         r"(?<=[年月日号点分时元个岁C°度])[-–—~～](?=[-−]?\d)": lambda match: "到",
+        r"(?<=[\d%])[~～](?=[-−]?\d)": lambda match: "到",
         r"(?<=[一-鿿])[-−](?=\d)": lambda match: "负",
         rf"(?<![A-Za-z\d.,:/第-])2(?=几?(?:{_MEASURES}))": lambda match: "两",
     },
