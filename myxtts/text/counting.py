@@ -8,20 +8,21 @@ from myxtts.text.languages.record import Noun
 MAX_DIGITS = 12  # a longer run of digits is a serial number: read digit by digit
 
 
+# no group of thousands is sought further than the longest number that is read as one: lists like 123,123,123,... stay cheap
 # the other way of writing is understood where it leaves no doubt: 1.234,56 in English, 1,234.56 and 1,234,567 in German, 3,5 in English
 _COMMA_DECIMAL = "|".join(
     (
-        r"(?<!\d)\d{1,3}(?:\.\d{3})+(?:,\d+)?(?!\d)",
+        r"(?<!\d)\d{1,3}(?:\.\d{3}){1,8}(?:,\d+)?(?!\d)",
         r"(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3}){1,3}(?:,\d+)?(?! ?\d)",
-        r"(?<!\d)\d{1,3}(?:,\d{3})+\.\d+(?!\d)",
-        r"(?<!\d)\d{1,3}(?:,\d{3}){2,}(?!\d)",
+        r"(?<!\d)\d{1,3}(?:,\d{3}){1,8}\.\d+(?!\d)",
+        r"(?<!\d)\d{1,3}(?:,\d{3}){2,8}(?!\d)",
         r"\d+(?:[.,]\d+)?",
     )
 )
 _POINT_DECIMAL = "|".join(
     (
-        r"(?<!\d)\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)",
-        r"(?<!\d)\d{1,3}(?:\.\d{3})+,\d+(?!\d)",
+        r"(?<!\d)\d{1,3}(?:,\d{3}){1,8}(?:\.\d+)?(?!\d)",
+        r"(?<!\d)\d{1,3}(?:\.\d{3}){1,8},\d+(?!\d)",
         r"(?<![\d.])\d{1,3}(?:\.\d{3}){2}(?!\d|\.\d)",
         r"(?<![\d,.])\d+,(?:\d\d?|\d{4,})(?!\d|[.,]\d)",
         r"\d+(?:\.\d+)?",

@@ -145,7 +145,7 @@ def _clock(language: Language) -> re.Pattern:
 def _marked_hour(language: Language) -> re.Pattern | None:
     """9 pm"""
     marks = [written for written, spoken in language.time_marks.items() if spoken]
-    return re.compile(rf"(?<![\w:.,/+-])(\d{{1,2}})\s?({one_of(marks)})(?!\w)") if marks else None
+    return re.compile(rf"(?<![\w:.,/+-])([01]?\d|2[0-4])\s?({one_of(marks)})(?!\w)") if marks else None
 
 
 def _time(hour: int, minute: int, second: int | None, mark: str, language: Language) -> str:

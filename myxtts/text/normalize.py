@@ -76,6 +76,8 @@ _WIDE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])|(?<=[.,;:!?]) ")
 _JOINERS = re.compile(f"{ZWNJ}+")
 _LOOSE_JOINER = re.compile(rf"(?<![^\W\d_]){ZWNJ}|{ZWNJ}(?![^\W\d_])")
 _DOTS = re.compile(r"\.{2,}")
+_INITIALISM = re.compile(r"(?<![^\W_])(?<![^\W_]\.)(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![^\W_]|\.))?(?!\d|[^\W\d_](?![^\W\d_]))")
+_BETWEEN_DIGITS = re.compile(rf"(?<=\d)[{_LONG_DASHES}](?=\d)")
 _HASHTAG = re.compile(r"#(?=[^\W\d_])")
 _OWN_MARKS = ((",", "،，、"), (";", "؛；"), (":", "："), ("?", "؟？"), ("!", "！"), (".", "।。"))
 
@@ -139,6 +141,7 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     text = _abbreviations(text, language, _plain_abbreviations(language))
     text = spell_numbers(text, language)
     text = _abbreviations(text, language, _measure_abbreviations(language))  # one whose number was another sign's (€5 s.)
+    text = _INITIALISM.sub(lambda match: _initialism(match, language), text) if "." in text else text
     text = fold_foreign_letters(_symbols(text, language, removed), language)  # num2words puts vowel signs on some Arabic numbers
     text = _punctuation(text, language, removed)
     if ZWNJ in text:  # one stood between digits, or before a sign that is now a word
@@ -199,7 +202,7 @@ def _dropped(language: Language) -> re.Pattern:
 def _signs(text: str, removed: Counter[str] | None) -> str:
     """One form for each sign: ASCII punctuation, one apostrophe, one hyphen; quotes go, brackets and long dashes become pauses."""
     note(text, set(_BRACKETS).intersection(text), removed)
-    text = translate(text, _TABLE, removed)
+    text = translate(_BETWEEN_DIGITS.sub("-", text), _TABLE, removed)
     text = _DASH.sub(f"{PAUSE} ", text)
     if removed is not None:
         removed.update("".join(_STRAY.findall(text)))
@@ -248,6 +251,14 @@ def _abbreviation_patterns(language: Language, chosen: Callable[[str], bool]) ->
         if found := "|".join(filter(None, (others, rf"(?<!\d)(?<!\d )(?:{measures})" if measures else ""))):
             patterns.append((re.compile(rf"(?<![^\W\d_])(?<![^\W\d_]\.)({found}){end}"), names))
     return patterns
+
+
+def _initialism(match: re.Match, language: Language) -> str:
+    """u.s. is two letters, u s, and no sentence ends there but at the end of the text."""
+    *_, last = letters = match.group().rstrip(".").split(".")
+    after = match.string[match.end() :]
+    ends = match.group().endswith(".") and not after.strip() and last not in language.abbreviations
+    return f"{' '.join(letters)}{'.' * ends}{' ' * after[:1].isalpha()}"
 
 
 def _symbols(text: str, language: Language, removed: Counter[str] | None) -> str:

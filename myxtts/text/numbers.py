@@ -21,6 +21,8 @@ _FRACTION = re.compile(r"(?<![\w/.,])(?:(\d{1,3}) )?(\d{1,3})/(\d{1,4})(?![\w/]|
 _COUNTED = re.compile(r"#(?=\d)")
 _BARE_POINT = re.compile(r"(?<![\w.,])(?=\.\d)")
 _MINUS = re.compile(r"(?<![\w)/.,%-])-(?=[^\w\s]?\d)")
+_COLON = re.compile(r"(?<=\d):(?=\d)")
+_GENERATION = re.compile(r"(?<![A-Za-z0-9_.,:/+-])([2-6])G(?![A-Za-z0-9_])")  # of mobile networks; 5 g are grams
 _YEARS = re.compile(r"(?<![\w,.])(1[1-9]\d\d|20[1-9]\d)('?s)?(?![\w]|[,.]\d)")
 _ROMAN = re.compile("M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
@@ -60,6 +62,8 @@ def _separated(text: str, language: Language) -> str:
     if "#" in text and "#" in language.symbols:
         text = _COUNTED.sub(f"{language.space}{language.symbols['#']}{language.space}", text)
     text = _dotted(text, language)
+    if ":" in text:
+        text = _COLON.sub(f" {language.score_word} " if language.spaced else language.score_word or " ", text)
     if "-" in text:
         text = _HYPHENED.sub(lambda match: match.group().replace("-", " "), text)
         text = _ranges(language).sub(lambda match: _range(match, language), text)
@@ -96,8 +100,9 @@ def _serial(language: Language) -> re.Pattern:
 @cache
 def _ranges(language: Language) -> re.Pattern:
     number = number_pattern(language)
+    letters = r"\w" if language.spaced else "a-z0-9_"  # 风力3-4级
     before = rf"(?P<context>(?<!\w)(?:{one_of(language.score_after)})(?: \w+){{0,2}} )?" if language.score_after else "(?P<context>)"
-    return re.compile(rf"{before}(?<![\w.,/:-])(?P<low>{number})(?P<sign>\s?%)?\s?-\s?(?P<high>{number})(?!-|:)")
+    return re.compile(rf"{before}(?<![{letters}.,/:-])(?P<low>{number})(?P<sign>\s?%)?\s?-\s?(?P<high>{number})(?!-|:)")
 
 
 def _range(match: re.Match, language: Language) -> str:
@@ -187,9 +192,8 @@ def spell_roman(text: str, language: Language) -> str:
 
 
 def spell_readings(text: str, language: Language) -> str:
-    """The numbers that the language reads in a way of its own; the text still has its capitals."""
-    if not language.readings or not _DIGIT.search(text):
-        return text
+    """Numbers and abbreviations that the language reads in a way of its own; the text still has its capitals."""
+    text = _GENERATION.sub(lambda match: pad(match, f"{language.count(int(match[1]))}{language.space}g", language), text)
     for pattern, words in reading_patterns(language):
 
         def spoken(match: re.Match, words=words) -> str:

@@ -70,7 +70,7 @@ def _amount(sign: str, written: str, scale: str, language: Language) -> str:
 def _percentages(language: Language) -> tuple[re.Pattern, re.Pattern]:
     number = number_pattern(language)
     scale = "(?P<scale>)"
-    return re.compile(rf"%\s?({number})(?!\s?%){scale}"), re.compile(rf"({number}){scale}\s?%")
+    return re.compile(rf"%\s?({number})(?![\d.,]*\d|\s?%){scale}"), re.compile(rf"({number}){scale}\s?%")
 
 
 def _percentage(written: str, scale: str, language: Language) -> str:

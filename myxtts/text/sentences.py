@@ -60,8 +60,8 @@ def _stops_within(line: str, language: Language) -> set[int]:
         stops |= {match.end() for match in _DIGIT_STOP.finditer(line) if match[1].lower() in _months(language)}
         stops |= {match.end() for match in _MONTH_STOP.finditer(line) if match[1].lower() in _months(language)}
         stops |= {match.end() for match in _UNIT_STOP.finditer(line) if match[1].lower() in _stopped_units(language) and match[2].islower()}
-        for pattern, words in reading_patterns(language):
-            spans += [match.span() for match in pattern.finditer(line) if "." in match.group() and words(match) is not None]
+    for pattern, words in reading_patterns(language):
+        spans += [match.span() for match in pattern.finditer(line) if "." in match.group() and words(match) is not None]
     stops |= {place + 1 for start, end in spans for place in range(start, end) if line[place] == "."}
     return {stop for stop in stops if line[stop:].strip()}
 

@@ -25,7 +25,7 @@ DATES = [
     ("11/25", "eleven twenty-five"),
     ("in 1905", "in nineteen oh-five"),
     ("in 2005", "in two thousand and five"),
-    ("the '90s and 1880s", "the ninety s and eighteen eighties"),
+    ("the '90s and 1880s", "the nineties and eighteen eighties"),
 ]
 TIMES = [
     ("9:05 pm", "nine oh five p m"),
@@ -36,7 +36,7 @@ TIMES = [
     ("10:30:15", "ten thirty and fifteen seconds"),
     ("10:30-12:00", "ten thirty to twelve o'clock"),
     ("at 10:30: go", "at ten thirty: go"),
-    ("24:75", "twenty-four: seventy-five"),
+    ("24:75", "twenty-four seventy-five"),
 ]
 TELEPHONES = [
     ("(555) 123-4567", "five five five one two three four five six seven"),

@@ -46,7 +46,7 @@ SPANISH = [
     ("el 3º intento, el 11º y el 21º", "el tercer intento, el undécimo y el vigésimo primero"),
     ("las 5as, los 4os, las 21as", "las quintas, los cuartos, las vigésimas primeras"),
     ("el siglo XIX", "el siglo diecinueve"),
-    ("Felipe VI, Alfonso XIII, Isabel II", "felipe sexto, alfonso trece, isabel segundo"),
+    ("Felipe VI, Alfonso XIII, Isabel II", "felipe sexto, alfonso trece, isabel segunda"),
     ("capítulo IV", "capítulo cuatro"),
     ("pp. 10-12", "páginas diez a doce"),
     ("1990-95", "mil novecientos noventa a noventa y cinco"),

@@ -19,6 +19,7 @@ SPELLED = [code for code in COQUI_LANGUAGES if code not in ("ja", "ko", "zh-cn")
 # reason -> language -> what differs, divided by bars
 EXCEPTIONS = {
     "a number sign before a number is the word for number": {code: "#5" for code in SPELLED if code not in ("ru", "ar")},
+    "und Co. is said as it is written": {"de": "a co. b"},
     "a misspelling": {"en": "a mrs. b"},
     "years and the like are read by the hundred": {"en": "1100 | 2024", "de": "1100", "nl": "1100 | 1.234 | 1.234,56"},
     "the word and is said between an amount and its hundredths": {"en": "$1.50", "nl": "$1,50 | 3,50€"},
@@ -67,6 +68,7 @@ EXCEPTIONS = {
 # sentences of the corpus without digits, # and @ that differ
 SENTENCE_EXCEPTIONS = {
     "Mrs. Jones, Mr. Smith and Dr. Brown met at St. Mary's.": "misess is a misspelling",
+    "Die Co. von Hans Jr. ist pleite.": "Co. is said as it is written",
     "DR.CO. mr.. St.John": "words are apart",
     "THE QUICK Brown FOX, naïve café, Åse & Łukasz.": "English knows no accents",
     "La Sra. López y el Sr. García viven en la Cía. Co. del norte.": "cía. is compañía",

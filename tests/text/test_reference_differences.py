@@ -50,8 +50,9 @@ DIFFERENCES = [
     ("ar", "كِتاب", "كِتاب", "كتاب", "vowel signs are optional in writing: one spelling for one word"),
 ]
 
-# abbreviations that we read otherwise on purpose: a misspelling; Italian titles lose their last vowel before a name
-BETTER = {("en", "mrs"), ("it", "sig"), ("it", "dr")}
+# abbreviations that we read otherwise on purpose: a misspelling; German Co. is said as it is written;
+# Italian titles lose their last vowel before a name
+BETTER = {("en", "mrs"), ("de", "co"), ("it", "sig"), ("it", "dr")}
 SPELLED = [code for code in COQUI_LANGUAGES if code not in ("ja", "ko", "zh-cn")]  # the reference writes those in Latin letters
 
 

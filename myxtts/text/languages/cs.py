@@ -66,6 +66,14 @@ def decimal(whole: str, decimals: str) -> str | None:
     return " ".join([counted(number, "f"), point, *["nula"] * (len(decimals) - len(rest)), count(int(rest))])
 
 
+def compound(number: int) -> str:
+    """pětiletý, dvacetipětiletý: an integer below a hundred before an adjective."""
+    if number > 20 and number % 10:
+        return f"{compound(number - number % 10)}{compound(number % 10)}"
+    own = {0: "nula", 1: "jedno", 2: "dvou", 3: "tří", 4: "čtyř", 9: "devíti"}
+    return own[number] if number in own else f"{count(number)}i"
+
+
 def _ordinal_before(match: re.Match) -> str:
     """5. kapitola, 5. místo, 5. den, v 5. kapitole; adjectives tell their case."""
     endings = {"ého": "ého", "ém": "ém", "a": "á", "o": "é", "í": "é", "u": "ou"}
@@ -133,6 +141,7 @@ CZECH = Language(
         "max": "maximálně",
         "min": "minimálně",
         "str": "strana",
+        "s": "strana",
         "ul": "ulice",
         "nám": "náměstí",
         "č": "číslo",
@@ -157,6 +166,10 @@ CZECH = Language(
     | {6: noun("šestina", "šestiny", "šestin", gender="f"), 8: noun("osmina", "osminy", "osmin", gender="f")}
     | {10: noun("desetina", "desetiny", "desetin", gender="f")},
     readings={
+        r"(?<!\w)([SČ])\.(?= ?[A-ZÁČĎÉÍŇÓŘŠŤÚŽ][\w-])": lambda match: match[1],  # initials, not strana and číslo
+        r"(?<![\w.,:/+-])(\d{1,2})-?((?:let[ýáéíoou]|denní|členn|procentn|metrov|minutov|hodinov|kilometrov|patrov|stupňov)\w*)(?!\w)": (
+            lambda match: f"{compound(int(match[1]))}{match[2]}"
+        ),
         r"(?<![\w.,:/+-])(\d{1,6})(?:,(\d+))? ?(tis|mil|mld)\b\.?( [Kk]č\b)?": scale_reader(counted, decimal, czech, _SCALES, "korun"),
         r"(?<![\w.,:/+-])1(?= [a-záčďéěíňóřšťúůýž]+[bcčdďfghjklmnňprřsštťvzž]\b)": lambda match: "jeden",
         r"(?<![\w.,:/+-])1(?= [a-záčďéěíňóřšťúůýž]{2,}[oeí]\b)": lambda match: "jedno",

@@ -61,7 +61,7 @@ def _one(match: re.Match) -> str:
 
 
 def decade(match: re.Match) -> str:
-    return f"{year(int(match[1]))}er"
+    return f"{year(int(match[1]))}er{match[2]}"
 
 
 def score(match: re.Match) -> str:
@@ -123,7 +123,10 @@ GERMAN = Language(
         "art": "artikel",
         "bd": "band",
         "kap": "kapitel",
-        "co": "firma",
+        "abb": "abbildung",
+        "tab": "tabelle",
+        "ff": "fortfolgende",
+        "co": "co",
         "jr": "junior",
         "jh": "jahrhundert",
         "jhd": "jahrhundert",
@@ -137,16 +140,24 @@ GERMAN = Language(
     fractions={2: noun("halb", gender="m"), 3: noun("drittel", gender="m"), 4: noun("viertel", gender="m")}
     | {bottom: noun(f"{_ordinal(bottom)}l", gender="m") for bottom in (*range(5, 11), 12, 20, 100)},
     ordinals={"te|ste|st|nd|rd|th|º|ª": _ordinal, "ten|sten": day, "ter": lambda number: f"{_ordinal(number)}r"},
+    roman_before={r"\.(?= (?:Weltkrieg|Jahrhundert))": lambda number: f"{number}."},
     readings={
+        rf"(?<![\w.,:/+-])(?<=[Vv]om )(\d{{1,2}})\. ?[-–] ?(\d{{1,2}})\.(?= (?:{'|'.join(_MONTHS.title().split())})(?!\w))": (
+            lambda match: f"{day(int(match[1]))} bis {day(int(match[2]))}"
+        ),
         r"(?<![\w.,:/+-])(\d{1,2})\.([0-5]\d)(?= ?Uhr\b)": lambda match: f"{match[1]}:{match[2]}",
-        r"(\w+)str\.(?= \d)": lambda match: f"{match[1]}straße",
+        r"(?<!\w)(\w{1,40})str\.(?= \d)": lambda match: f"{match[1]}straße",
         r"(?<![\w.,:/+-])1 (Mio|Mrd)\.?(?!\w)": lambda match: "eine million" if match[1] == "Mio" else "eine milliarde",
         rf"(?<![\w.,:/+$€£-])(?<![$€£] ){_NOT_NUMBERED}1(?= ([A-ZÄÖÜ][a-zäöüß]+))": _one,
         r"(?<![\w.,:/+-])(\d{1,2})\. ?(\d{1,2})\. ?(\d{4})(?!\w)": lambda match: ".".join(match.groups()),
         r"(?<![\w.,:/+-])(\d{1,2})\. ?(\d{1,2})\.(?! ?\d)": lambda match: _day_of_month(int(match[1]), int(match[2])),
         _NUMBER + stands_after(_OBLIQUE, most=3) + _STOP: lambda match: day(int(match[1])),
         _NUMBER + stands_after(_DIRECT, most=3) + _STOP: lambda match: _ordinal(int(match[1])),
-        r"(?<![\w.,:/+-])(\d{2}|1\d{3}|20\d{2})er(?!\w)": decade,
+        r"(?<![\w.,:/+-])(\d{2}|1\d{3}|20\d{2})er(n?)(?!\w)": decade,
+        r"(?<![\w.,:/+-])(\d{1,2})\.(?= (?:Bundesliga|Liga|FC|FSV|FFC|Weltkrieg|Halbzeit|Auflage|Stock|Etage|Obergeschoss)(?!\w))": (
+            lambda match: _ordinal(int(match[1]))
+        ),
+        r"(?<!\w)S\. ?(?=\d)": lambda match: "Seite ",
         r"(?<![\w.,:/+-])(\d{1,3}):(\d)(?![\d:]|,\d)": score,
     },
     digits_after=("pin", "plz", "code", "postleitzahl"),

@@ -2,7 +2,13 @@
 
 from myxtts.text.languages.record import Calendar, Language, noun, words
 
+_count = words("en")
 _ordinal = words("en", "ordinal")
+_year = words("en", "year")
+_TENS = ("20", "30", "40", "50", "60", "70", "80", "90")
+_NUMBERED = {"p": "page", "pp": "pages", "vol": "volume", "vols": "volumes", "fig": "figure", "figs": "figures", "ch": "chapter"} | {
+    "op": "opus"
+}
 
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
 _CALENDAR = Calendar(
@@ -35,6 +41,21 @@ ENGLISH = Language(
         "sgt": "sergeant",
         "capt": "captain",
         "col": "colonel",
+        "sen": "senator",
+        "gov": "governor",
+        "rep": "representative",
+        "pres": "president",
+        "ave": "avenue",
+        "blvd": "boulevard",
+        "jan": "january",
+        "feb": "february",
+        "aug": "august",
+        "sept": "september",
+        "oct": "october",
+        "nov": "november",
+        "dec": "december",
+        "adm": "admiral",
+        "ph.d": "p h d",
         "vs": "versus",
         "etc": "et cetera",
         "esq": "esquire",
@@ -56,6 +77,21 @@ ENGLISH = Language(
     | {bottom: noun(_ordinal(bottom), f"{_ordinal(bottom)}s") for bottom in (*range(5, 11), 12, 16)},
     ordinals={"st|nd|rd|th": _ordinal},
     digits_after=("code", "pin", "zip", "serial number", "account number"),
+    readings={
+        # capitals tell a street from a saint, a number from "no."
+        r"(?<!\w)([A-Z][a-z]+|\d+(?:st|nd|rd|th)) St\.(?=[,;:!?)]| (?:[a-z]|\d))": lambda match: f"{match[1]} Street",
+        r"(?<!\w)([A-Z][a-z]+|\d+(?:st|nd|rd|th)) St\.(?=\s*$)": lambda match: f"{match[1]} Street.",
+        r"(?<!\w)No\. ?(?=\d)": lambda match: "number ",
+        r"(?<!\w)Nos\. ?(?=\d)": lambda match: "numbers ",
+        r"(?<!\w)(pp?|[Vv]ols?|[Ff]igs?|[Cc]h|[Oo]p)\. ?(?=\d)": lambda match: f"{_NUMBERED[match[1].lower()]} ",
+        r"(?<![\w.,$€£])(20\d0)s(?!\w)": lambda match: f"{_year(int(match[1])).removesuffix('y')}{'ie' * match[1].endswith(_TENS)}s",
+        r"(?<=\d) ?(min|hrs?|sec|ft|lbs?|oz|mi|in)\.(?= [a-z\d])": lambda match: "inches" if match[1] == "in" else match[1],
+        r"\$(\d{1,3})-(million|billion|trillion)(?!\w)": lambda match: f"{_count(int(match[1]))}-{match[2]}-dollar",
+        r"(?i:(?<!\w)sq\.? ?ft)\.?(?!\w)": lambda match: "square feet",
+        r"(?<![\w.,$€£])['’‘]?([2-9]0)['’]?s(?!\w)": lambda match: f"{_count(int(match[1]))[:-1]}ies",
+        r"(?<![\w.,])(\d{1,2})['’′] ?(\d{1,2})(?:[\"”″]|'')": lambda match: f"{_count(int(match[1]))} foot {_count(int(match[2]))}",
+        r"(?<![\w.,:/+-])(\d{1,3}):(\d)(?![\d:]|,\d)": lambda match: f"{_count(int(match[1]))} to {_count(int(match[2]))}",
+    },
     version_after=("version", "python", "v"),
     range_word="to",
     roman=dict.fromkeys(("chapter", "part", "volume", "act", "scene", "section", "book", "phase", "type", "class"), "{cardinal}")
@@ -152,7 +188,7 @@ ENGLISH = Language(
     month_day="{month} {day}",
     month_link="of ",
     day=_ordinal,
-    year=words("en", "year"),
+    year=_year,
     bare_years=True,
     time=("{hour} o'clock", "{hour} {minute}", "{hour} {minute} and {second} {seconds}"),
     time_late="{hour} hundred",

@@ -64,9 +64,7 @@ _MASCULINE_AS = (
 _NO_NOUN = "de|es|ante|entre|desde|sobre|por|que|se|le|me|te|no|lo|como|pero|cuando|donde"
 _ALONE = "(?<!\\b[Ee]l )(?<!\\b[Dd]el )(?<!\\b[Aa]l )(?<!\\bnúmero )(?<!\\bnº )"  # the number of something
 _NUMBER = r"(?<![\w.,:/+$€£-])(?<![$€£] )(\d{1,6})"
-_KINGS = (
-    "felipe carlos alfonso fernando luis enrique pío juan pablo benedicto napoleón isabel jaime sancho ramiro guillermo jorge francisco"
-)
+_KINGS = "felipe carlos alfonso fernando luis enrique pío juan pablo benedicto napoleón jaime sancho ramiro guillermo jorge francisco"
 # cardinals that change before a noun
 _CHANGING = r"(?:(?<=\d[2-9]1)|(?<=\b[2-9]1)|(?<=[2-9]\d\d))"
 
@@ -146,6 +144,7 @@ SPANISH = Language(
         r"\.?º|o": ordinal,
     },
     readings={
+        rf"(?<!\w)[Ss]\. (?=(?:{'|'.join(map(count, range(1, 22)))})\b)": lambda match: "siglo ",  # its numeral is read by now
         r"(?<![\w.,])(\d{1,3})\.er(?!\w)": lambda match: before_noun(int(match[1])),
         # 21 personas, 200 casas; 21 años, 1 libro
         rf"{_NUMBER}{_CHANGING}(?= (?!{_MASCULINE_AS}){_WORD}+as\b)": lambda match: counted(int(match[1]), "f"),
@@ -158,8 +157,9 @@ SPANISH = Language(
     digits_after=("código", "código postal", "pin"),
     version_after=("versión",),
     range_word="a",
-    roman=dict.fromkeys(("siglo", "capítulo", "tomo", "parte", "volumen", "tema", "acto", "guerra mundial"), "{cardinal}")
-    | dict.fromkeys(_KINGS.split(), of_a_king),
+    roman=dict.fromkeys(("siglo", "s.", "capítulo", "tomo", "parte", "volumen", "tema", "acto", "guerra mundial"), "{cardinal}")
+    | dict.fromkeys(_KINGS.split(), of_a_king)
+    | {"isabel": feminine},
     symbols={
         "&": "y",
         "%": "por ciento",
@@ -209,7 +209,18 @@ SPANISH = Language(
     month_link="de ",
     time=("{hour}", "{hour} y {minute}", "{hour} y {minute} y {second} {seconds}"),
     time_late="{hour} {hours}",
-    time_marks={"h": "", "hrs": "", "a. m.": "a m", "p. m.": "p m", "a.m.": "a m", "p.m.": "p m", "am": "a m", "pm": "p m"},
+    time_marks={
+        "h": "",
+        "hrs": "",
+        "a. m.": "a m",
+        "p. m.": "p m",
+        "a.m.": "a m",
+        "p.m.": "p m",
+        "a.m": "a m",
+        "p.m": "p m",
+        "am": "a m",
+        "pm": "p m",
+    },
     hour=noun("hora", "horas", gender="f"),
     second=noun("segundo", "segundos", gender="m"),
 )

@@ -42,10 +42,7 @@ FRENCH = Language(
         "m": "monsieur",
         "mr": "monsieur",
         "mm": "messieurs",
-        "dr": "docteur",
         "pr": "professeur",
-        "st": "saint",
-        "ste": "sainte",
         "co": "compagnie",
         "cie": "compagnie",
         "jr": "junior",
@@ -68,6 +65,9 @@ FRENCH = Language(
         "c.-à-d": "c'est-à-dire",
     },
     abbreviations_bare={
+        "dr": "docteur",
+        "st": "saint",
+        "ste": "sainte",
         "mme": "madame",
         "mmes": "mesdames",
         "mlle": "mademoiselle",
@@ -97,6 +97,10 @@ FRENCH = Language(
     | {"nde": lambda number: "seconde" if number == 2 else ordinal(number)}
     | {"º": ordinal, "ª": feminine},
     readings={
+        # initials: Jesus Christ is named in dates alone
+        r"(?<!\w)(?<!v\. )(?<!r\. )(?<!ès )(?<!nt )([A-Z])\.-([A-Z])\.(?= ?[A-ZÉ][\w-])": lambda match: f"{match[1]} {match[2]}",
+        r"(?<!\w)P\.(?= ?[A-ZÉ][\w-])": lambda match: match[0][0],  # Picasso's initial is no page
+        r"(?<![\w.,:/+-])24 ?h(?:eures)?(?:/| sur )24(?!\w)": lambda match: "vingt-quatre heures sur vingt-quatre",
         rf"(?<![\w.,:/+$€£-])(\d{{0,5}}1)(?<!11)(?= {_FEMININE}(?!\w))": lambda match: counted(int(match[1]), "f"),
         r"(?<![\w.,:/+-])(\d{1,2}) h ([0-5]\d)(?!\w|[.,]\d)": lambda match: f"{match[1]}h{match[2]}",
     },

@@ -27,6 +27,16 @@ def _ordinal(number: int) -> str:
     return _positive(number) if number else "zerowy"
 
 
+def compound(number: int) -> str:
+    """pięcioletni, dwudziestoczterogodzinny: an integer below a hundred before an adjective."""
+    tens, unit = divmod(number, 10)
+    if tens == 1:
+        return "dziesięcio" if not unit else f"{count(number).removesuffix('naście')}nasto"
+    first = {0: "", 2: "dwudziesto", 3: "trzydziesto", 4: "czterdziesto"}.get(tens) if tens < 5 else f"{count(tens)}dziesięcio"
+    last = {0: "" if tens else "zero", 1: "jedno", 2: "dwu", 3: "trzy", 4: "cztero", 7: "siedmio", 8: "ośmio"}
+    return f"{first}{last[unit] if unit in last else count(unit).removesuffix('ć') + 'cio'}"
+
+
 def inflected(number: int, ending: str) -> str:
     """The ordinal with the ending that follows -y: a (feminine), e (neuter), ego, ym, ej."""
 
@@ -149,6 +159,10 @@ POLISH = Language(
         "-?tej|-?ej": lambda n: inflected(n, "ej"),
     },
     readings={
+        r"(?<!\w)([RSW])\.(?= ?[A-ZĆŁŚŹŻ][\w-])": lambda match: match[1],  # initials, not rok, strona, wiek
+        r"(?<![\w.,:/+-])(\d{1,2})-((?:let|godzin|osob|procent|metr|minut|dniow|kilometr|krotn|piętr|miesięczn|tygodni|pokoj)\w+)": (
+            lambda match: f"{compound(int(match[1]))}{match[2]}"
+        ),
         r"(?<![\w.,:/+-])(\d{1,6})(?:,(\d+))? ?(tys|mln|mld)\b\.?( zł\b)?": scale_reader(_counted, _decimal, polish, _SCALES, "złotych"),
         rf"(?<![\w.,:/+-])1(?= (?!{'|'.join(_MONTHS.split())}|mężczyzna|kolega|poeta)[a-ząćęłńóśźż]{{2,}}a\b)": lambda match: "jedna",
         r"(?<![\w.,:/+-])1(?= [a-ząćęłńóśźż]{2,}[oe]\b)": lambda match: "jedno",

@@ -130,8 +130,9 @@ class Language:
     roman: word -> a template with {cardinal} or {ordinal}, or a counter, for a Roman numeral in capitals after that word.
     roman_before: pattern of what follows a Roman numeral of I, V and X in capitals and is part of it (`e` in "XIXe", or a word in a
         lookahead) -> counter.
-    readings: pattern of a number in the text as it is written (Latin digits, with its capitals) that this language reads in a way of
-        its own -> its words, or None to leave it; before any other rule. A match that ends with a full stop ends no sentence.
+    readings: pattern of a number or abbreviation in the text as it is written (Latin digits, with its capitals) that this language
+        reads in a way of its own -> its words, or None to leave it; before any other rule. A match that ends with a full stop ends no
+        sentence.
 
     Signs
     symbols: the word spoken for a sign (also for "+", "=", "minus" before a number, "#" before a number, "hashtag" before a word).

@@ -32,6 +32,16 @@ def inflected(number: int, ending: str) -> str:
     return said[:-2] + ending
 
 
+def compound(number: int) -> str | None:
+    """пятилетний, сорокалетие, двадцатипятиметровый: the genitive, but of hundred, ninety and thousand; one and two have their own."""
+    if number in (1, 2, 90, 100, 1000):
+        return {1: "одно", 2: "двух", 90: "девяносто", 100: "сто", 1000: "тысяче"}[number]
+    if not 0 < number < 1000:
+        return None
+    parts = num2words(number, lang="ru", case="genitive").split()
+    return "".join({"ста": "сто", "одного": "одно", "девяноста": "девяносто"}.get(part, part) for part in parts)
+
+
 def _with(ending: str):
     return lambda number: inflected(number, ending)
 
@@ -121,11 +131,33 @@ RUSSIAN = Language(
     | {"-?(?:ому|ему|му)": _with("ому"), "-?(?:ом|ем|м)": _with("ом"), "-?(?:ую|ю)": _with("ую"), "-?(?:ые|ие|ьи)": _with("ые")}
     | {"-?ой": _with("ой")},
     readings={
+        # initials are no pages, houses, cities
+        r"(?<!\w)([А-ЯЁ])\. ?([А-ЯЁ])\.(?!\w\.)": lambda match: f"{match[1]} {match[2]}",
+        r"(?<!\w)([ДГВС])\.(?= ?[А-ЯЁ][а-яё])": lambda match: match[1],
+        r"(?<=\b[Вв] )([гс])\.(?= [А-ЯЁ])": lambda match: "городе" if match[1] == "г" else "селе",
+        r"(?<!\w)с\.(?= [А-ЯЁ])": lambda match: "село",
+        r"(?<!\w)т\. ?(?=\d)": lambda match: "том ",
+        r"(?<![\w.,:/+-])(\d{1,4})-((?:лет|процентн|метров|дневн|часов|минутн|секундн|кратн|комнатн|этажн|миллиметр|сантиметр|километр|"
+        r"килограмм|литров|местн|месячн|недельн|тысячн|миллион|битн|градусн|рублёв|рублев|томн|балльн|серийн)[а-яё]+)": (
+            lambda match: (said := compound(int(match[1]))) and said + match[2]
+        ),
+        rf"(?<!\w)([Сс]о?) (\d{{1,2}}) по (\d{{1,2}})(?= (?:{_MONTHS.replace(' ', '|')})(?!\w))": (
+            lambda match: f"{match[1]} {genitive(int(match[2]))} по {inflected(int(match[3]), 'ое')}"
+        ),
+        rf"(?<=\b[Пп]о )(\d{{1,2}})(?= (?:{_MONTHS.replace(' ', '|')})(?!\w))": lambda match: inflected(int(match[1]), "ое"),
+        r"(?<=\b[Сс] )(\d{4})(?= по \d{4} год)": lambda match: genitive(int(match[1])),
+        r"(?<=\b[Кк] )(\d{4}) ?(?:году(?!\w)|г\.)": lambda match: f"{inflected(int(match[1]), 'ому')} году",
         r"(?<![\w.,:/+-])(\d{1,6})(?:,(\d+))? ?(тыс|млн|млрд)\b\.?( руб(?:лей\b|\.(?=\s+\S)|(?!\w))| ?₽)?": (
             scale_reader(counted, decimal, east_slavic, _SCALES, "рублей")
         ),
         r"(?<![\w.,:/+-])([234])-?х(?!\w)": lambda match: counted(int(match[1]), "х"),
         r"(?<![\w.,:/+-])(\d{2,4})-?х(?!\w)": lambda match: inflected(int(match[1]), "ых"),
+        r"(?<=\b[Вв] )(\d{4}) ?[-–—] ?(\d{4}) ?(?:годах(?!\w)|гг\.)": (
+            lambda match: f"{inflected(int(match[1]), 'ом')} {inflected(int(match[2]), 'ом')} годах"
+        ),
+        r"(?<![\w.,:/+-])(\d{1,3})%-?(н(?:ый|ая|ое|ого|ой|ому|ую|ые|ых|ым|ом))(?!\w)": (
+            lambda match: (said := compound(int(match[1]))) and f"{said}процент{match[2]}"
+        ),
         r"(?<![\w.,:/+-])(\d{4}) ?[-–—] ?(\d{4}) ?гг\.": lambda match: f"{_ordinal(int(match[1]))} {_ordinal(int(match[2]))} годы",
         rf"{_YEAR} ?году(?!\w)": lambda match: f"{inflected(int(match[1]), 'ом')} году",
         _YEAR + stands_after("в во") + r" ?г\.": lambda match: f"{inflected(int(match[1]), 'ом')} году",
@@ -146,6 +178,8 @@ RUSSIAN = Language(
     | {"екатерина": _with("ая")}
     | {"елизавета": _with("ая")},
     roman_before={
+        r" ?[-–—] ?(?=[IVX]+ (?:вв\.|веков))": lambda number: f"{genitive(number)} ",
+        r" (?:вв\.|веков)": lambda number: f"{genitive(number)} веков",
         stands_after("в", "[IVX]", 5) + r" (?:веке(?!\w)|в\.)": lambda number: f"{inflected(number, 'ом')} веке",
         r" (?:века(?!\w)|в\.)": lambda number: f"{genitive(number)} века",
         r"(?= веков)": _with("ых"),

@@ -53,6 +53,8 @@ def join_suffixes(text: str) -> str:
     return _JOINED.sub(r"\1", re.sub(r"\bdört'(?=[aeıioöuü])", "dörd", text))
 
 
+# names that an ordinal begins; other capitals may be the next sentence
+_NUMBERED = r"(?:Dünya|Lig|Ordu|Kolordu|Uluslararası|Cadde|Sokak|Abdülhamid|Mahmu[dt]|Selim|Mura[dt]|Bayezid|Mehme[dt]|Meşrutiyet)(?!\w)"
 _MONTHS = "ocak şubat mart nisan mayıs haziran temmuz ağustos eylül ekim kasım aralık"
 TURKISH = Language(
     code="tr",
@@ -100,7 +102,9 @@ TURKISH = Language(
     ordinals={"'?(?:inci|ıncı|uncu|üncü|nci|ncı|ncu|ncü)": ordinal},
     readings={
         r"(?<![\w.,:/+-])(\d{1,4}) ?km/(?:sa|s|h)(?!\w)": lambda match: f"saatte {count(int(match[1]))} kilometre",
-        rf"(?<![\w.,:/+-])(\d{{1,4}})\.(?= (?!(?:{'|'.join(_MONTHS.split())})\b)[a-zçğıöşüâîû])": lambda match: ordinal(int(match[1])),
+        rf"(?<![\w.,:/+-])(\d{{1,4}})\.(?= (?:(?!(?:{'|'.join(_MONTHS.split())})\b)[a-zçğıöşüâîû]|{_NUMBERED}))": lambda match: ordinal(
+            int(match[1])
+        ),
         r"(?<![\w.,:/+-])(\d{1,2})/(\d{1,2})(?![\w/]|[.,]\d)": fraction,
     },
     digits_after=("kod", "pin", "posta kodu"),
