@@ -227,7 +227,7 @@ def test_result_does_not_depend_on_workers(tmp_path):
     one, two = corpus.run(workers=1, out="one"), corpus.run(workers=2, out="two")
     assert one == two and one["clips"] == 32
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
-    assert len(files) == 32 + 7
+    assert len(files) == 32 + 8
     assert all((tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes() for file in files)
     ids = [row.id for row in read_metadata(tmp_path / "one" / "metadata_train.csv")]
     assert ids == sorted(ids)
