@@ -96,7 +96,9 @@ def _stage(options: argparse.Namespace) -> None:
     from myxtts.pipeline.paths import Paths
     from myxtts.pipeline.stages import run_stage
 
-    print(json.dumps(run_stage(options.name, config, Paths(Path.cwd())), indent=1, ensure_ascii=False, default=float))
+    report = run_stage(options.name, config, Paths(Path.cwd()))
+    if options.name != "prepare":  # which says what a person wants to know of its many figures
+        print(json.dumps(report, indent=1, ensure_ascii=False, default=float))
 
 
 def _pipeline(options: argparse.Namespace) -> None:

@@ -137,7 +137,7 @@ def _explain(root: type[BaseModel], item: Mapping[str, Any]) -> str:
         near = difflib.get_close_matches(location[-1], valid, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}"
         return f"{path}: unknown key; {hint}"
-    message = item["msg"].removeprefix("Value error, ")
+    message = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list, as [one, two]")
     return f"{path}: got {item['input']!r}; {message}" if not isinstance(item["input"], dict) else f"{path}: {message}"
 
 

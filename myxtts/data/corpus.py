@@ -16,7 +16,7 @@ from myxtts.config.data import SourceConfig
 from myxtts.data.encode import encode
 from myxtts.data.features import write_mels
 from myxtts.data.manifest import ManifestWriter, Utterance, iter_split
-from myxtts.data.prepare import prepare
+from myxtts.data.prepare import check_strict, prepare
 from myxtts.data.sources import SeenIds, read_source
 from myxtts.models.xtts import weights_digest
 from myxtts.text.tokenizer import Tokenizer
@@ -46,7 +46,9 @@ def prepare_folders(config: XTTSConfig, train_data: Path, val_data: Path, raw: P
             if manifest.clips == before:
                 refused = manifest.reasons.total()
                 raise DataError(f"{folder} gives no {split} clip: expected metadata_{split}.csv beside wavs/ ({refused} rows refused)")
-    return prepare(config, Path.cwd(), raw, processed, cache)
+    summary = prepare(config, Path.cwd(), raw, processed, cache)
+    check_strict(config, summary, processed)
+    return summary
 
 
 def make_records(

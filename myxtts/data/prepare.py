@@ -48,8 +48,8 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
     `root` is the project's folder, to which the audio paths of `raw/manifest.csv` are relative; `cache` is a folder that outlives
     `out` (default: `root/cache`). The result is the same for any engine, number of workers and state of the cache.
     Returns clips, hours, seconds by split, hours by language and by speaker, and rejected_by_reason.
-    Raises DataError when no clip is left for one of the splits, the manifest is missing, the disk is full, or, with
-    `prepare.strict`, when any row was rejected.
+    Raises DataError when no clip is left for one of the splits, the manifest is missing, or the disk is full. `prepare.strict` is for
+    `check_strict`, to be called when all that explains the rejections is written.
     """
     root, raw, out = Path(root), Path(raw), Path(out)
     ClipSettings.of(config).check_installed()
@@ -64,15 +64,23 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
     reasons = summary["rejected_by_reason"]
     if not summary["clips"]:
         raise no_usable_rows(reasons, out / REJECTED)
+    return summary | {"split_notes": list(notes)}
+
+
+def check_strict(config: XTTSConfig, summary: dict[str, Any], out: Path) -> None:
+    """Raises DataError where `prepare.strict` is set and `prepare`, of which this is the summary, rejected any row.
+
+    The metadata files are removed then: what failed leaves nothing that looks valid.
+    """
+    reasons = summary["rejected_by_reason"]
     if config.prepare.strict and reasons:
-        for name in METADATA.values():  # what failed leaves nothing that looks valid
+        for name in METADATA.values():
             (out / name).unlink(missing_ok=True)
         counted = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         raise DataError(
             f"{summary['rejected']} rows were rejected ({counted}) and prepare.strict allows none: see {out / REJECTED}; correct or "
             "remove these rows, change the rule that refused them, or set prepare.strict to false"
         )
-    return summary | {"split_notes": list(notes)}
 
 
 def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) -> None:

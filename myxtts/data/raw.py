@@ -52,7 +52,10 @@ def make_raw(config: XTTSConfig, root: Path, out: Path) -> dict[str, Any]:
 def no_usable_rows(reasons: dict[str, int], report: Path) -> DataError:
     """The error for a corpus of which nothing is left."""
     counted = ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "it has no rows"
-    return DataError(f"no usable clip in the corpus: {counted}; each row's reason stands in {report}. Is data.source.layout the right one?")
+    setting = "language" if 2 * reasons.get("unknown_characters", 0) > sum(reasons.values()) else "layout"
+    return DataError(
+        f"no usable clip in the corpus: {counted}; each row's reason stands in {report}. Is data.source.{setting} the right one?"
+    )
 
 
 def _write_corpora(path: Path, corpora: list[Corpus], source: SourceConfig) -> None:

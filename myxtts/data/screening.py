@@ -89,7 +89,9 @@ def _refuse_same_sound(table: Table, most: int) -> None:
 
 
 def _refuse_same_text(table: Table, most: int) -> None:
-    _refuse_further(table, "speaker, normalized", most, "duplicate_text", "the same speaker and text as {first}", "max_same_text", "1")
+    _refuse_further(
+        table, "speaker, language, normalized", most, "duplicate_text", "the same speaker and text as {first}", "max_same_text", "1"
+    )
 
 
 def _refuse_further(table: Table, keys: str, most: int, reason: str, said: str, parameter: str, where: str) -> None:

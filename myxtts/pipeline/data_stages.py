@@ -31,12 +31,22 @@ def run_raw(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
 def run_prepare(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
     """raw -> processed clips, the page about them, and their mels."""
     from myxtts.data import report as data_report
-    from myxtts.data.prepare import prepare
+    from myxtts.data.prepare import check_strict, prepare
 
     open_start(config, paths.root)  # refused before the clips are read, not after
     report = prepare(config, paths.root, paths.raw, paths.processed, paths.cache)
     report |= data_report.write_report(paths.processed, paths.root, paths.data_page, config.prepare)
+    print(_said(report, paths))
+    check_strict(config, report, paths.processed)
     return report | {"mels": run_mels(config, paths)}
+
+
+def _said(report: dict[str, Any], paths: Paths) -> str:
+    """What a person wants to know of a prepared corpus."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in report["rejected_by_reason"].items())
+    where = [paths.processed / "rejected.csv"] * bool(reasons) + [paths.data_page]
+    lines = [f"{report['clips']} clips, {report['hours']:.2f} h", f"{report['rejected']} rows rejected{f': {reasons}' if reasons else ''}"]
+    return "\n".join([*lines, *(f"see {path.relative_to(paths.root)}" for path in where)])
 
 
 def run_mels(config: XTTSConfig, paths: Paths) -> dict[str, float]:

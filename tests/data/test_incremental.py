@@ -17,7 +17,7 @@ from myxtts.data import clips, features
 from myxtts.data import prepare as stage
 from myxtts.data.features import write_mels
 from myxtts.data.manifest import Utterance, read_rejected, write_manifest
-from myxtts.data.prepare import prepare
+from myxtts.data.prepare import check_strict, prepare
 from myxtts.data.table import Table
 
 RATE = 16000
@@ -267,10 +267,13 @@ def test_a_file_that_ends_the_process_costs_itself_alone(tmp_path, monkeypatch):
 
 def test_strict_fails_with_the_counts_and_leaves_the_list(tmp_path):
     rows = write_corpus(tmp_path, range(8))
-    run(tmp_path, rows, prepare={"strict": True})
+    strict = config(prepare={"strict": True})
+    check_strict(strict, run(tmp_path, rows), tmp_path / "processed")
     (tmp_path / "wavs" / "003.wav").unlink()
+    summary = run(tmp_path, rows)
     with pytest.raises(DataError, match=r"1 rows were rejected \(1 missing_audio\) and prepare.strict allows none"):
-        run(tmp_path, rows, prepare={"strict": True})
+        check_strict(strict, summary, tmp_path / "processed")
+    assert not (tmp_path / "processed" / "metadata_train.csv").exists()
     assert [row.id for row in read_rejected(tmp_path / "processed" / "rejected.csv")] == ["003"]
 
 

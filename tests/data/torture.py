@@ -313,14 +313,16 @@ _WORDS = str.maketrans(dict(zip("0123456789", ("oh", "one", "two", "three", "fou
 def run(root: Path, out: str = "processed", workers: int = 1, **settings: Any) -> dict[str, Any]:
     """The raw and the prepare stage over `root/corpus`, into `root/<out>`; the cache lies in `root/<out>.cache`."""
     from myxtts.config import XTTSConfig
-    from myxtts.data.prepare import prepare
+    from myxtts.data.prepare import check_strict, prepare
     from myxtts.data.raw import make_raw
 
     tree = {"data": {"source": {"layout": "coqui", "path": "corpus"}}, "prepare": settings, "hardware": {"num_workers": workers}}
     config = XTTSConfig.from_dict(tree)
     raw = root / f"{out}.raw"
     make_raw(config, root, raw)
-    return prepare(config, root, raw, root / out, root / f"{out}.cache")
+    summary = prepare(config, root, raw, root / out, root / f"{out}.cache")
+    check_strict(config, summary, root / out)
+    return summary
 
 
 def peak_mib() -> float:

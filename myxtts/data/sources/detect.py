@@ -20,6 +20,7 @@ from myxtts.data.sources.archives import check_name, is_archive, naming_damage, 
 from myxtts.data.sources.lines import scan
 from myxtts.data.sources.rows import AUDIO_SUFFIXES, Checker, Corpus
 from myxtts.data.sources.tables import METADATA_COLUMNS, split_quoted
+from myxtts.text.languages import LANGUAGES
 
 _ENTRIES = 5000  # files that are looked at
 _SHARE = 500  # of them in one folder inside
@@ -77,7 +78,8 @@ def describe(path: Path, findings: list[Finding]) -> str:
     if len(fitting) > 1:
         lines.append(f"taken: {best}, which {_WHY.get(best, 'fits best')}")
     setting = shlex.quote(f"data.source.path={path}")
-    lines.append(f"use it: myxtts use real_speech --set {setting} --set data.source.layout={best}")
+    lines.append(f"use it: myxtts use real_speech --set {setting} --set data.source.layout={best} --set data.source.language=CODE")
+    lines.append(f"CODE, of rows that name no language: one of {', '.join(LANGUAGES)}")
     return "\n".join(lines)
 
 
