@@ -136,12 +136,14 @@ class _Work:
         self._prepare, self._table, self._cache = config.prepare, table, cache
         self._bar = tqdm(total=table.count("reason = ''"), desc="clips", unit="clip", mininterval=1)
         self._began, self._seconds, self._committed = monotonic(), 0.0, monotonic()
+        self._found = 0
 
     def __enter__(self) -> "_Work":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
+        print(f"{self._bar.n - self._found} clips worked on, {self._found} as they were before")
         self._cache.commit()
 
     def missing(self, recordings: Iterator[Recording], settings: ClipSettings) -> Iterator[Recording]:
@@ -162,6 +164,7 @@ class _Work:
                 part = replace(part, key=settings.key(digest, part))
                 found = self._cache.find(part.key)
                 if found:
+                    self._found += 1
                     self._note(recording, part, found.facts)
                 else:
                     parts.append(part)

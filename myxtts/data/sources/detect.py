@@ -56,6 +56,8 @@ def detect(path: Path) -> list[Finding]:
         with tempfile.TemporaryDirectory() as folder:
             _sketch(path, Path(folder))
             return _of_folder(top_folder(Path(folder)))
+    if path.is_file():
+        raise DataError(f"{path} is a file; expected a corpus: give its folder, {path.parent}, or an archive (zip, tar, tar.gz, …)")
     if not path.is_dir():
         raise DataError(f"no corpus at {path}: expected a folder, or an archive (zip, tar, tar.gz, tar.bz2, tar.xz)")
     return _of_folder(path)
@@ -84,7 +86,7 @@ def describe(path: Path, findings: list[Finding]) -> str:
 
 
 _WHY = {
-    "ljspeech": "has three columns, the third a normalised form of the second, and wavs/",
+    "ljspeech": "reads two or three columns, the third a normalised form of the second, and wavs/",
     "piper": "has speakers in the second of three columns, or two columns and wav/",
     "metadata": "reads columns without a header, and wavs/",
     "coqui": "has a header with audio_file and text between |",
