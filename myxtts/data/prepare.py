@@ -36,7 +36,7 @@ from myxtts.data.screening import judge, screen
 from myxtts.data.sources import is_safe_id
 from myxtts.data.splits import Refusal, plan_splits
 from myxtts.data.table import Row, Table
-from myxtts.data.texts import check_text
+from myxtts.data.texts import ForeignLetters, check_text
 
 _PARTS = 32  # clips of one recording that are cut at once
 _COMMIT = 2.0  # seconds of work that a kill may cost
@@ -55,7 +55,7 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
     ClipSettings.of(config).check_installed()
     folder = cache or root / "cache"
     with Cache(folder, "clips") as kept, Table(folder) as table:
-        _read(config, table, root, raw, out)
+        text_notes = _read(config, table, root, raw, out)
         _process(config, table, root, kept)
         rate_limits = screen(table, config.prepare)
         notes = _place(table, config.prepare)
@@ -64,7 +64,9 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
     reasons = summary["rejected_by_reason"]
     if not summary["clips"]:
         raise no_usable_rows(reasons, out / REJECTED)
-    return summary | {"split_notes": list(notes)}
+    for note in text_notes:
+        print(f"warning: {note}")
+    return summary | {"split_notes": list(notes), "text_notes": text_notes}
 
 
 def check_strict(config: XTTSConfig, summary: dict[str, Any], out: Path) -> None:
@@ -83,13 +85,14 @@ def check_strict(config: XTTSConfig, summary: dict[str, Any], out: Path) -> None
         )
 
 
-def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) -> None:
-    """The manifest into the table, texts checked."""
-    folders = set()
+def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) -> list[str]:
+    """The manifest into the table, texts checked; returns what the user must know of them."""
+    folders, letters = set(), ForeignLetters()
     for row in tqdm(iter_manifest(raw / MANIFEST), "texts", unit="row", mininterval=2):
         if not is_safe_id(row.id):
             raise _changed_by_hand(raw)
         folders.add(row.audio.rpartition("/")[0])
+        letters.add(row.text, row.language)
         checked, removed = check_text(row, config.prepare)
         facts = {"removed": removed} if removed else {}
         if isinstance(checked, Utterance):
@@ -100,6 +103,7 @@ def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) ->
     if twice:
         raise _changed_by_hand(raw)
     _clear(out, {root / folder for folder in folders})
+    return letters.notes()
 
 
 def _changed_by_hand(raw: Path) -> DataError:

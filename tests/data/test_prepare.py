@@ -296,3 +296,13 @@ def test_what_is_known_of_each_clip_stands_in_one_table(corpus):
     letters = len("some words one.".replace(" ", "")) + 1  # "some words, one."
     assert float(good["characters_per_second"]) == pytest.approx(letters / float(good["seconds"]), abs=0.01)
     assert (silent["split"], silent["reason"], silent["audio"], silent["snr_db"]) == ("", "silent", "corpus/wavs/e.wav", "")
+
+
+def test_texts_of_another_language_are_named(corpus, capsys):
+    for number in range(30):
+        corpus.add(f"{number}.wav", f"Das grüne Haus, {number} Türen, {number + 1} Größen.")
+    summary = corpus.run(max_rate_deviation=None)
+    (note,) = summary["text_notes"]
+    assert note.startswith("30 of 33 texts in en have letters that it does not have (") and "data.source.language" in note
+    assert "warning: 30 of 33" in capsys.readouterr().out
+    assert set("öüß") <= set(note)
