@@ -2,13 +2,13 @@
 # make test   set up, run the tests
 # make team   set up, with what a team's MLflow server, its clients and their tests need
 # make parity set up, compare every component with the kept numbers of Coqui TTS      (PEER=its python: make these anew first)
-# make corpus CORPUS=folder   the pipeline on your own recordings (audio_file|text|speaker|language in folder/metadata.csv)
+# make corpus CORPUS=folder   the pipeline on your own recordings (which layout they have is found out; LAYOUT=… says it)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PRESET ?= demo
 CORPUS ?=
-LAYOUT ?= coqui
+LAYOUT ?=
 SET ?=
 PEER ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -47,8 +47,9 @@ demo: setup
 	@myxtts made
 
 corpus: setup
-	@test -n "$(CORPUS)" || { echo "say where your recordings are: make corpus CORPUS=folder [LAYOUT=coqui|ljspeech|metadata]"; exit 1; }
-	@myxtts use real_speech --set 'data.source.path=$(CORPUS)' --set 'data.source.layout=$(LAYOUT)' $(foreach pair,$(SET),--set '$(pair)')
+	@test -n "$(CORPUS)" || { echo "say where your recordings are: make corpus CORPUS=folder [LAYOUT=coqui]"; exit 1; }
+	@layout='$(LAYOUT)'; layout=$${layout:-$$(myxtts data detect --quiet '$(CORPUS)')} && \
+	myxtts use real_speech --set 'data.source.path=$(CORPUS)' --set "data.source.layout=$$layout" $(foreach pair,$(SET),--set '$(pair)')
 	@myxtts pipeline
 	@myxtts made
 

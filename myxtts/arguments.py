@@ -40,8 +40,14 @@ def _add_project_commands(command: Command) -> None:
     sub.add_argument("recipe", metavar="NAME", help=f"here: {found or 'none, for there is no recipes/ folder; run in the project folder'}")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of it; may be repeated")
 
+    sub = command("data", "which layout a corpus has, and how to use it")
+    sub.add_argument("action", choices=["detect"])
+    sub.add_argument("path", type=Path, metavar="PATH", help="its folder, or an archive: zip, tar, tar.gz, tar.bz2, tar.xz")
+    sub.add_argument("--quiet", action="store_true", help="print nothing but the layout")
+
     sub = command("stage", "run one DVC stage here (dvc.yaml calls this; use `dvc repro STAGE` yourself)")
     sub.add_argument("name", choices=["raw", "prepare", "tokenizer", "dvae", "encode", "gpt", "decoder", "evaluate", "bundle"])
+    sub.add_argument("--strict", action="store_true", help="prepare: fail if any row of the corpus is rejected (prepare.strict)")
     _add_params_options(sub)
 
     sub = command("pipeline", "dvc repro, as `mlflow run .` and `make demo` call it")

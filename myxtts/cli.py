@@ -78,14 +78,27 @@ def _use(options: argparse.Namespace) -> None:
     print(use_recipe(Path.cwd(), options.recipe, options.set))
 
 
+def _data(options: argparse.Namespace) -> None:
+    from myxtts.data.sources.detect import describe, detect
+
+    findings = detect(options.path)
+    if not findings[0].fits:
+        raise MyXTTSError(describe(options.path, findings))
+    print(findings[0].layout if options.quiet else describe(options.path, findings))
+
+
 def _stage(options: argparse.Namespace) -> None:
+    if options.strict:
+        options.set.append("prepare.strict=true")
     config = _config(options)
     if options.name not in ("raw", "tokenizer"):
         _import_tensorflow()
     from myxtts.pipeline.paths import Paths
     from myxtts.pipeline.stages import run_stage
 
-    print(json.dumps(run_stage(options.name, config, Paths(Path.cwd())), indent=1, ensure_ascii=False, default=float))
+    report = run_stage(options.name, config, Paths(Path.cwd()))
+    if options.name != "prepare":  # which says what a person wants to know of its many figures
+        print(json.dumps(report, indent=1, ensure_ascii=False, default=float))
 
 
 def _pipeline(options: argparse.Namespace) -> None:
@@ -277,6 +290,7 @@ def _schema(options: argparse.Namespace) -> None:
 COMMANDS = {
     "params": _params,
     "use": _use,
+    "data": _data,
     "stage": _stage,
     "pipeline": _pipeline,
     "made": _made,

@@ -27,6 +27,7 @@ model:
 seed: 3
 start: {model: data/scratch}
 prepare: {}
+tokenizer: {}
 encode: {prompt_seconds: 1.0}
 training:
   dvae: {max_steps: 6, effective_batch_size: 8, val_step: 6}

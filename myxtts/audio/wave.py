@@ -9,7 +9,9 @@ import math
 import os
 import struct
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
@@ -18,14 +20,35 @@ import soxr
 from myxtts.config import DataError
 
 TRUE_PEAK_DBFS = -1.0
+MIN_RATE, MAX_RATE = 4000, 384_000  # Hz
+MAX_SECONDS = 3 * 3600  # of what is decoded at once
+MAX_DECODED_BYTES = 2 << 30
+MAX_FILE_BYTES = 2 << 30
 _LOUDNESS_BLOCK = 0.4  # seconds: the gating block of BS.1770
 _FRAME, _HOP = 1024, 256  # samples: the window in which trim_silence measures loudness
+SILENCE_KEPT = _FRAME + _HOP  # samples at most, of silence that it leaves on each side
 _SINC_CROSSINGS, _SINC_ROLLOFF = 6, 0.99
 _MP3_FRAME = 1152  # samples: what a cut MP3 may lack unnoticed
+_ROUNDED = 0.05  # seconds: transcripts are rounded
+_MAX_SAMPLE = 2.0**32  # floats in the range of 32-bit integers are met; what is larger is no sound, and overflows when it is squared
+
+_NO_AUDIO = (  # place, what stands there (in lower case), what it is: files that are often met in place of audio
+    (0, b"version https://git-lfs", ", a pointer of Git LFS: fetch the file (git lfs pull)"),
+    (0, b"<!doctype", ", a web page: download the file again"),
+    (0, b"<html", ", a web page: download the file again"),
+    (0, b"<?xml", ", an answer of a server: download the file again"),
+    (0, b"pk\x03\x04", ", a zip archive: unpack it"),
+    (0, b"\x1f\x8b", ", compressed by gzip: unpack it"),
+    (4, b"ftyp", ", an MP4 or M4A file"),
+    (0, b"\x1a\x45\xdf\xa3", ", a WebM or Matroska file"),
+)
 
 
 class AudioError(DataError):
-    """An audio file cannot be used. `reason` is one of missing_audio, empty_audio, truncated_audio, bad_audio."""
+    """An audio file cannot be used.
+
+    `reason` is one of missing_audio, unreadable_audio, empty_audio, truncated_audio, bad_audio, too_large, bad_segment.
+    """
 
     def __init__(self, message: str, reason: str = "bad_audio"):
         super().__init__(message)
@@ -36,37 +59,102 @@ def load(path: str | os.PathLike, sample_rate: int | None = None) -> tuple[np.nd
     """Decodes an audio file (wav, flac, mp3, ogg vorbis, ogg opus, aiff) to a mono wave (N,) in [-1, 1] and its rate in Hz.
 
     Channels are averaged. With `sample_rate` (Hz) the wave is resampled to it. A wave that exceeds full scale (float files,
-    lossy codecs, resampling) is scaled down as a whole, never clipped.
-    Raises AudioError (a DataError) when the file is missing, empty, truncated, not decodable, or holds NaN or infinity.
+    lossy codecs, resampling) is scaled down as a whole, never clipped. Raises AudioError as `read_bytes` and `decode` do.
     """
-    path = Path(path)
-    raw = _read_bytes(path)
-    cut = _truncation(raw)
-    if cut:
-        raise AudioError(f"{path} is truncated: {cut}; copy or record it again", "truncated_audio")
-    try:
-        with soundfile.SoundFile(io.BytesIO(raw)) as file:
-            promised, rate = file.frames, file.samplerate
-            samples = file.read(dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
-        # its whole message names the BytesIO, not the file
-        detail = getattr(error, "error_string", "") or error or type(error).__name__
-        raise AudioError(
-            f"{path} cannot be decoded ({detail}): expected wav, flac, mp3, ogg or opus audio; "
-            "convert it (ffmpeg -i in out.wav) or leave it out"
-        ) from None
-    if len(samples) == 0:
-        raise AudioError(f"{path} is empty: it holds no samples; record it again or leave it out", "empty_audio")
-    if len(samples) < promised - _MP3_FRAME:
-        detail = f"{promised} samples announced, {len(samples)} there"
-        raise AudioError(f"{path} is truncated: {detail}; copy or record it again", "truncated_audio")
+    samples, rate = decode(read_bytes(path), str(path))
+    return to_mono(samples, rate, sample_rate)
+
+
+def to_mono(samples: np.ndarray, rate: int, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
+    """(N, C) at rate -> (N',) at sample_rate (default: as it is), and that rate; scaled down as a whole where it exceeds full scale."""
     wave = samples.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(wave).all():
-        raise AudioError(f"{path} holds samples that are NaN or infinite; export it again as 16-bit PCM")
     if sample_rate is not None:
         wave, rate = resample(wave, rate, sample_rate), sample_rate
     peak = float(np.abs(wave).max(initial=0.0))
     return (wave / peak if peak > 1.0 else wave).astype(np.float32), rate
+
+
+def decode(
+    raw: bytes,
+    name: str,
+    start: float | None = None,
+    end: float | None = None,
+    max_seconds: float = MAX_SECONDS,
+    max_bytes: int = MAX_DECODED_BYTES,
+) -> tuple[np.ndarray, int]:
+    """The content of an audio file -> samples (N, C) float32 as they are stored, and their rate in Hz.
+
+    start, end: seconds; only what lies between is decoded. name: for messages. Raises AudioError (a DataError) when the content is
+    truncated, not decodable, holds no samples, NaN, infinity or floats beyond all sense, is larger than max_seconds or max_bytes once
+    decoded (known before it is), has a rate that no speech has, or ends before `end`.
+    """
+    cut = _truncation(raw)
+    if cut:
+        raise AudioError(f"{name} is truncated: {cut}; copy or record it again", "truncated_audio")
+    try:
+        with soundfile.SoundFile(_Content(raw)) as file:
+            first, count = _part(file, name, start, end)
+            _check_size(file, name, count, max_seconds, max_bytes)
+            if first:
+                file.seek(first)
+            samples, rate = file.read(count, dtype="float32", always_2d=True), file.samplerate
+    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
+        # its whole message names the BytesIO, not the file
+        detail = getattr(error, "error_string", "") or error or type(error).__name__
+        what = next((said for place, sign, said in _NO_AUDIO if raw[place : place + len(sign)].lower() == sign), "")
+        raise AudioError(
+            f"{name} cannot be decoded ({str(detail).strip()}): expected wav, flac, mp3, ogg or opus audio, got {len(raw)} bytes that "
+            f"begin with {raw[:16]!r}{what}; convert it (ffmpeg -i in out.wav) or leave it out"
+        ) from None
+    if len(samples) == 0:
+        raise AudioError(f"{name} is empty: it holds no samples; record it again or leave it out", "empty_audio")
+    if len(samples) < count - _MP3_FRAME:
+        detail = f"{count} samples announced, {len(samples)} there"
+        raise AudioError(f"{name} is truncated: {detail}; copy or record it again", "truncated_audio")
+    peak = max(float(samples.max()), -float(samples.min()))
+    if not peak <= _MAX_SAMPLE:
+        what = f"as large as {peak:.3g}" if np.isfinite(samples).all() else "that are NaN or infinite"
+        raise AudioError(f"{name} holds samples {what}; expected floats between -1 and 1; export it again as 16-bit PCM")
+    return samples, rate
+
+
+class _Content(io.BytesIO):
+    """Bytes to decode. A header that lies may ask for what stands before the beginning: that fails, but prints no traceback."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (ValueError, OverflowError):
+            return self.tell()  # not where the decoder wanted to be: it gives up
+
+
+def _part(file: soundfile.SoundFile, name: str, start: float | None, end: float | None) -> tuple[int, int]:
+    """First frame and number of frames to decode, once it is known that they are there. Raises AudioError."""
+    rate, frames = file.samplerate, file.frames
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioError(f"{name} says that it has {rate} samples a second; expected {MIN_RATE} to {MAX_RATE}; export it again")
+    begins, ends = start or 0.0, frames / rate if end is None else end
+    if not 0 <= begins < math.inf or not (end is None or begins < ends < math.inf):
+        times = f"it begins at {start} s and ends at {end} s; expected 0 <= start < end"
+        raise AudioError(f"{name} has no such segment: {times}; correct the segment's times", "bad_segment")
+    if ends > frames / rate + _ROUNDED:
+        detail = f"it ends at {frames / rate:.2f} s; expected it to last until {ends:.2f} s"
+        raise AudioError(f"{name} is shorter than its segment: {detail}; correct the segment's times", "bad_segment")
+    first = round(min(begins * rate, frames))
+    count = min(round(ends * rate), frames) - first
+    if count < 1 and start is not None:
+        detail = f"it ends at {frames / rate:.2f} s, and the segment begins at {begins:.2f} s"
+        raise AudioError(f"{name} is shorter than its segment: {detail}; correct the segment's times", "bad_segment")
+    return first, count
+
+
+def _check_size(file: soundfile.SoundFile, name: str, count: int, max_seconds: float, max_bytes: int) -> None:
+    if count > max_seconds * file.samplerate or count * file.channels * 4 > max_bytes:
+        raise AudioError(
+            f"{name} is too large: {count / file.samplerate:.0f} s at {file.samplerate} Hz, channels: {file.channels}; expected at most "
+            f"{max_seconds:g} s and {max_bytes >> 20} MiB decoded; cut it, or give its segments (start, end)",
+            "too_large",
+        )
 
 
 def load_segment(path: str | os.PathLike, start: int, length: int) -> np.ndarray:
@@ -118,17 +206,21 @@ def trim_silence(wave: np.ndarray, top_db: float) -> np.ndarray:
 
     Up to a frame (43 ms at 24 kHz) stays on each side, so that soft onsets survive. A wave of zeros comes back empty.
     """
+    first, last = silence_bounds(wave, top_db)
+    return np.asarray(wave[first:last], dtype=np.float32)
+
+
+def silence_bounds(wave: np.ndarray, top_db: float) -> tuple[int, int]:
+    """First sample that `trim_silence` keeps of a wave (N,), and the one after the last; (0, 0) for a wave of zeros."""
     if not len(wave) or not np.any(wave):
-        return np.asarray(wave, dtype=np.float32)[:0]
+        return 0, 0
     starts = np.arange(0, max(len(wave) - _FRAME, 0) + _HOP, _HOP)
     energy = np.concatenate([[0.0], np.cumsum(np.square(wave, dtype=np.float64))])
     ends = np.minimum(starts + _FRAME, len(wave))
     starts, ends = starts[ends > starts], ends[ends > starts]
     power = (energy[ends] - energy[starts]) / (ends - starts)
     loud = np.flatnonzero(power >= power.max() * 10 ** (-top_db / 10))
-    first = max(int(starts[loud[0]]) - _HOP, 0)
-    last = min(int(ends[loud[-1]]) + _HOP, len(wave))
-    return np.asarray(wave[first:last], dtype=np.float32)
+    return max(int(starts[loud[0]]) - _HOP, 0), min(int(ends[loud[-1]]) + _HOP, len(wave))
 
 
 def normalize_loudness(wave: np.ndarray, sample_rate: int, lufs: float) -> np.ndarray:
@@ -179,16 +271,30 @@ def save(path: str | os.PathLike, wave: np.ndarray, sample_rate: int) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def _read_bytes(path: Path) -> bytes:
+def check_file(path: str | os.PathLike) -> None:
+    """Raises AudioError when an audio file is missing, no regular file, unreadable, 0 bytes or too large. Reads nothing of it."""
+    path = Path(path)
     try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise AudioError(f"no audio file {path}: correct its name, or put the file there", "missing_audio") from None
+        if not path.is_file():  # a pipe would never end
+            what = "is a folder or device" if path.exists() else "is not there"
+            raise AudioError(f"no audio file {path} (it {what}): correct its name, or put the file there", "missing_audio")
+        size = path.stat().st_size
     except (OSError, ValueError) as error:
-        raise AudioError(f"cannot read {path}: {error}; expected an audio file") from None
-    if not raw:
+        raise AudioError(f"cannot read {path}: {error}; make it readable (chmod +r), or leave it out", "unreadable_audio") from None
+    if not size:
         raise AudioError(f"{path} is empty (0 bytes): copy or record it again", "empty_audio")
-    return raw
+    if size > MAX_FILE_BYTES:
+        detail = f"{size >> 20} MiB, expected at most {MAX_FILE_BYTES >> 20}"
+        raise AudioError(f"{path} is too large: {detail}; cut it into several files", "too_large")
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """The content of an audio file. Raises AudioError as `check_file` does."""
+    check_file(path)
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise AudioError(f"cannot read {path}: {error}; make it readable (chmod +r), or leave it out", "unreadable_audio") from None
 
 
 def _truncation(raw: bytes) -> str:
@@ -220,19 +326,49 @@ def _wav_truncation(raw: bytes) -> str:
 
 
 def write_atomically(path: str | os.PathLike, content: bytes) -> None:
-    """Writes a file whole or not at all (temporary file beside it, then rename); makes its folder.
+    """Writes a file whole or not at all; makes its folder. Raises DataError when the disk is full or the folder is not writable."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+class _Output(io.FileIO):
+    """A file whose failures to write are DataErrors that name what it is to become."""
+
+    def __init__(self, path: Path, becomes: Path):
+        self._becomes = becomes
+        super().__init__(path, "wb")
+
+    def write(self, content: Any) -> int | None:
+        try:
+            return super().write(content)
+        except OSError as error:
+            raise _unwritable(self._becomes, error) from None
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """A file to write bytes to, which becomes `path` (in a folder that is made) when the block ends well, and is removed otherwise.
 
     Raises DataError when the disk is full or the folder is not writable; no part of the file is left behind.
     """
     path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}.{threading.get_ident()}.part")
+    temporary = path.with_name(f".{os.getpid()}.{threading.get_ident()}.{path.name[:40]}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            output = _Output(temporary, path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        with io.BufferedWriter(output) as file:
+            yield file
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+    finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}; free space on the disk or make the folder writable, then run again"
-        ) from None
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    return DataError(f"cannot write {path}: {error.strerror or error}; free space on the disk or make the folder writable, then run again")

@@ -12,16 +12,14 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from myxtts.config.base import Section
+from myxtts.config.data import DataConfig, EncodeConfig, PrepareConfig, TokenizerConfig
 from myxtts.config.errors import ConfigError
 from myxtts.config.model import ModelConfig
 from myxtts.config.stages import (
     BundleConfig,
-    DataConfig,
-    EncodeConfig,
     EvaluateConfig,
     HardwareConfig,
     LoopConfig,
-    PrepareConfig,
     PromotionConfig,
     StartConfig,
     SynthesisConfig,
@@ -38,6 +36,7 @@ class XTTSConfig(Section):
     data: DataConfig = DataConfig()
     prepare: PrepareConfig = PrepareConfig()
     model: ModelConfig = ModelConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
     encode: EncodeConfig = EncodeConfig()
     training: TrainingConfig = TrainingConfig()
     loop: LoopConfig = LoopConfig()
@@ -138,7 +137,7 @@ def _explain(root: type[BaseModel], item: Mapping[str, Any]) -> str:
         near = difflib.get_close_matches(location[-1], valid, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}"
         return f"{path}: unknown key; {hint}"
-    message = item["msg"].removeprefix("Value error, ")
+    message = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list, as [one, two]")
     return f"{path}: got {item['input']!r}; {message}" if not isinstance(item["input"], dict) else f"{path}: {message}"
 
 

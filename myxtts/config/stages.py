@@ -1,4 +1,4 @@
-"""Configuration of the stages: data, tokenizer, training, synthesis, evaluation, bundle, tracking."""
+"""Configuration of the stages after the data: training, synthesis, evaluation, bundle, tracking."""
 
 from pathlib import PurePosixPath
 from typing import Literal
@@ -7,8 +7,6 @@ from pydantic import Field, field_validator, model_validator
 
 from myxtts.config.base import Section
 
-LAYOUTS = ("sample", "metadata", "ljspeech", "coqui")
-CLEANERS = ("myxtts", "coqui")
 SCRATCH = "data/scratch"
 TRAINED_STAGES = ("dvae", "gpt", "decoder")  # in the order in which one needs the other
 # kinds of audio that an evaluation measures: its metrics are named <kind>/<metric>
@@ -17,42 +15,9 @@ KINDS = {
     "copy": "the recording through the audio tokenizer: wave, codes, mel, Griffin-Lim; the most that any speech of these codes can reach",
     "decoder_copy": "the recording's codes through GPT (teacher-forced) and decoder",
     "speech": "the text, spoken by the whole model with another recording of the same speaker as reference",
+    "speech_unseen_speaker": "the same of speakers that were never trained on (set eval_unseen_speaker), where some are held out",
 }
 REMATERIALISE = ("none", "selective", "blocks")  # least memory last
-
-
-class SourceConfig(Section):
-    """Where the corpus is. It is read, never copied or changed."""
-
-    layout: Literal[LAYOUTS] = Field("sample", description="how the corpus is laid out; `sample` speaks the embedded one")
-    path: str = Field("data/sample", min_length=1, description="folder of the corpus, relative to the project")
-    language: str = Field("en", min_length=2, description="language of rows that name none")
-    speaker: str = Field("speaker", min_length=1, description="speaker of rows that name none")
-    max_clips: int | None = Field(None, ge=1, description="use only so many clips, spread evenly over the corpus")
-
-    @field_validator("path")
-    @classmethod
-    def _posix(cls, value: str) -> str:
-        return str(PurePosixPath(value))
-
-
-class SampleConfig(Section):
-    """Size of the embedded sample."""
-
-    sentences: int = Field(720, ge=8, description="spoken sentences, over all voices")
-    held_out: int = Field(40, ge=2, description="of these, sentences kept for evaluation")
-    voices: tuple[str, ...] = Field(("en-us", "en-us+f3", "fa", "fa+f2"), min_length=1, description="eSpeak NG voice[+variant]")
-
-    @model_validator(mode="after")
-    def _leaves_something_to_train_on(self):
-        if self.held_out * 2 > self.sentences:
-            raise ValueError(f"held_out {self.held_out} is more than half of sentences {self.sentences}")
-        return self
-
-
-class DataConfig(Section):
-    source: SourceConfig = SourceConfig()
-    sample: SampleConfig = SampleConfig()
 
 
 class StartConfig(Section):
@@ -89,37 +54,6 @@ class StartConfig(Section):
                 "or freeze nothing"
             )
         return self
-
-
-class PrepareConfig(Section):
-    """raw -> processed."""
-
-    cleaners: Literal[CLEANERS] = Field(
-        "myxtts",
-        description="text normalisation of training and speech: our own, or that of Coqui's XTTS models (what they say wrong included)",
-    )
-    trim_db: float | None = Field(
-        40.0, gt=0, le=100, description="silence quieter than this below the peak is trimmed from both ends; empty = leave as recorded"
-    )
-    loudness_lufs: float | None = Field(
-        -23.0, ge=-40, le=-10, description="integrated loudness that clips are brought to (ITU-R BS.1770); empty = leave as recorded"
-    )
-    min_seconds: float = Field(0.4, gt=0)
-    max_seconds: float = Field(11.6, gt=0, le=60)
-    max_text_chars: int = Field(250, ge=1)
-    eval_fraction: float = Field(0.05, gt=0, lt=0.5, description="share of utterances for evaluation, where the corpus has no split")
-
-    @model_validator(mode="after")
-    def _ordered(self):
-        if self.min_seconds >= self.max_seconds:
-            raise ValueError(f"min_seconds {self.min_seconds} is not below max_seconds {self.max_seconds}")
-        return self
-
-
-class EncodeConfig(Section):
-    """processed -> tokens."""
-
-    prompt_seconds: float = Field(3.0, gt=0.3, le=30, description="length of the reference mel that the GPT is conditioned on")
 
 
 class ScheduleConfig(Section):

@@ -5,6 +5,7 @@ any number without reading what lies before. Every batch has its full number of 
 length 0: their masks are False, and what takes statistics over a batch (batch normalisation) still sees nothing but real clips.
 """
 
+import hashlib
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -18,8 +19,8 @@ import tensorflow as tf
 from myxtts.audio import wave as wave_io
 from myxtts.config import DataError, ModelConfig, XTTSConfig
 from myxtts.data.encode import IndexRow, read_index, rows_by_speaker
-from myxtts.data.order import Bucket, Order, batches_by_bucket, epoch_order, padding_share, plan_buckets
-from myxtts.data.records import RecordFile, latent_schema, mel_schema, token_schema
+from myxtts.data.order import Bucket, Order, batches_by_bucket, epoch_order, padding_share, plan_buckets, times_due
+from myxtts.data.records import RecordFile, latent_schema, mel_schema, read_clip_weights, token_schema
 
 Batch = dict[str, tf.Tensor]
 Values = dict[str, np.ndarray]
@@ -46,6 +47,7 @@ class Examples:
     example: (number, draws (2,)) -> one clip's arrays, each padded as its bucket wants. bucket_of: (examples,).
     signature: name -> (dtype, shape without the row axis; None where it depends on the bucket). `place` asks for the rows' numbers.
     units: (examples,) how much of `seconds_per_unit` each clip gives to learn from. padding: share of a batch that holds nothing.
+    times: (examples,) how often each clip comes in an epoch (`times_due`); None = once.
     """
 
     example: Callable[[int, np.ndarray, int], Values]
@@ -54,6 +56,7 @@ class Examples:
     units: np.ndarray
     seconds_per_unit: float
     padding: float = 0.0
+    times: np.ndarray | None = None
 
 
 class Batches:
@@ -65,7 +68,7 @@ class Batches:
             raise DataError(f"a batch of {batch_size} rows cannot be shared evenly by {flow.shard[1]} workers")
         self.examples, self.batch_size, self.flow = examples, batch_size, flow
         self.num_examples = len(examples.bucket_of)
-        made = batches_by_bucket(examples.bucket_of, batch_size)
+        made = batches_by_bucket(examples.bucket_of, batch_size, examples.times)
         self.per_epoch, self.traces = sum(made.values()), len(made)  # traces: number of different batch shapes
         self._seed, self._shuffle = seed, shuffle
         self._orders: dict[int, Order] = {}
@@ -109,7 +112,8 @@ class Batches:
         index, count = (0, 1) if whole else self.flow.shard
         rows = np.arange(self.batch_size).reshape(count, -1)[index]
         bucket = int(order.buckets[place])
-        clips = [self.examples.example(int(n), order.draws[n], bucket) for n in order.examples[place, rows]]
+        drawn = zip(order.examples[place, rows], order.draws[place, rows], strict=True)
+        clips = [self.examples.example(int(n), draws, bucket) for n, draws in drawn]
         filler = rows >= order.counts[place]
         values = {}
         for name, (kind, _) in self.examples.signature.items():
@@ -126,6 +130,11 @@ class Batches:
         order, place = self._find(number)
         return float(self.examples.units[order.examples[place, : order.counts[place]]].sum() * self.examples.seconds_per_unit)
 
+    def weighting(self) -> dict[str, str]:
+        """What a checkpoint remembers of how often clips come: with other weights its place in the data is another one."""
+        times = self.examples.times
+        return {"corpus_weights": "equal" if times is None else hashlib.sha256(times.round(6).tobytes()).hexdigest()[:16]}
+
     def widest(self) -> int:
         """Number of a batch of the first epoch with the widest shapes."""
         return int(np.argmax(self._find(0)[0].buckets))
@@ -134,7 +143,8 @@ class Batches:
         epoch, place = divmod(number, self.per_epoch)
         with self._lock:
             if epoch not in self._orders:
-                made = epoch_order(self.examples.bucket_of, self.batch_size, self._seed, epoch if self._shuffle else 0, self._shuffle)
+                number_of = epoch if self._shuffle else 0
+                made = epoch_order(self.examples.bucket_of, self.batch_size, self._seed, number_of, self._shuffle, self.examples.times)
                 # batches are loaded a few ahead: never more than two epochs at a time
                 self._orders = {n: order for n, order in self._orders.items() if abs(n - epoch) == 1} | {epoch: made}
             return self._orders[epoch], place
@@ -190,6 +200,7 @@ def dvae_batches(config: XTTSConfig, mels: Path, split: str, batch_size: int, tr
         {"mel": ("float32", (frames, len(mel_norm))), "lengths": ("int32", ()), "place": ("int32", ())},
         np.full(len(records), frames),
         config.model.audio.hop_length / config.model.audio.input_sample_rate,
+        times=times_due(np.zeros(len(records), int), read_clip_weights(mels)) if training else None,
     )
     return Batches(examples, batch_size, config.seed, training, flow)
 
@@ -275,8 +286,9 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, t
     signature |= {"prompt": ("float32", references.shape), "prompt_span": ("int32", (2,)), "row": ("int32", ())}
     if not training:
         signature |= {"wrong_text_ids": ("int32", (None,)), "wrong_text_lengths": ("int32", ())}
-    padding = padding_share(codes, np.array([row.text_length for row in index]), bucket_of, buckets, batch_size)
-    examples = Examples(example, bucket_of, signature, codes, 1 / config.model.codes_per_second, padding)
+    times = times_due(bucket_of, np.array([row.weight for row in index])) if training else None
+    padding = padding_share(codes, np.array([row.text_length for row in index]), bucket_of, buckets, batch_size, times)
+    examples = Examples(example, bucket_of, signature, codes, 1 / config.model.codes_per_second, padding, times)
     return Batches(examples, batch_size, config.seed, training, flow)
 
 
@@ -330,6 +342,7 @@ def decoder_batches(
         "speaker": ("int32", ()),
         "lengths": ("int32", ()),
     }
-    units = np.full(len(usable), segment)
-    examples = Examples(example, np.zeros(len(usable), int), signature, units, 1 / config.model.codes_per_second)
+    units, bucket_of = np.full(len(usable), segment), np.zeros(len(usable), int)
+    times = times_due(bucket_of, np.array([index[rows[number]].weight for number in usable])) if training else None
+    examples = Examples(example, bucket_of, signature, units, 1 / config.model.codes_per_second, times=times)
     return Batches(examples, batch_size, config.seed, training, flow)

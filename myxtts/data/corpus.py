@@ -12,37 +12,43 @@ import numpy as np
 from filelock import FileLock
 
 from myxtts.config import DataError, ModelError, XTTSConfig
-from myxtts.config.stages import SourceConfig
+from myxtts.config.data import SourceConfig
 from myxtts.data.encode import encode
 from myxtts.data.features import write_mels
-from myxtts.data.manifest import read_split, write_manifest, write_rejected
-from myxtts.data.prepare import prepare
-from myxtts.data.sources import read_source
+from myxtts.data.manifest import ManifestWriter, Utterance, iter_split
+from myxtts.data.prepare import check_strict, prepare
+from myxtts.data.sources import SeenIds, read_source
 from myxtts.models.xtts import weights_digest
 from myxtts.text.tokenizer import Tokenizer
 
 
-def prepare_folders(config: XTTSConfig, train_data: Path, val_data: Path, raw: Path, processed: Path) -> dict[str, Any]:
+def prepare_folders(config: XTTSConfig, train_data: Path, val_data: Path, raw: Path, processed: Path, cache: Path) -> dict[str, Any]:
     """Two folders (or one twice), `metadata_train.csv` and `metadata_eval.csv` beside `wavs/`, to processed clips with these splits.
 
-    Raises DataError where one of them gives no clip of its split.
+    cache: folder of what is kept of earlier clips. Raises DataError where one of them gives no clip of its split.
     """
-    utterances, rejected = [], []
-    for split, folder in (("train", train_data), ("eval", val_data)):
-        if not folder.is_dir():
-            raise DataError(f"no folder {folder} for the {split} clips: expected metadata_{split}.csv beside wavs/ in it")
-        source = SourceConfig.model_validate(config.data.source.model_dump() | {"layout": "metadata", "path": str(folder)})
-        rows, refused = read_source(source, Path.cwd())
-        wanted = [row for row in rows if row.split == split]
-        if not wanted:
-            raise DataError(f"{folder} gives no {split} clip: expected metadata_{split}.csv beside wavs/ ({len(refused)} rows refused)")
-        taken = {row.id for row in utterances}  # two folders may both begin at 0001
-        utterances += [replace(row, id=f"eval-{row.id}") if row.id in taken else row for row in wanted]
-        rejected += refused
-    raw.mkdir(parents=True, exist_ok=True)
-    write_manifest(raw / "manifest.csv", utterances)
-    write_rejected(raw / "rejected.csv", rejected)
-    return prepare(config, Path.cwd(), raw, processed)
+    with ManifestWriter(raw) as manifest, SeenIds() as taken:
+        for split, folder in (("train", train_data), ("eval", val_data)):
+            if not folder.is_dir():
+                raise DataError(f"no folder {folder} for the {split} clips: expected metadata_{split}.csv beside wavs/ in it")
+            values = config.data.source.model_dump() | {"layout": "metadata", "path": str(folder), "corpora": {}}
+            before = manifest.clips
+            again = split == "eval" and folder.resolve() == train_data.resolve()  # its rejected rows are counted already
+            for row in read_source(SourceConfig.model_validate(values), Path.cwd()):
+                if isinstance(row, Utterance):
+                    if row.split != split:
+                        continue
+                    while taken.add(row.id, split):  # two folders may both begin at 0001
+                        row = replace(row, id=f"eval-{row.id}")
+                elif again:
+                    continue
+                manifest.write(row)
+            if manifest.clips == before:
+                refused = manifest.reasons.total()
+                raise DataError(f"{folder} gives no {split} clip: expected metadata_{split}.csv beside wavs/ ({refused} rows refused)")
+    summary = prepare(config, Path.cwd(), raw, processed, cache)
+    check_strict(config, summary, processed)
+    return summary
 
 
 def make_records(
@@ -87,8 +93,8 @@ def _mels(config: XTTSConfig, mel_norm: np.ndarray | None, train_data: Path, val
     def run(place: Path) -> None:
         # in this process: others would begin by importing the user's script, and wait in it for this one
         alone = config.model_copy(update={"hardware": config.hardware.model_copy(update={"num_workers": 1})})
-        prepare_folders(alone, train_data, val_data, place / "raw", place / "processed")
-        write_mels(config, place / "processed", place / "mels", mel_norm)
+        prepare_folders(alone, train_data, val_data, place / "raw", place / "processed", folder / "cache")
+        write_mels(config, place / "processed", place / "mels", mel_norm, folder / "cache")
 
     return _once(folder, wanted, run)
 
@@ -99,14 +105,14 @@ def _tokens(config: XTTSConfig, model: Any, corpus: Path, tokenizer: Path | None
         "encode": values["encode"],
         "limits": [config.model.gpt.max_text_tokens, config.model.gpt.max_audio_tokens],
         "num_text_tokens": config.model.num_text_tokens,
+        "balance": config.tokenizer.balance,
         "dvae": weights_digest(model.dvae),
         "tokenizer": tokenizer.read_text(encoding="utf-8") if tokenizer else None,
     }
 
     def run(place: Path) -> None:
-        rows = read_split(corpus / "processed", "train")
-        texts = ((row.normalized, row.language) for row in rows)
-        used = Tokenizer.load(tokenizer) if tokenizer else Tokenizer.train(texts, config.model.num_text_tokens)
+        texts = ((row.normalized, row.language) for row in iter_split(corpus / "processed", "train"))
+        used = Tokenizer.load(tokenizer) if tokenizer else Tokenizer.train(texts, config.model.num_text_tokens, config.tokenizer.balance)
         used.save(place / "tokenizer.json")
         encode(config, corpus / "processed", corpus / "mels", used, model.dvae, place)
 

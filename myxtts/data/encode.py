@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from myxtts.audio.mel import conditioning_mel, fit_frames, log_mel_numpy, speaker_mel
 from myxtts.config import DataError, XTTSConfig
-from myxtts.data.features import SPLITS, waves
-from myxtts.data.manifest import Rejected, Utterance, read_split, write_rejected
+from myxtts.data.manifest import Rejected, Utterance, corpus_weights, read_split, write_rejected
 from myxtts.data.records import mel_schema, read_records, token_schema, write_records
+from myxtts.data.waves import SPLITS, waves
 from myxtts.models.dvae import DVAE
 from myxtts.text.tokenizer import Tokenizer, name_characters
 
@@ -32,6 +32,7 @@ class IndexRow:
     text_length: int
     code_length: int
     text: str = ""  # as it was written, for people to read
+    weight: float = 1.0  # of its corpus: how often it is trained on, compared with others
 
 
 def prompt_frames(config: XTTSConfig) -> int:
@@ -58,10 +59,11 @@ def encode(config: XTTSConfig, processed: Path, mels: Path, tokenizer: Tokenizer
     mel_norm = np.load(mels / "mel_norm.npy")
     rejected: list[Rejected] = []
     report: dict[str, float] = {}
+    weights = corpus_weights(processed)
     for split in SPLITS:
         rows = read_split(processed, split)
         codes = list(_codes(rows, mels / f"{split}.tfrecord", dvae, mel_norm))
-        kept, records = _select(config, rows, codes, tokenizer, rejected)
+        kept, records = _select(config, rows, codes, tokenizer, rejected, weights)
         kept = [replace(row, audio=os.path.relpath(processed / row.audio, out)) for row in kept]
         if not kept and split == "train":
             write_rejected(out / "rejected.csv", rejected)
@@ -132,7 +134,12 @@ def _codes(rows: list[Utterance], path: Path, dvae: DVAE, mel_norm: np.ndarray) 
 
 
 def _select(
-    config: XTTSConfig, rows: list[Utterance], codes: list[np.ndarray], tokenizer: Tokenizer, rejected: list[Rejected]
+    config: XTTSConfig,
+    rows: list[Utterance],
+    codes: list[np.ndarray],
+    tokenizer: Tokenizer,
+    rejected: list[Rejected],
+    weights: Mapping[str, float],
 ) -> tuple[list[IndexRow], list[dict[str, np.ndarray]]]:
     limits = config.model.gpt
     kept, records = [], []
@@ -151,7 +158,8 @@ def _select(
             rejected.append(Rejected(row.id, row.audio, "audio_too_long", detail))
         else:
             records.append({"text_ids": text_ids, "codes": clip_codes, "row": len(kept)})
-            kept.append(IndexRow(row.id, row.audio, row.speaker, row.language, len(text_ids), len(clip_codes), row.text))
+            lengths = len(text_ids), len(clip_codes)
+            kept.append(IndexRow(row.id, row.audio, row.speaker, row.language, *lengths, row.text, weights.get(row.corpus, 1.0)))
     return kept, records
 
 

@@ -1,188 +1,119 @@
 """raw -> processed: every clip checked, trimmed, brought to one loudness and rate; every text normalised; the split drawn.
 
-A row that cannot be used goes to rejected.csv with its reason:
+A row that cannot be used goes to rejected.csv with its reason: those of the raw stage (`myxtts.data.sources`), then
 
 | reason | meaning |
 |---|---|
 | empty_text, text_too_long, unknown_characters | the normalised text has nothing to say, too much, or signs its language lacks |
-| missing_audio, empty_audio, truncated_audio, bad_audio | the clip is not there, holds nothing, was cut, or cannot be decoded |
-| silent, too_short, too_long | the clip, trimmed, is not between prepare.min_seconds and prepare.max_seconds of sound |
+| missing_audio, unreadable_audio, empty_audio, truncated_audio, bad_audio, too_large | the file cannot be had or decoded |
+| bad_segment, crashed_decoder | the recording ends before the clip does; decoding it ended the process |
+| silent | nothing is heard |
 
-and those of the raw stage (`myxtts.data.sources`) are carried over.
+then those of `myxtts.data.screening` and `myxtts.data.splits`. Passes over a table on disk: memory does not grow with the corpus.
+What was made of a clip is kept in a cache by the content of its recording: only what is new is done, also after a kill.
 """
 
-import hashlib
-import multiprocessing
-import os
-from collections import Counter, defaultdict
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from tqdm import tqdm
 
-from myxtts.audio import wave
 from myxtts.config import DataError, XTTSConfig
-from myxtts.config.stages import PrepareConfig
-from myxtts.data.manifest import (
-    MANIFEST,
-    METADATA,
-    REJECTED,
-    Rejected,
-    Utterance,
-    read_manifest,
-    read_rejected,
-    write_metadata,
-    write_rejected,
-)
+from myxtts.config.data import PrepareConfig
+from myxtts.data import clips
+from myxtts.data.cache import Cache
+from myxtts.data.clips import Clip, ClipSettings, Part, Recording
+from myxtts.data.engines import apply
+from myxtts.data.manifest import MANIFEST, METADATA, REJECTED, Utterance, iter_manifest
+from myxtts.data.processed import write_processed
 from myxtts.data.raw import no_usable_rows
+from myxtts.data.screening import judge, screen
 from myxtts.data.sources import is_safe_id
-from myxtts.text.normalize import normalize, unknown_characters
+from myxtts.data.splits import Refusal, plan_splits
+from myxtts.data.table import Row, Table
+from myxtts.data.texts import ForeignLetters, check_text
 
-_SILENT_LUFS = -60.0  # speech recorded ever so softly lies above
-_ROWS_PER_TASK = 16
-
-
-@dataclass(frozen=True)
-class ClipSettings:
-    """What a worker needs to know."""
-
-    prepare: PrepareConfig
-    num_workers: int | None
-    sample_rate: int
-    root: str
-    wavs: str
+_PARTS = 32  # clips of one recording that are cut at once
+_COMMIT = 2.0  # seconds of work that a kill may cost
 
 
-def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path) -> dict[str, Any]:
-    """Makes the processed corpus in `out`: metadata_train.csv, metadata_eval.csv, wavs/<id>.wav (16-bit, output rate), rejected.csv.
+def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | None = None) -> dict[str, Any]:
+    """Makes the processed corpus in `out`: metadata_*.csv, wavs/<id>.wav (16-bit, output rate), clips.csv, rejected.csv and more.
 
-    `root` is the project's folder, to which the audio paths of `raw/manifest.csv` are relative. The result is the same for
-    any number of workers. Clips of an earlier run in `out/wavs` are removed.
+    `root` is the project's folder, to which the audio paths of `raw/manifest.csv` are relative; `cache` is a folder that outlives
+    `out` (default: `root/cache`). The result is the same for any engine, number of workers and state of the cache.
     Returns clips, hours, seconds by split, hours by language and by speaker, and rejected_by_reason.
-    Raises DataError when no clip is left for one of the splits, the manifest is missing, or the disk is full.
+    Raises DataError when no clip is left for one of the splits, the manifest is missing, or the disk is full. `prepare.strict` is for
+    `check_strict`, to be called when all that explains the rejections is written.
     """
     root, raw, out = Path(root), Path(raw), Path(out)
-    rows = read_manifest(raw / MANIFEST)
-    if len({row.id for row in rows}) < len(rows) or not all(is_safe_id(row.id) for row in rows):
-        raise DataError(f"{raw / MANIFEST} holds an id twice, or one that is no file name: it was changed by hand; run the raw stage again")
-    rejected = read_rejected(raw / REJECTED) if (raw / REJECTED).is_file() else []
-    _clear(out, root, rows)
-    settings = ClipSettings(
-        config.prepare, config.hardware.num_workers, config.model.audio.output_sample_rate, str(root), str(out / "wavs")
-    )
-    checked = [check_text(row, config.prepare) for row in rows]
-    results = iter(_process([row for row in checked if isinstance(row, Utterance)], settings))
-    kept: list[Utterance] = []
-    for row in checked:
-        result = next(results) if isinstance(row, Utterance) else row
-        (kept if isinstance(result, Utterance) else rejected).append(result)
-    write_rejected(out / REJECTED, rejected)
-    reasons = dict(sorted(Counter(row.reason for row in rejected).items()))
-    if not kept:
+    ClipSettings.of(config).check_installed()
+    folder = cache or root / "cache"
+    with Cache(folder, "clips") as kept, Table(folder) as table:
+        text_notes = _read(config, table, root, raw, out)
+        _process(config, table, root, kept)
+        rate_limits = screen(table, config.prepare)
+        notes = _place(table, config.prepare)
+        summary = write_processed(config, table, raw, out, partial(_file_of, config, root, kept), rate_limits)
+        kept.prune()
+    reasons = summary["rejected_by_reason"]
+    if not summary["clips"]:
         raise no_usable_rows(reasons, out / REJECTED)
-    kept = assign_splits(kept, config.prepare.eval_fraction)
-    for split, name in METADATA.items():
-        write_metadata(out / name, [row for row in kept if row.split == split])
-    return _summary(kept, reasons)
+    for note in text_notes:
+        print(f"warning: {note}")
+    return summary | {"split_notes": list(notes), "text_notes": text_notes}
 
 
-def check_text(row: Utterance, settings: PrepareConfig) -> Utterance | Rejected:
-    """The row with its text normalised (from the corpus' own normalised column where there is one), or why it is refused."""
-    text = normalize(row.normalized or row.text, row.language, settings.cleaners)
-    if not any(character.isalpha() for character in text):
-        return Rejected(row.id, row.audio, "empty_text", f"nothing to say in {row.text!r}")
-    if len(text) > settings.max_text_chars:
-        detail = f"{len(text)} characters, expected at most {settings.max_text_chars} (prepare.max_text_chars)"
-        return Rejected(row.id, row.audio, "text_too_long", detail)
-    unknown = unknown_characters(text, row.language, settings.cleaners)
-    if unknown:
-        names = " ".join(f"{character!r} (U+{ord(character):04X})" for character in sorted(unknown))
-        return Rejected(row.id, row.audio, "unknown_characters", f"not known in language {row.language}: {names}, in {row.text!r}")
-    return replace(row, normalized=text)
+def check_strict(config: XTTSConfig, summary: dict[str, Any], out: Path) -> None:
+    """Raises DataError where `prepare.strict` is set and `prepare`, of which this is the summary, rejected any row.
 
-
-def process_clip(row: Utterance, settings: ClipSettings) -> Utterance | Rejected:
-    """Writes one processed clip; returns its row with `seconds`, or why there is none. DataError only when it cannot be written."""
-    try:
-        samples, rate = wave.load(Path(settings.root) / row.audio, settings.sample_rate)
-    except wave.AudioError as error:
-        return Rejected(row.id, row.audio, error.reason, str(error).replace(str(Path(settings.root) / row.audio), row.audio))
-    limits = settings.prepare
-    if wave.measure_loudness(samples, rate) < _SILENT_LUFS:
-        return Rejected(row.id, row.audio, "silent", f"{len(samples) / rate:.2f} s below {_SILENT_LUFS} LUFS: nothing is heard")
-    if limits.trim_db is not None:
-        samples = wave.trim_silence(samples, limits.trim_db)
-    seconds = len(samples) / rate
-    if seconds < limits.min_seconds:
-        detail = f"{seconds:.2f} s of sound, expected at least {limits.min_seconds} (prepare.min_seconds)"
-        return Rejected(row.id, row.audio, "too_short", detail)
-    if seconds > limits.max_seconds:
-        detail = f"{seconds:.2f} s of sound, expected at most {limits.max_seconds} (prepare.max_seconds)"
-        return Rejected(row.id, row.audio, "too_long", detail)
-    if limits.loudness_lufs is not None:
-        samples = wave.normalize_loudness(samples, rate, limits.loudness_lufs)
-    wave.save(Path(settings.wavs) / f"{row.id}.wav", samples, rate)
-    return replace(row, audio=f"wavs/{row.id}.wav", seconds=round(seconds, 3))
-
-
-def assign_splits(rows: list[Utterance], eval_fraction: float) -> list[Utterance]:
-    """Every row in "train" or "eval": where the corpus says so, else by the SHA-256 of its id.
-
-    A hash depends on nothing but the id, so a row stays where it is when the corpus grows. Where a split would be empty, rows
-    that the corpus gave to training are drawn too, or, in a corpus of a few clips, the lowest hashes are evaluated.
-    What the corpus gave to evaluation is never trained on.
-    Raises DataError when there are fewer than two rows, or none for training.
+    The metadata files are removed then: what failed leaves nothing that looks valid.
     """
-    if len(rows) < 2:
-        raise DataError(f"only {len(rows)} usable clip: expected at least two, one for training and one for evaluation; record more")
-    held = {row.id for row in rows if row.split == "eval" or (not row.split and _hash(row.id) < eval_fraction)}
-    if not held:
-        held = {row.id for row in rows if _hash(row.id) < eval_fraction}
-    if not held or (len(held) == len(rows) and not any(row.split == "eval" for row in rows)):
-        lowest = sorted(rows, key=lambda row: _hash(row.id))[: max(1, round(eval_fraction * len(rows)))]
-        held = {row.id for row in lowest}
-    if len(held) == len(rows):  # every other row was drawn too: what the corpus itself gave is enough
-        held = {row.id for row in rows if row.split == "eval"}
-    if len(held) == len(rows):
-        raise DataError("every usable clip is for evaluation: expected some for training; are those of metadata_train.csv rejected?")
-    return [replace(row, split="eval" if row.id in held else "train") for row in rows]
-
-
-def _hash(identifier: str) -> float:
-    """An id's place in [0, 1)."""
-    return int.from_bytes(hashlib.sha256(identifier.encode()).digest()[:8], "big") / 2**64
-
-
-def _process(rows: list[Utterance], settings: ClipSettings) -> list[Utterance | Rejected]:
-    """Results in the order of the rows."""
-    workers = min(settings.num_workers or _cores(), -(-len(rows) // _ROWS_PER_TASK)) if rows else 0
-    job = partial(process_clip, settings=settings)
-    if workers <= 1:
-        return list(tqdm(map(job, rows), "clips", len(rows), unit="clip", mininterval=1))
-    # spawned, not forked: the parent may hold the threads of TensorFlow or MLflow
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        return list(tqdm(pool.map(job, rows, chunksize=_ROWS_PER_TASK), "clips", len(rows), unit="clip", mininterval=1))
-    except BrokenProcessPool:
+    reasons = summary["rejected_by_reason"]
+    if config.prepare.strict and reasons:
+        for name in METADATA.values():
+            (out / name).unlink(missing_ok=True)
+        counted = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         raise DataError(
-            f"a worker process was ended from outside, most likely for want of memory: lower hardware.num_workers (now {workers})"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+            f"{summary['rejected']} rows were rejected ({counted}) and prepare.strict allows none: see {out / REJECTED}; correct or "
+            "remove these rows, change the rule that refused them, or set prepare.strict to false"
+        )
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) -> list[str]:
+    """The manifest into the table, texts checked; returns what the user must know of them."""
+    folders, letters = set(), ForeignLetters()
+    for row in tqdm(iter_manifest(raw / MANIFEST), "texts", unit="row", mininterval=2):
+        if not is_safe_id(row.id):
+            raise _changed_by_hand(raw)
+        folders.add(row.audio.rpartition("/")[0])
+        letters.add(row.text, row.language)
+        checked, removed = check_text(row, config.prepare)
+        facts = {"removed": removed} if removed else {}
+        if isinstance(checked, Utterance):
+            table.add(checked, facts)
+        else:
+            table.add(row, facts, checked.reason, checked.detail)
+    (twice,) = table.base.execute("SELECT COUNT(*) - COUNT(DISTINCT id) FROM rows").fetchone()
+    if twice:
+        raise _changed_by_hand(raw)
+    _clear(out, {root / folder for folder in folders})
+    return letters.notes()
 
 
-def _clear(out: Path, root: Path, rows: list[Utterance]) -> None:
+def _changed_by_hand(raw: Path) -> DataError:
+    return DataError(f"{raw / MANIFEST} holds an id twice, or one that is no file name: it was changed by hand; run the raw stage again")
+
+
+def _clear(out: Path, sources: set[Path]) -> None:
     """Removes the result of an earlier run, so that a run that fails leaves no metadata that look valid."""
     wavs = (out / "wavs").resolve()
-    if any(folder.resolve().is_relative_to(wavs) for folder in {(root / row.audio).parent for row in rows}):
+    if any(folder.resolve().is_relative_to(wavs) for folder in sources):
         raise DataError(f"the corpus lies in {wavs}, where this stage writes: move it elsewhere and set data.source.path")
     for name in (*METADATA.values(), REJECTED):
         (out / name).unlink(missing_ok=True)
@@ -190,16 +121,117 @@ def _clear(out: Path, root: Path, rows: list[Utterance]) -> None:
         clip.unlink()
 
 
-def _summary(rows: list[Utterance], reasons: dict[str, int]) -> dict[str, Any]:
-    hours: dict[str, dict[str, float]] = {name: defaultdict(float) for name in ("split", "language", "speaker")}
+def _process(config: XTTSConfig, table: Table, root: Path, cache: Cache) -> None:
+    """Measures and processed clips of all rows that have a text: found in the cache, or made and put there."""
+    settings, work = ClipSettings.of(config), _Work(config, table, cache)
+    wanted = work.missing(_recordings(table, root), settings)
+    if config.data.engine != "local":
+        wanted = map(clips.with_content, wanted)
+    with work:
+        for recording, made in apply(partial(clips.process, settings=settings), wanted, config.data.engine, config.hardware.num_workers):
+            for part, clip in zip(recording.parts, made or clips.crashed(recording), strict=True):
+                work.record(recording, part, clip)
+
+
+class _Work:
+    """What is done of the clips: into the table, into the cache, onto the screen."""
+
+    def __init__(self, config: XTTSConfig, table: Table, cache: Cache):
+        self._prepare, self._table, self._cache = config.prepare, table, cache
+        self._bar = tqdm(total=table.count("reason = ''"), desc="clips", unit="clip", mininterval=1)
+        self._began, self._seconds, self._committed = monotonic(), 0.0, monotonic()
+        self._found = 0
+
+    def __enter__(self) -> "_Work":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+        print(f"{self._bar.n - self._found} clips worked on, {self._found} as they were before")
+        self._cache.commit()
+
+    def missing(self, recordings: Iterator[Recording], settings: ClipSettings) -> Iterator[Recording]:
+        """The recordings of which the cache lacks clips, with those; what it has is recorded on the way."""
+        for recording in recordings:
+            refused = clips.unreadable(recording)
+            if not refused:
+                try:
+                    digest = self._cache.digest(Path(recording.path))
+                except OSError:
+                    refused = clips.unreadable_now(recording)
+            if refused:
+                for part, clip in zip(recording.parts, refused, strict=True):
+                    self.record(recording, part, clip)
+                continue
+            parts = []
+            for part in recording.parts:
+                part = replace(part, key=settings.key(digest, part))
+                found = self._cache.find(part.key)
+                if found:
+                    self._found += 1
+                    self._note(recording, part, found.facts)
+                else:
+                    parts.append(part)
+            if parts:
+                yield replace(recording, parts=tuple(parts))
+
+    def record(self, recording: Recording, part: Part, clip: Clip) -> None:
+        if clip.lasting:
+            self._cache.keep(part.key, clip.facts, clip.wav)
+            self._seconds += clip.facts.get("recorded_seconds", 0.0)
+        self._note(recording, part, clip.facts)
+        if monotonic() - self._committed > _COMMIT:
+            self._cache.commit()
+            self._committed = monotonic()
+            self._bar.set_postfix_str(f"{self._seconds / (monotonic() - self._began):.0f} x real time")
+
+    def _note(self, recording: Recording, part: Part, facts: dict[str, Any]) -> None:
+        reason, detail = judge(facts, self._prepare)
+        self._table.note(part.number, part.key, facts, reason, detail.replace(clips.NAME, recording.name))
+        self._bar.update()
+
+
+def _recordings(table: Table, root: Path) -> Iterator[Recording]:
+    """The files of the rows that have a text, each with its clips; rows that follow one another and share a file come together."""
+    for audio, rows in groupby(table.rows("reason = ''"), key=lambda row: row.utterance.audio):
+        for parts in _chunks(rows):
+            yield Recording(str(root / audio), audio, parts)
+
+
+def _chunks(rows: Iterator[Row]) -> Iterator[tuple[Part, ...]]:
+    parts: list[Part] = []
     for row in rows:
-        for name, sums in hours.items():
-            sums[getattr(row, name)] += row.seconds / 3600
-    return {
-        "clips": len(rows),
-        "hours": round(sum(hours["split"].values()), 4),
-        "clips_by_split": dict(Counter(row.split for row in rows)),
-        **{f"hours_by_{name}": {key: round(sums[key], 4) for key in sorted(sums)} for name, sums in hours.items()},
-        "rejected": sum(reasons.values()),
-        "rejected_by_reason": reasons,
-    }
+        parts.append(Part.of(row))
+        if len(parts) == _PARTS:
+            yield tuple(parts)
+            parts = []
+    if parts:
+        yield tuple(parts)
+
+
+def _place(table: Table, settings: PrepareConfig) -> tuple[str, ...]:
+    """Every row that is used into a set, or out of all; returns what the user must know of it."""
+    if not table.count("reason = ''"):
+        return ()
+    plan = plan_splits(lambda: (row for _, row in table.split_rows()), settings)
+    for number, row in table.split_rows():
+        placed = plan.place(row)
+        if isinstance(placed, Refusal):
+            table.update(number, reason=placed.reason, detail=placed.detail)
+        elif placed != row.split:
+            table.update(number, split=placed)
+    for note in plan.notes:
+        print(f"note: {note}")
+    return plan.notes
+
+
+def _file_of(config: XTTSConfig, root: Path, cache: Cache, row: Row) -> Path:
+    """The processed clip of a row; made again where another run has removed it meanwhile."""
+    found = cache.find(row.key)
+    if found is None or found.file is None:
+        recording = Recording(str(root / row.utterance.audio), row.utterance.audio, (Part.of(row),))
+        clip = clips.process([recording], ClipSettings.of(config))[0][0]
+        found = cache.keep(row.key, clip.facts, clip.wav)
+    if found.file is None:
+        raise DataError(f"{row.utterance.audio} was changed while it was prepared: run the stage again")
+    return found.file

@@ -141,3 +141,9 @@ def _record_places(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def read_records(path: Path, schema: Schema) -> Iterator[dict[str, Any]]:
     """Yields the records of a file in order. Raises DataError if the file is not there or cut short."""
     return iter(RecordFile(path, schema))
+
+
+def read_clip_weights(mels: Path) -> np.ndarray | None:
+    """`train_weights.npy` (clips,) beside the records of `data/mels`; None where mels were written without."""
+    path = mels / "train_weights.npy"
+    return np.load(path) if path.is_file() else None

@@ -20,7 +20,7 @@ from ruamel.yaml.error import YAMLError
 
 from myxtts.audio import wave
 from myxtts.config import DataError
-from myxtts.config.stages import SampleConfig
+from myxtts.config.data import SampleConfig
 from myxtts.data.manifest import METADATA
 from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize
@@ -65,10 +65,10 @@ def make_sample(config: SampleConfig, grammar: Path, out: Path, seed: int) -> di
         for _ in pool.map(_speak_voice, by_voice, [library] * len(by_voice), [data] * len(by_voice), [wavs] * len(by_voice)):
             pass
     counts = {}
-    for split, name in METADATA.items():
+    for split in ("train", "eval"):
         rows = [line for line in lines if line.split == split]
         columns = (f"{r.id}|{r.text}|{normalize(r.text, r.language)}|{r.voice}|{r.language}\n" for r in rows)
-        wave.write_atomically(Path(out) / name, "".join(columns).encode())
+        wave.write_atomically(Path(out) / METADATA[split], "".join(columns).encode())
         counts[split] = len(rows)
     return counts
 

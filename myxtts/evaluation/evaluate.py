@@ -6,9 +6,7 @@ the copies, and the copies bound the speech, so that the metrics of all of them 
 
 import contextlib
 import json
-import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,16 +16,17 @@ from tqdm import tqdm
 
 from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
+from myxtts.audio.recognition import heard_phones
 from myxtts.config import DataError, XTTSConfig
 from myxtts.config.stages import KINDS
-from myxtts.data.features import read_split
 from myxtts.data.manifest import Utterance
-from myxtts.evaluation.metrics import METRICS, heard_phones
+from myxtts.evaluation.choice import SPEECH_OF, Chosen, choose_sentences
+from myxtts.evaluation.metrics import METRICS
 from myxtts.evaluation.pictures import draw_spectrograms
 from myxtts.synthesis.generate import longest_generation, trace_count
 from myxtts.synthesis.speech import Synthesizer, Voice
 
-PICTURED = ("ground_truth", "copy", "speech")
+PICTURED = ("ground_truth", "copy", *SPEECH_OF.values())
 
 
 @dataclass
@@ -36,6 +35,7 @@ class Row:
 
     utterance: Utterance
     reference: Utterance
+    speech: str = "speech"  # the kind of audio that its spoken sentence is
     waves: dict[str, np.ndarray] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     omitted: dict[str, str] = field(default_factory=dict)
@@ -52,19 +52,20 @@ def evaluate(config: XTTSConfig, synthesizer: Synthesizer, processed: Path, out:
 
     processed: a prepared data set (metadata_*.csv, wavs/). Into `out`: README.md, samples.json (every sentence with its metrics,
     and the reason for what was not measured), and for the first `evaluate.num_logged` sentences audio/*.wav and pictures/*.png.
+    Where it has clips of speakers that were never trained on, as many sentences of these are spoken besides: speech_unseen_speaker.
     Returns the means, `<kind>/<metric>` (KINDS, METRICS), `speech/stopped_share`, `speech/real_time_factor` (without
-    compilation), `speech/length_ratio` and `sentences`. Deterministic for one seed, but for the real time factor.
-    Raises DataError if there is nothing to evaluate.
+    compilation), `speech/length_ratio`, `sentences` and `sentences_unseen_speaker`. Deterministic for one seed, but for the real time
+    factor. Raises DataError if there is nothing to evaluate.
     """
-    held_out = read_split(processed, "eval")
-    rows = choose_rows(held_out, config.evaluate.num_sentences, seed)
-    if not rows:
+    chosen = choose_sentences(processed, config.evaluate.num_sentences, seed)
+    if not any(item.speech == "speech" for item in chosen):
         raise DataError(f"{processed} has no evaluation clips (metadata_eval.csv is empty): raise prepare.eval_fraction, or add some")
-    voices = _Voices(synthesizer, processed, held_out, read_split(processed, "train"))
+    voices, logged = _Voices(synthesizer, processed), Counter()
     results = []
-    for number, utterance in enumerate(tqdm(rows, desc="evaluate", unit="sentence", mininterval=2)):
-        row = _evaluate_row(config, synthesizer, processed, utterance, voices, seed)
-        if number < config.evaluate.num_logged:
+    for item in tqdm(chosen, desc="evaluate", unit="sentence", mininterval=2):
+        row = _evaluate_row(config, synthesizer, processed, item, voices, seed)
+        logged[item.speech] += 1
+        if logged[item.speech] <= config.evaluate.num_logged:
             _write_media(row, out, synthesizer.sample_rate)
         row.waves.clear()
         results.append(row)
@@ -73,67 +74,42 @@ def evaluate(config: XTTSConfig, synthesizer: Synthesizer, processed: Path, out:
     return means
 
 
-def choose_rows(rows: Sequence[Utterance], count: int, seed: int) -> list[Utterance]:
-    """`count` rows, dealt in turn from each (language, speaker), each group in an order that the seed decides."""
-    groups: dict[tuple[str, str], list[Utterance]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: row.id):
-        groups[row.language, row.speaker].append(row)
-    for key, group in groups.items():
-        random.Random(f"{seed} {key}").shuffle(group)
-    speakers: dict[str, int] = defaultdict(int)
-    turns = {}
-    for language, speaker in sorted(groups):  # first one speaker of every language, then a second one, ...
-        turns[speakers[language], language] = groups[language, speaker]
-        speakers[language] += 1
-    queues = [turns[key] for key in sorted(turns)]
-    dealt = [queue[turn] for turn in range(max(map(len, queues), default=0)) for queue in queues if turn < len(queue)]
-    return dealt[:count]
-
-
-def choose_reference(utterance: Utterance, held_out: Sequence[Utterance], trained_on: Sequence[Utterance]) -> Utterance:
-    """The longest other clip of the same speaker: of the same language if there is one, held out rather than trained on.
-
-    Never the clip itself, unless it is the speaker's only one.
-    """
-    unseen = {row.id for row in held_out}
-    others = [row for row in (*held_out, *trained_on) if row.speaker == utterance.speaker and row.id != utterance.id]
-    if not others:
-        return utterance
-    return max(others, key=lambda row: (row.language == utterance.language, row.id in unseen, row.seconds or 0.0, row.id))
-
-
 class _Voices:
     """The voice for a sentence; a reference that serves several sentences is heard once."""
 
-    def __init__(self, synthesizer: Synthesizer, processed: Path, held_out: list[Utterance], trained_on: list[Utterance]):
+    def __init__(self, synthesizer: Synthesizer, processed: Path):
         self.synthesizer, self.processed = synthesizer, processed
-        self.held_out, self.trained_on = held_out, trained_on
         self.known: dict[str, Voice] = {}
 
-    def of(self, utterance: Utterance) -> tuple[Utterance, Voice]:
-        reference = choose_reference(utterance, self.held_out, self.trained_on)
+    def of(self, reference: Utterance) -> Voice:
         if reference.id not in self.known:
             self.known[reference.id] = self.synthesizer.voice(self.processed / reference.audio)
-        return reference, self.known[reference.id]
+        return self.known[reference.id]
 
 
-def _evaluate_row(config: XTTSConfig, synthesizer: Synthesizer, processed: Path, utterance: Utterance, voices: _Voices, seed: int) -> Row:
-    reference, voice = voices.of(utterance)
-    row = Row(utterance, reference)
-    wave = wave_io.load(processed / utterance.audio, synthesizer.sample_rate)[0]
+def _evaluate_row(config: XTTSConfig, synthesizer: Synthesizer, processed: Path, chosen: Chosen, voices: _Voices, seed: int) -> Row:
+    voice = voices.of(chosen.reference)
+    row = Row(chosen.utterance, chosen.reference, chosen.speech)
+    wave = wave_io.load(processed / chosen.utterance.audio, synthesizer.sample_rate)[0]
     row.waves["ground_truth"] = wave
-    codes = clip_codes(synthesizer, wave)
-    row.waves["copy"] = _fit(synthesizer.vocode_codes(codes, config.synthesis.griffin_lim_iterations, seed), len(wave))
-    try:
-        row.waves["decoder_copy"] = _fit(decoder_copy(synthesizer, utterance, codes, voice), len(wave))
-    except DataError as error:
-        row.omitted["decoder_copy"] = str(error)
+    if chosen.speech == "speech":  # copies bound it; those of other speakers would say the same of the same networks
+        _copy(row, config, synthesizer, voice, seed)
     try:
         _speak(row, config, synthesizer, voice, seed)
     except DataError as error:
-        row.omitted["speech"] = str(error)
+        row.omitted[row.speech] = str(error)
     _measure(row, synthesizer.sample_rate)
     return row
+
+
+def _copy(row: Row, config: XTTSConfig, synthesizer: Synthesizer, voice: Voice, seed: int) -> None:
+    wave = row.waves["ground_truth"]
+    codes = clip_codes(synthesizer, wave)
+    row.waves["copy"] = _fit(synthesizer.vocode_codes(codes, config.synthesis.griffin_lim_iterations, seed), len(wave))
+    try:
+        row.waves["decoder_copy"] = _fit(decoder_copy(synthesizer, row.utterance, codes, voice), len(wave))
+    except DataError as error:
+        row.omitted["decoder_copy"] = str(error)
 
 
 def clip_codes(synthesizer: Synthesizer, wave: np.ndarray) -> np.ndarray:
@@ -164,30 +140,30 @@ def _speak(row: Row, config: XTTSConfig, synthesizer: Synthesizer, voice: Voice,
     speech = synthesizer.speak(utterance.text, voice, utterance.language, seed, config.synthesis)
     if trace_count() > traces:  # that call held compilation: once more for its time, the speech is the same
         speech = synthesizer.speak(utterance.text, voice, utterance.language, seed, config.synthesis)
-    row.waves["speech"] = speech.waveform
+    row.waves[row.speech] = speech.waveform
     row.stopped, row.codes = speech.stopped, sum(map(len, speech.codes))
     row.speech_seconds, row.work_seconds = speech.seconds, speech.timings["total"]
-    row.metrics["speech/length_ratio"] = speech.seconds / (len(row.waves["ground_truth"]) / synthesizer.sample_rate)
+    row.metrics[f"{row.speech}/length_ratio"] = speech.seconds / (len(row.waves["ground_truth"]) / synthesizer.sample_rate)
 
 
 def _measure(row: Row, sample_rate: int) -> None:
     """Every metric on every kind of audio, as far as it can judge that."""
     truth = row.waves["ground_truth"]
-    if "speech" in row.waves and row.utterance.language in METRICS["phone_error_rate"].languages:
+    if row.speech in row.waves and row.utterance.language in METRICS["phone_error_rate"].languages:
         with contextlib.suppress(DataError):  # not installed: the metric says so
-            row.heard = heard_phones(row.waves["speech"], sample_rate)
+            row.heard = heard_phones(row.waves[row.speech], sample_rate)
     for name, metric in METRICS.items():
         if metric.languages and row.utterance.language not in metric.languages:
             row.omitted[name] = f"{name} judges {', '.join(metric.languages)}; this sentence is {row.utterance.language}"
             continue
         for kind, wave in row.waves.items():
-            if metric.needs == "reference" and kind == "ground_truth":
+            if kind == "ground_truth" and (metric.needs == "reference" or row.speech != "speech"):
                 continue
             try:
                 if metric.needs == "text":
                     value = metric.function(wave, sample_rate, row.utterance.normalized)
                 else:
-                    value = metric.function(wave, truth, sample_rate, aligned=kind == "speech")
+                    value = metric.function(wave, truth, sample_rate, aligned=kind == row.speech)
             except DataError as error:
                 row.omitted[f"{kind}/{name}"] = str(error)
             else:
@@ -206,22 +182,28 @@ def _means(rows: list[Row]) -> dict[str, float]:
         for name, value in row.metrics.items():
             values[name].append(value)
     means = {name: float(np.mean(values[name])) for name in sorted(values)}
-    spoken = [row for row in rows if "speech" not in row.omitted]
-    means["speech/judged_share"] = _judged_share(rows)
-    means["speech/stopped_share"] = sum(row.stopped for row in spoken) / len(rows)
-    if duration := sum(row.speech_seconds for row in spoken):
-        means["speech/real_time_factor"] = sum(row.work_seconds for row in spoken) / duration
-    means["sentences"] = len(rows)
+    for kind in SPEECH_OF.values():
+        means |= _shares([row for row in rows if row.speech == kind], kind)
     return means
 
 
-def _judged_share(rows: list[Row]) -> float:
+def _shares(rows: list[Row], kind: str) -> dict[str, float]:
+    if not rows:
+        return {}
+    spoken = [row for row in rows if kind not in row.omitted]
+    means = {f"{kind}/judged_share": _judged_share(rows, kind), f"{kind}/stopped_share": sum(row.stopped for row in spoken) / len(rows)}
+    if kind == "speech" and (duration := sum(row.speech_seconds for row in spoken)):
+        means["speech/real_time_factor"] = sum(row.work_seconds for row in spoken) / duration
+    return means | {"sentences" + kind.removeprefix("speech"): len(rows)}
+
+
+def _judged_share(rows: list[Row], kind: str = "speech") -> float:
     """Sentences that were spoken and judged by every metric, by all. Means are over what could be judged: a model could hide its failures.
 
     A metric that could judge none of them (its package is missing) says nothing of the model.
     """
-    lacking = [{name for name in row.omitted if name == "speech" or name.startswith("speech/")} for row in rows]
-    never = set.intersection(*lacking) - {"speech"}
+    lacking = [{name for name in row.omitted if name == kind or name.startswith(f"{kind}/")} for row in rows]
+    never = set.intersection(*lacking) - {kind}
     return sum(not names - never for names in lacking) / len(rows)
 
 
@@ -258,6 +240,7 @@ def _sample(row: Row, names: list[str]) -> dict[str, Any]:
         "heard": row.heard,
         "language": row.utterance.language,
         "speaker": row.utterance.speaker,
+        "set": row.utterance.split,
         "reference": row.reference.id,
         "stopped": row.stopped,
         "codes": row.codes,
@@ -276,6 +259,7 @@ def _readme(config: XTTSConfig, samples: list[dict[str, Any]], means: dict[str, 
         "# Evaluation",
         "",
         f"{len(samples)} held-out sentences, seed {seed}. Synthesis: {settings}.",
+        "`set` of a sentence: `eval` = of speakers that were trained on, `eval_unseen_speaker` = of speakers that never were.",
         "",
         "Kinds of audio (`audio/<id>_<kind>.wav`; spectrograms of three of them in `pictures/<id>.png`):",
         "",
@@ -295,12 +279,13 @@ def _readme(config: XTTSConfig, samples: list[dict[str, Any]], means: dict[str, 
         "",
         "Sentences (each one's metrics are in `samples.json`):",
         "",
-        "| id | language | speaker | reference | text | stopped |",
-        "|---|---|---|---|---|---|",
+        "| id | set | language | speaker | reference | text | stopped |",
+        "|---|---|---|---|---|---|---|",
     ]
     for sample in samples:
         text = sample["text"].replace("|", "\\|")
-        cells = (sample["id"], sample["language"], sample["speaker"], sample["reference"], text, "yes" if sample["stopped"] else "no")
+        named = (sample[name] for name in ("id", "set", "language", "speaker", "reference"))
+        cells = (*named, text, "yes" if sample["stopped"] else "no")
         lines.append(f"| {' | '.join(cells)} |")
     reasons = Counter((name, reason) for sample in samples for name, reason in sample["omitted"].items())
     if reasons:

@@ -3,27 +3,22 @@
 N samples, F frames, M mel bands. Waves are float32 (N,) in [-1, 1].
 """
 
-import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
+from myxtts.audio.recognition import phone_error
+from myxtts.audio.speaker import speaker_embedding
 from myxtts.audio.wave import resample
 from myxtts.config import AudioConfig, DataError
-from myxtts.evaluation.speaker import speaker_embedding
 
 # one mel for all models, whatever their own: distances of different runs stay comparable
 COMPARISON_MEL = dvae_mel(AudioConfig())
 DECIBEL_PER_NEPER = 10 / np.log(10)  # the mel is the natural logarithm of a power
-RECOGNISER_SAMPLE_RATE = 16000
-RECOGNISER_MINIMUM_SECONDS = 0.1
 UNALIGNED_TOLERANCE_SECONDS = 0.15
-APOSTROPHES = re.compile("['’ʼ]")
 
 
 @dataclass(frozen=True)
@@ -43,25 +38,11 @@ class Metric:
 
 
 def phone_error_rate(wave: np.ndarray, sample_rate: int, text: str) -> float:
-    """Edit distance between the phones heard in an English `wave` and the phones of `text`, by the number of the latter.
+    """`audio.recognition.phone_error` of an English wave (N,) and its text: 0 = every phone as written; read it next to the ground truth's.
 
-    0 = every phone as written; about 0.1 for a clear recording, for recogniser and pronunciation model err as well (read it next
-    to the ground truth's); above 1 when more is heard than was written. Recogniser and pronunciations: hama, whose weights are in
-    its package. wave (N,) is resampled from sample_rate Hz; text is spelled-out words (normalised: numbers are not read).
     Raises DataError if the text holds no word or hama is not installed.
     """
-    jiwer, recogniser, pronounce = _phone_tools()
-    expected = _phones_of_text(pronounce, text)
-    if not expected:
-        raise DataError(f"phone_error_rate needs a text with words; it got {text!r}; drop this row from the evaluation")
-    heard = _phones_of_wave(recogniser, np.asarray(wave, np.float32), sample_rate)
-    return float(jiwer.wer(" ".join(expected), " ".join(heard))) if heard else 1.0
-
-
-def heard_phones(wave: np.ndarray, sample_rate: int) -> str:
-    """What the recogniser of `phone_error_rate` hears in an English `wave` (N,), as phones with blanks between; errors as there."""
-    _, recogniser, _ = _phone_tools()
-    return " ".join(_phones_of_wave(recogniser, np.asarray(wave, np.float32), sample_rate))
+    return phone_error(wave, sample_rate, text)
 
 
 def mel_distance(wave: np.ndarray, reference: np.ndarray, sample_rate: int, aligned: bool) -> float:
@@ -111,34 +92,6 @@ def _warped_distance(first: np.ndarray, second: np.ndarray) -> float:
     costs = cdist(first, second, "cityblock") / first.shape[1]  # (F, F')
     total, path = dtw(C=costs)
     return float(total[-1, -1] / len(path))
-
-
-@lru_cache(maxsize=1)
-def _phone_tools() -> tuple[Any, Any, Any]:
-    """jiwer, and hama's phone recogniser and pronunciation model, loaded once."""
-    try:
-        import hama
-        import jiwer
-    except ImportError as error:
-        raise DataError(
-            f"phone_error_rate expects the packages hama and jiwer; {error.name} is not installed: pip install 'myxtts[evaluation]'"
-        ) from None
-    return jiwer, hama.ASRModel(), hama.G2PModel()
-
-
-def _phones_of_text(pronounce: Any, text: str) -> list[str]:
-    # the pronunciation model reads punctuation as if it were a foreign script, and knows "dont" but not "don't"
-    words = APOSTROPHES.sub("", text.lower())
-    words = "".join(" " if unicodedata.category(c)[0] in "PSC" else c for c in words).split()
-    phones = (phone.phoneme for word in words for phone in pronounce(word).alignments)
-    return [phone for phone in phones if phone.strip()]
-
-
-def _phones_of_wave(recogniser: Any, wave: np.ndarray, sample_rate: int) -> list[str]:
-    if len(wave) < RECOGNISER_MINIMUM_SECONDS * sample_rate:
-        return []
-    # resampled here: hama would interpolate linearly, and alias
-    return list(recogniser(resample(wave, sample_rate, RECOGNISER_SAMPLE_RATE), RECOGNISER_SAMPLE_RATE).phonemes)
 
 
 METRICS: dict[str, Metric] = {

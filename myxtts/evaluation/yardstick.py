@@ -6,8 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-from myxtts.data.manifest import read_split
-from myxtts.evaluation.evaluate import choose_reference, choose_rows
+from myxtts.evaluation.choice import choose_sentences
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -17,11 +16,12 @@ def evaluation_set(processed: Path, num_sentences: int, seed: int) -> str:
 
     Figures of two models may be compared where these are equal. Raises DataError where there is no prepared data.
     """
-    held_out, trained_on = read_split(processed, "eval"), read_split(processed, "train")
     digest = hashlib.sha256(str(seed).encode())
-    for utterance in choose_rows(held_out, num_sentences, seed):
-        reference = choose_reference(utterance, held_out, trained_on)
-        digest.update(json.dumps([utterance.id, utterance.text, utterance.normalized, utterance.language, reference.id]).encode())
+    for item in choose_sentences(processed, num_sentences, seed):
+        utterance, reference = item.utterance, item.reference
+        named = [utterance.id, utterance.text, utterance.normalized, utterance.language, reference.id]
+        # nothing more for `eval`: figures that were measured before there were other sets go on being comparable
+        digest.update(json.dumps(named if utterance.split == "eval" else [*named, utterance.split]).encode())
         for row in (utterance, reference):
             digest.update(hashlib.sha256((processed / row.audio).read_bytes()).digest())
     return digest.hexdigest()[:12]

@@ -2,18 +2,23 @@
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from myxtts.config import ConfigError, XTTSConfig
+from myxtts.config import ConfigError, DataError, XTTSConfig
 from myxtts.pipeline.paths import Paths
 from myxtts.pipeline.start import Start, open_start
 
 
 def write_report(path: Path, values: dict[str, Any]) -> None:
-    """A stage's numbers, for `dvc metrics show` and for the run."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False, default=float) + "\n", encoding="utf-8")
+    """A stage's numbers, for `dvc metrics show` and for the run: whole or not at all, in a folder that is made.
+
+    Raises DataError when the disk is full or the folder is not writable.
+    """
+    from myxtts.audio.wave import write_atomically
+
+    write_atomically(path, (json.dumps(values, indent=1, ensure_ascii=False, default=float) + "\n").encode())
 
 
 def run_raw(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
@@ -24,12 +29,24 @@ def run_raw(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
 
 
 def run_prepare(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
-    """raw -> processed clips, and their mels."""
-    from myxtts.data.prepare import prepare
+    """raw -> processed clips, the page about them, and their mels."""
+    from myxtts.data import report as data_report
+    from myxtts.data.prepare import check_strict, prepare
 
     open_start(config, paths.root)  # refused before the clips are read, not after
-    report = prepare(config, paths.root, paths.raw, paths.processed)
+    report = prepare(config, paths.root, paths.raw, paths.processed, paths.cache)
+    report |= data_report.write_report(paths.processed, paths.root, paths.data_page, config.prepare)
+    print(_said(report, paths))
+    check_strict(config, report, paths.processed)
     return report | {"mels": run_mels(config, paths)}
+
+
+def _said(report: dict[str, Any], paths: Paths) -> str:
+    """What a person wants to know of a prepared corpus."""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in report["rejected_by_reason"].items())
+    where = [paths.processed / "rejected.csv"] * bool(reasons) + [paths.data_page]
+    lines = [f"{report['clips']} clips, {report['hours']:.2f} h", f"{report['rejected']} rows rejected{f': {reasons}' if reasons else ''}"]
+    return "\n".join([*lines, *(f"see {path.relative_to(paths.root)}" for path in where)])
 
 
 def run_mels(config: XTTSConfig, paths: Paths) -> dict[str, float]:
@@ -37,51 +54,74 @@ def run_mels(config: XTTSConfig, paths: Paths) -> dict[str, float]:
     from myxtts.data.features import write_mels
 
     start = open_start(config, paths.root)
-    return write_mels(config, paths.processed, paths.mels, start.mel_norm() if start else None)
+    return write_mels(config, paths.processed, paths.mels, start.mel_norm() if start else None, paths.cache)
 
 
 def run_tokenizer(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
-    """Trains the text tokenizer on the training clips' texts, or takes over the start model's, with room for new languages."""
-    from myxtts.data.manifest import read_split
+    """Trains the text tokenizer on the training clips' texts, or takes over the start model's, with room for new languages.
+
+    Raises DataError where a text that it was trained on has characters that it does not know.
+    """
+    from myxtts.data.coverage import coverage
+    from myxtts.data.manifest import METADATA, has_split, iter_split
     from myxtts.text.tokenizer import Tokenizer
 
-    rows = read_split(paths.processed, "train")
     start = open_start(config, paths.root)
     paths.tokenizer.parent.mkdir(parents=True, exist_ok=True)
     taken_over = {}
     if start:
-        taken_over = _take_tokenizer(config, start, rows, paths.tokenizer)
+        taken_over = _take_tokenizer(config, start, paths)
     else:
-        Tokenizer.train(((row.normalized, row.language) for row in rows), config.model.num_text_tokens).save(paths.tokenizer)
+        texts = ((row.normalized, row.language) for row in iter_split(paths.processed, "train"))
+        Tokenizer.train(texts, config.model.num_text_tokens, config.tokenizer.balance).save(paths.tokenizer)
     tokenizer = Tokenizer.load(paths.tokenizer)
-    lengths = [len(tokenizer.encode(row.normalized, row.language)) for row in rows]
+    covered = {split: coverage(tokenizer, iter_split(paths.processed, split)) for split in METADATA if has_split(paths.processed, split)}
+    _check_coverage(covered["train"], tokenizer.languages if not start else taken_over["added_languages"])
+    every = covered["train"].pop("")
+    for values in covered.values():
+        values.pop("", None)
     return {
         "size": tokenizer.size,
-        "tokens_per_text": sum(lengths) / len(lengths),
-        "characters_per_token": sum(len(row.normalized) for row in rows) / max(1, sum(lengths)),
-        "languages": sorted({row.language for row in rows}),
+        "tokens_per_text": every["tokens_per_text"],
+        "characters_per_token": every["characters_per_token"],
+        "tokens_per_second": every["tokens_per_second"],
+        "languages": sorted(covered["train"]),
+        "coverage": covered,
         **taken_over,
     }
 
 
-def _take_tokenizer(config: XTTSConfig, start: Start, rows: list[Any], out: Path) -> dict[str, Any]:
+def _check_coverage(covered: dict[str, dict[str, Any]], learnt: Iterable[str]) -> None:
+    """learnt: languages whose texts the tokenizer was trained on."""
+    unknown = {name: values["clips_with_unknown"] for name, values in covered.items() if name and values["clips_with_unknown"]}
+    if wrong := sorted(unknown.keys() & set(learnt)):
+        raise DataError(f"the tokenizer does not know characters of {', '.join(wrong)}, which it was trained on: this is a fault of myxtts")
+    for name, clips in unknown.items():
+        print(
+            f"warning: {clips} of {covered[name]['clips']} training clips in {name} have characters that the start model's tokenizer does "
+            "not know; encode leaves them out (data/tokens/rejected.csv names the characters)"
+        )
+
+
+def _take_tokenizer(config: XTTSConfig, start: Start, paths: Paths) -> dict[str, Any]:
     """The start model's tokenizer, extended where the corpus has a language it lacks. Returns what was added."""
+    from myxtts.data.manifest import iter_split
     from myxtts.text.languages import get_language
     from myxtts.text.tokenizer import Tokenizer
 
     base = Tokenizer.load(start.tokenizer)
-    coded = [(row.normalized, get_language(row.language).code) for row in rows]
-    added = sorted({language for _, language in coded} - set(base.languages))
+    added = sorted({get_language(row.language).code for row in iter_split(paths.processed, "train")} - set(base.languages))
     if not added:
-        shutil.copyfile(start.tokenizer, out)
+        shutil.copyfile(start.tokenizer, paths.tokenizer)
         return {"start": {"model": start.model}, "added_tokens": 0, "added_languages": []}
     if "gpt" in config.start.frozen:
         raise ConfigError(
             f"the model {start.model} does not speak {', '.join(added)} and its gpt is frozen, so it will not learn to: "
             "take gpt out of start.frozen, or leave these languages out of the corpus"
         )
-    tokenizer = base.extend([row for row in coded if row[1] in added], config.model.num_text_tokens)
-    tokenizer.save(out)
+    texts = ((row.normalized, row.language) for row in iter_split(paths.processed, "train"))
+    tokenizer = base.extend(texts, config.model.num_text_tokens, config.tokenizer.balance)  # texts in languages it knows teach it nothing
+    tokenizer.save(paths.tokenizer)
     return {"start": {"model": start.model}, "added_tokens": tokenizer.size - base.size, "added_languages": added}
 
 

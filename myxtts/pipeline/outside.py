@@ -167,7 +167,7 @@ class _Work:
 def _prepare(config: XTTSConfig, train_data: Path, val_data: Path, paths: Paths) -> None:
     from myxtts.data.corpus import prepare_folders
 
-    prepare_folders(config, train_data, val_data, paths.raw, paths.processed)
+    prepare_folders(config, train_data, val_data, paths.raw, paths.processed, paths.cache)
     run_mels(config, paths)
 
 

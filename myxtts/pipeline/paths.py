@@ -45,6 +45,18 @@ class Paths:
         return self.reports / "evaluation"
 
     @property
+    def cache(self) -> Path:
+        """What was made of clips, kept over runs and shared by the workspaces of DVC's experiments."""
+        from myxtts.tracking.store import main_checkout
+
+        return main_checkout(self.root) / "cache"
+
+    @property
+    def data_page(self) -> Path:
+        """The page about the prepared corpus."""
+        return self.reports / "data.html"
+
+    @property
     def outputs(self) -> tuple[Path, ...]:
         """All that the stages write: what none of them may be given to start from."""
         made = (self.raw, self.processed, self.mels, self.tokens, self.tokenizer, self.bundle, self.reports)

@@ -94,6 +94,7 @@ def what_was_made(root: Path) -> str:
         f"  registered model  {registered['uri']}   ({_aliases(registered, root)})",
         f"  from              {prepared['clips']} clips, {prepared['hours']:.2f} h",
         f"  rejected          {prepared['rejected']} clips (data/processed/rejected.csv says why)",
+        f"  data report       {paths.data_page}",
         f"  bundle            {paths.bundle}",
     ]
     lines += _started_from(paths)

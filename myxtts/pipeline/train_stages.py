@@ -17,7 +17,8 @@ from myxtts.pipeline.start import Start, load_start, open_start
 
 # what each stage needs to have been trained before it, and the records it reads
 NEEDS: dict[str, tuple[str, ...]] = {"dvae": (), "gpt": ("dvae",), "decoder": ("dvae", "gpt")}
-CODE = ("config", "audio", "models", "data", "training")
+# what shapes a training beside its data; how the data were made shows in them
+CODE = ("config", "audio", "models", "data/batches.py", "data/encode.py", "data/order.py", "data/records.py", "training")
 # the losses that dvc.yaml plots: a stage that trained nothing has these curves too, without a point
 CURVES = {"dvae": "reconstruction_loss", "gpt": "mel_loss", "decoder": "mel_loss"}
 
@@ -135,6 +136,8 @@ def run_train_stage(stage: str, config: XTTSConfig, paths: Paths) -> dict[str, A
     lock = CheckpointFolder(attempt, config.loop).lock()  # before the run: a second trainer must not end the first one's
     with lock, stage_run(config, stage, paths.root, attempt, inputs={"checkpoint.fingerprint": mark}) as run:
         log_datasets(run, stage, paths)
+        if paths.data_page.is_file():  # no dependency: a page that says the same in other words is no reason to train again
+            run.artifact(paths.data_page)
         report = run_training(stage, config, paths, attempt, run)
         for name in ("train", "val"):
             run.artifact(paths.reports / "curves" / f"{stage}_{name}.csv", "curves")

@@ -5,9 +5,15 @@ from typing import Any
 
 from myxtts.config import TrackingError, XTTSConfig
 from myxtts.config.stages import TRAINED_STAGES
-from myxtts.data.manifest import profile
+from myxtts.data.manifest import has_split, profile
 from myxtts.pipeline.data_stages import write_report
 from myxtts.pipeline.paths import Paths
+
+# figures of reports/prepare.json that the voice run has as metrics data/…: the others are on the page and in `dvc metrics`
+DATA_FIGURES = (
+    *("clips", "hours", "speakers", "languages", "rejected_share", "seconds/median", "snr_db/median", "loudness_lufs/median"),
+    *("bandwidth_hz/median", "characters_per_second/median", "largest_speaker_share"),
+)
 
 
 def _links(paths: Paths) -> dict[str, dict[str, Any]]:
@@ -49,11 +55,23 @@ def run_evaluate(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
     from myxtts.tracking.run import voice_run
 
     with voice_run(config, paths.root) as run:
+        log_data(paths, run)
         return evaluate_voice(config, paths, run)
+
+
+def log_data(paths: Paths, run: Any) -> None:
+    """The page about the corpus, and its headline figures: what a voice was made of stands beside how well it speaks.
+
+    Neither is a dependency of the stage: the same clips described in other words are no reason to speak again.
+    """
+    figures = json.loads(paths.report("prepare").read_text(encoding="utf-8"))
+    run.metrics({f"data/{name}": figures[name] for name in DATA_FIGURES if name in figures}, step=0)
+    run.artifact(paths.data_page)
 
 
 def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]:
     """Speaks and copies held-out sentences, measures them, logs all of it to `run`, which then names the stages' runs."""
+    from myxtts.evaluation.choice import SPEECH_OF
     from myxtts.evaluation.evaluate import evaluate
     from myxtts.evaluation.yardstick import evaluation_set, machine_name
 
@@ -66,7 +84,9 @@ def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]
     # what tells whether the figures of two models may be compared
     tested_on = evaluation_set(paths.processed, config.evaluate.num_sentences, config.seed)
     metrics |= {"evaluation_set": tested_on, "machine": machine_name()}
-    run.dataset("processed-eval", tested_on, str(paths.processed), "evaluation", profile(paths.processed, "eval"))
+    for split in SPEECH_OF:
+        if split == "eval" or has_split(paths.processed, split):
+            run.dataset(f"processed-{split}", tested_on, str(paths.processed), "evaluation", profile(paths.processed, split))
     write_report(paths.report("evaluate"), metrics)
     run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)}, step=0)
     for folder in ("audio", "pictures"):

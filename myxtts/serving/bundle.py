@@ -12,6 +12,7 @@ from typing import Any
 
 from myxtts.config import ConfigError, ModelError, XTTSConfig
 from myxtts.config.stages import TRAINED_STAGES
+from myxtts.data.manifest import read_corpora
 from myxtts.models.folder import (
     BUNDLE_FILE,
     COMPONENTS,
@@ -28,6 +29,7 @@ from myxtts.serving.card import model_card
 from myxtts.text.tokenizer import Tokenizer
 
 FORMAT = 1
+DATA_KEYS = ("clips", "hours", "languages", "licence", "consent")  # of a corpus, in bundle.json
 CARD = "README.md"
 SECTIONS = ("model", "encode", "prepare", "synthesis", "bundle")  # what speaking needs; the bundle stage lists them in dvc.yaml
 
@@ -45,7 +47,7 @@ def make_bundle(config: XTTSConfig, root: Path, metrics: Mapping[str, Any], out:
     try:
         for name, source in sources.items():
             shutil.copyfile(source, part / name)
-        seal_bundle(part, config, _numbers(metrics), _runs(root), _start(config, root))
+        seal_bundle(part, config, _numbers(metrics), _runs(root), _start(config, root) | _data(root))
         _replace(part, out)
     except OSError as error:
         raise ModelError(f"the bundle {out} could not be written ({error}); free the disk or correct the permissions") from error
@@ -65,8 +67,8 @@ def seal_bundle(
     """Adds params.yaml, bundle.json and a model card to a folder of weights, tokenizer and mel_norm.npy; returns bundle.json's values.
 
     metrics, runs: of the evaluation, and ids of the MLflow runs by stage, where there are some. origin: `imported`, the files of another
-    program that it was made from instead of by training, or `start`, the model that training began with (`_start`); nothing where
-    neither was.
+    program that it was made from instead of by training, or `start`, the model that training began with (`_start`), and `data`, the
+    corpora that it was trained on (`_data`); nothing of what was not.
     """
     folder = Path(folder)
     # what speaking needs and no more: where the corpus lay is nobody's business who gets the bundle
@@ -172,8 +174,17 @@ def _start(config: XTTSConfig, root: Path) -> dict[str, Any]:
         return {}
     described = check_bundle(root / config.start.model)
     files = {name: file["md5"] for name, file in described["files"].items() if name != PARAMS}
-    origin = {name: described[name] for name in ("imported", "start") if name in described}
+    origin = {name: described[name] for name in ("imported", "start", "data") if name in described}
     return {"start": {"name": described["name"], "frozen": list(config.start.frozen), "md5": files, **origin}}
+
+
+def _data(root: Path) -> dict[str, Any]:
+    """{"data": …}: by what right each corpus is used, and how much of it there is; {} where the data is not here.
+
+    Not where a corpus lay: that is nobody's business who gets the bundle.
+    """
+    corpora = read_corpora(root / "data" / "processed")
+    return {"data": {name: {key: values[key] for key in DATA_KEYS if key in values} for name, values in corpora.items()}} if corpora else {}
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:

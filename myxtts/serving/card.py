@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+NOT_STATED = "not stated"
+MAX_TAG = 4000  # characters; MLflow takes 5000
+
 
 def model_card(values: Mapping[str, Any]) -> str:
     """README.md of a bundle, from the values of its bundle.json."""
@@ -67,8 +70,53 @@ def licence_of(values: Mapping[str, Any]) -> str:
     return values["imported"].get("licence") or "not stated when they were imported (myxtts import-coqui --licence)"
 
 
+def data_rights(values: Mapping[str, Any]) -> dict[str, str]:
+    """Tags `data.licence` and `data.consent`: what was stated of all corpora of a bundle and of the models that its training began with.
+
+    values: of bundle.json. {} where no data is known.
+    """
+    corpora = [corpus for made in _lineage(values) for corpus in made.get("data", {}).values()]
+    tags = {}
+    for right in ("licence", "consent") if corpora else ():
+        stated = dict.fromkeys(corpus.get(right) or NOT_STATED for corpus in corpora)
+        tags[f"data.{right}"] = "; ".join(stated)[:MAX_TAG]
+    return tags
+
+
+def _lineage(values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What is known of a bundle, of the model that its training began with, of that one's, and so on."""
+    yield values
+    while "start" in values:
+        values = values["start"]
+        yield values
+
+
+def _data(values: Mapping[str, Any]) -> Iterator[str]:
+    """A section for the corpora of each training that led to the bundle."""
+    for number, made in enumerate(_lineage(values)):
+        if not made.get("data"):
+            continue
+        whose = f" of {made['name']}, which training started from" if number else ""
+        lines = [
+            f"## Data{whose}",
+            "",
+            "| corpus | languages | clips | hours | licence | consent of the speakers |",
+            "|---|---|---|---|---|---|",
+        ]
+        for name, corpus in made["data"].items():
+            size = ", ".join(corpus.get("languages", [])), f"{corpus.get('clips', 0)}", f"{corpus.get('hours', 0):.2f}"
+            rights = (corpus.get(right) or NOT_STATED for right in ("licence", "consent"))
+            lines.append(f"| {' | '.join(_cell(cell) for cell in (name, *size, *rights))} |")
+        yield "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
 def _origin(values: Mapping[str, Any]) -> Iterator[str]:
     """Sections on what the bundle was made of: runs of training, then the model it began with, and so on back to files of others."""
+    yield from _data(values)
     if "imported" not in values:
         runs = "\n".join(f"- {stage}: `{run}`" for stage, run in sorted(values["runs"].items())) or "- none recorded"
         yield f"## MLflow runs it was made by\n\n{runs}"

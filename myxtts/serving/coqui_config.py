@@ -79,7 +79,7 @@ def to_params(values: Mapping[str, Any], text_rows: int, name: str, source: str)
     reference, prompt = _heard(speech)
     tree = {
         "model": {**model, "num_text_tokens": text_rows},
-        "prepare": {"cleaners": "coqui", "trim_db": None, "loudness_lufs": None},
+        "prepare": {"cleaners": "coqui", "trim": "none", "loudness_lufs": None},
         "encode": {"prompt_seconds": prompt},
         "synthesis": {
             **{key: speech[key] for key in ("temperature", "top_k", "top_p", "repetition_penalty")},
@@ -241,7 +241,7 @@ def _notes_on_voices(config: XTTSConfig, values: Mapping[str, Any]) -> Iterator[
             f"synthesis.reference_seconds is empty: here a voice is the first {seconds:g} s of each recording, repeated where it is "
             f"shorter; there the first {values['gpt_cond_len']} s of all joined (gpt_cond_len)"
         )
-    if config.prepare.trim_db is not None or config.prepare.loudness_lufs is not None:
+    if config.prepare.trim != "none" or config.prepare.loudness_lufs is not None:
         yield "the model was made from trimmed or levelled recordings (prepare): the reference takes those of a voice as they are"
     yield from _notes_on_references(_typed({key: value for key, value in values.items() if value is not None}, SPEECH_DEFAULTS, ""))
 

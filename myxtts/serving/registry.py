@@ -10,7 +10,7 @@ from typing import Any
 from myxtts.config import ModelError, TrackingError, XTTSConfig
 from myxtts.models.folder import BUNDLE_FILE
 from myxtts.serving.bundle import check_bundle, folder_md5
-from myxtts.serving.card import licence_of, version_card
+from myxtts.serving.card import data_rights, licence_of, version_card
 from myxtts.serving.pyfunc import log_bundle
 from myxtts.tracking.git import dependency_hashes, git_tags, remotes
 from myxtts.tracking.offline import known_as
@@ -26,9 +26,9 @@ MAX_DESCRIPTION = 5000  # characters; MLflow's database takes no more
 def register(bundle: Path, config: XTTSConfig, run_id: str, metrics: Mapping[str, Any], root: Path) -> int:
     """Registers a bundle under `bundle.name`: a new version with the alias `candidate`.
 
-    Its tags hold its metrics, what they were measured on, its languages, the licence of weights it began with, commit and data; its
-    description is its card. Returns the version. Raises ModelError for a bundle that is not whole, TrackingError when MLflow does not
-    take it.
+    Its tags hold its metrics, what they were measured on, its languages, the licence of weights it began with, licence and consent of
+    its corpora, commit and data; its description is its card. Returns the version. Raises ModelError for a bundle that is not whole,
+    TrackingError when MLflow does not take it.
     """
     values = check_bundle(bundle)
     client, name = make_client(root), config.bundle.name
@@ -65,6 +65,7 @@ def _origin(bundle: Path, values: Mapping[str, Any], config: XTTSConfig, root: P
         "feature_fingerprint": values["feature_fingerprint"],
         "languages": ", ".join(values["languages"]),
         "licence": licence_of(values),
+        **data_rights(values),
         BUNDLE_MD5: folder_md5(Path(bundle)),
         **git_tags(root),
         **remotes(root),

@@ -18,6 +18,7 @@ import numpy as np
 from myxtts.audio import wave as wave_io
 from myxtts.audio.griffin_lim import griffin_lim
 from myxtts.audio.mel import conditioning_mel, dvae_mel, fit_frames, log_mel_numpy, speaker_mel
+from myxtts.audio.vad import trim
 from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.config.stages import SynthesisConfig
 from myxtts.data.encode import prompt_frames, speaker_frames
@@ -356,13 +357,11 @@ def _reference_wave(path: Path, config: XTTSConfig) -> np.ndarray:
     else:
         rate = config.model.audio.input_sample_rate
         wave = wave_io.resample_sinc(*wave_io.load(path), rate)
-    if config.prepare.trim_db is not None:
-        wave = wave_io.trim_silence(wave, config.prepare.trim_db)
+    prepare = config.prepare
+    wave = trim(wave, rate, prepare.trim, prepare.trim_db, prepare.trim_margin)
     if len(wave) < MINIMUM_REFERENCE_SECONDS * rate:
         raise DataError(
             f"{path} holds {len(wave) / rate:.2f} s of sound; a voice needs at least {MINIMUM_REFERENCE_SECONDS} s, better "
             f"{config.encode.prompt_seconds:g} s: record more"
         )
-    if config.prepare.loudness_lufs is None:
-        return wave
-    return wave_io.normalize_loudness(wave, rate, config.prepare.loudness_lufs)
+    return wave if prepare.loudness_lufs is None else wave_io.normalize_loudness(wave, rate, prepare.loudness_lufs)

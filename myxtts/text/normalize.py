@@ -1,26 +1,36 @@
-"""Text as it is spoken: Unicode, case, numbers, signs, punctuation; and its split into sentences.
+"""Text as it is spoken: Unicode, case, numbers, signs, punctuation.
 
-Normalised text holds lower-case letters of its language, single spaces and the language's own punctuation, at most.
-What no rule can turn into speech (an emoji, another script) is left in place, so that `unknown_characters` can name it.
+Normalised text holds lower-case letters of its language (and of `Language.also`: Latin words within Persian or Russian are kept
+and learnt like others), single spaces and the language's own punctuation, at most. What no rule can turn into speech (an emoji,
+another script) is left in place, so that `unknown_characters` can name it. What is taken out without being spoken is counted by
+`normalize_with_report`.
 """
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
+from functools import cache
 
 from myxtts.config import ConfigError
-from myxtts.config.stages import CLEANERS
+from myxtts.config.data import CLEANERS
 from myxtts.text import coqui_cleaners
+from myxtts.text.characters import fold_foreign_letters, note, tidy, translate
+from myxtts.text.contacts import PAUSE, spell_addresses
 from myxtts.text.coqui_tables import COQUI_LANGUAGES
+from myxtts.text.counting import one_of
 from myxtts.text.languages import ZWNJ, Language, get_language
-from myxtts.text.numbers import spell_numbers
+from myxtts.text.numbers import spell_numbers, spell_readings, spell_roman
+from myxtts.text.sentences import split_sentences
+
+__all__ = ["normalize", "normalize_with_report", "split_sentences", "unknown_characters"]
 
 _DOUBLE_QUOTES = '“”„‟«»"〝〞〟＂「」『』《》〈〉‹›‚'
 _APOSTROPHES = "’‘‛`´ʼʹ′＇ʻ"
 _BRACKETS = "()[]{}（）【】〔〕⟨⟩﴾﴿"
 _LONG_DASHES = "—―⸺⸻"
 _DASHES = "‐‑‒–−﹣－"
-_PLAIN_SIGNS = "_*~^<>|\\/•·●▪©®™…"
+_PLAIN_SIGNS = "_*~^<>|\\•·●▪©®™"
 # every sign in its ASCII form; each language's own form is chosen at the end
 _SIGNS = {
     "،": ",",
@@ -35,7 +45,7 @@ _SIGNS = {
     "⸮": "?",
     "！": "!",
     "۔": ".",
-    "。": ".",
+    "。": ". ",  # ends a sentence and divides no number or address
     "｡": ".",
     "।": ".",
     "॥": ".",
@@ -44,13 +54,32 @@ _SIGNS = {
     "٬": ",",
     "＋": "+",
     "…": "...",
+    "℃": "°c",
     "ـ": "",
 }
-_FOREIGN = {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "ŋ": "n", "ĳ": "ij"}
-_PERSIAN = {"ي": "ی", "ى": "ی", "ې": "ی", "ے": "ی", "ك": "ک", "ڪ": "ک", "ة": "ه", "ہ": "ه", "ھ": "ه", "إ": "ا", "ٱ": "ا"}
-_ARABIC = {"ی": "ي", "ک": "ك", "ٱ": "ا", "ہ": "ه", "ھ": "ه", ZWNJ: ""}
-_HARAKAT = re.compile("[\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
-_COMPATIBILITY = re.compile("[\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff01-\uffee\u3000]")  # ligatures, presentation and wide forms
+_TABLE = dict.fromkeys(_DOUBLE_QUOTES, " ") | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_BRACKETS, f"{PAUSE} ")
+_TABLE = str.maketrans(_TABLE | dict.fromkeys(_LONG_DASHES, f"{PAUSE} ") | dict.fromkeys(_DASHES, "-") | _SIGNS)
+_PLAIN = str.maketrans(dict.fromkeys(_PLAIN_SIGNS, " "))
+_STRAY = re.compile(r"(?<![-'/])[-'/]+(?=\s*[.,;:!?](?!\d))")
+_DASH = re.compile(r"(?<!\d\s)(?<=\s)-(?=\s)|(?<=\s)-(?=\s(?!\d))|--+")  # a pause, but between two numbers
+_LOOSE = re.compile(r"(?<![^\W_])'|'(?![^\W_])|(?<![^\W_])-|-(?![^\W_])")  # apostrophes and hyphens that are not inside a word
+_LEADING = re.compile(rf"[.,;:!?\s{PAUSE}]+")
+_MARKS = re.compile(r"[.,;:!?](?:\s*[.,;:!?])+")
+_AFTER_MARKED = re.compile(rf"(?<=[.,;:!?])[\s{PAUSE}]+")
+_SPACES = re.compile(r"\s+")
+_BEFORE_MARK = re.compile(rf"(?<![\s{PAUSE}])[\s{PAUSE}]+(?=[.,;:!?])")
+_BEFORE_SURE_MARK = re.compile(rf"(?<![\s{PAUSE}])[\s{PAUSE}]+(?=[.,;:!?](?!\d))")
+_STOP_BEFORE_WORD = re.compile(r"\.(?=[^\W\d_]{2})")
+_AFTER_MARK = re.compile(r"([,;:!?])(?=[^\W_]|[¿¡])")
+_AFTER_STOP = re.compile(r"\.(?=[^\W_]{2})")
+_WIDE_SPACE = re.compile(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])|(?<=[.,;:!?]) ")
+_JOINERS = re.compile(f"{ZWNJ}+")
+_LOOSE_JOINER = re.compile(rf"(?<![^\W\d_]){ZWNJ}|{ZWNJ}(?![^\W\d_])")
+_DOTS = re.compile(r"\.{2,}")
+_INITIALISM = re.compile(r"(?<![^\W_])(?<![^\W_]\.)(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![^\W_]|\.))?(?!\d|[^\W\d_](?![^\W\d_]))")
+_BETWEEN_DIGITS = re.compile(rf"(?<=\d)[{_LONG_DASHES}](?=\d)")
+_HASHTAG = re.compile(r"#(?=[^\W\d_])")
+_OWN_MARKS = ((",", "،，、"), (";", "؛；"), (":", "："), ("?", "؟？"), ("!", "！"), (".", "।。"))
 
 
 def normalize(text: str, language: str, cleaners: str = "myxtts") -> str:
@@ -60,18 +89,24 @@ def normalize(text: str, language: str, cleaners: str = "myxtts") -> str:
     it has; others (Persian) are normalised as with "myxtts". Chinese and Japanese then need `pip install 'myxtts[languages]'`.
     """
     record = get_language(language)
-    if _is_coqui(cleaners, record):
-        return coqui_cleaners.clean(text, record.code)
-    text = _unicode(text)
-    text = _CASES.get(record.code, str.lower)(text)
-    text = unicodedata.normalize("NFC", text)
-    text = _SCRIPTS.get(record.code, _no_joiners)(text)
-    text = _signs(text)
-    text = _abbreviations(text, record)
-    text = spell_numbers(text, record)
-    text = _symbols(text, record)
-    text = _fold_foreign_letters(text, record)
-    return _punctuation(text, record)
+    return coqui_cleaners.clean(text, record.code) if _is_coqui(cleaners, record) else _spoken(text, record, None)
+
+
+def normalize_with_report(text: str, language: str, cleaners: str = "myxtts") -> tuple[str, Counter[str]]:
+    """What `normalize` gives, and how often it took out each character without speaking it or putting another in its place.
+
+    Counted: control and format characters, variation selectors, accents over letters that have none, vowel signs of Persian and
+    Arabic, tatweel, quotation marks, brackets, apostrophes and hyphens outside words, marks before the first word, signs that
+    have no word (`*`, `_`, `|`), the scheme of a web address. Not counted: white space; a mark or letter that became another
+    form of itself (`٬`, `ي`, `é` in English); the second of two marks; what a number, date, amount or address was read from.
+    The reference's cleaners (`coqui`) take out straight quotation marks alone.
+    """
+    record, removed = get_language(language), Counter()
+    if not _is_coqui(cleaners, record):
+        return _spoken(text, record, removed), removed
+    cleaned = coqui_cleaners.clean(text, record.code)
+    note(text, {'"'} - set(cleaned), removed)
+    return cleaned, removed
 
 
 def unknown_characters(text: str, language: str, cleaners: str = "myxtts") -> set[str]:
@@ -82,144 +117,195 @@ def unknown_characters(text: str, language: str, cleaners: str = "myxtts") -> se
     return {character for character in set(text) if not record.knows(character)}
 
 
-def split_sentences(text: str, language: str) -> list[str]:
-    """Sentences of a text, normalised or not, each at most the language's `char_limit` characters long.
-
-    Full stops of abbreviations, initials and numbers end no sentence. A sentence over the limit is cut after a clause mark,
-    else at a space, else at the limit. Nothing but white space is lost; a piece without letter or digit joins its neighbour.
-    """
-    record = get_language(language)
-    pieces: list[str] = []
-    for line in re.split(r"[\r\n]+", text):
-        for sentence in _sentences_of_line(line, record):
-            pieces += _fit(sentence, record.char_limit)
-    sentences: list[str] = []
-    for piece in pieces:
-        if sentences and not any(c.isalnum() for c in piece) and len(sentences[-1]) + 1 + len(piece) <= record.char_limit:
-            sentences[-1] = f"{sentences[-1]} {piece}"
-        else:
-            sentences.append(piece)
-    return sentences
-
-
 def _is_coqui(cleaners: str, language: Language) -> bool:
     if cleaners not in CLEANERS:
         raise ConfigError(f"unknown cleaners {cleaners!r}; expected one of {', '.join(CLEANERS)} (prepare.cleaners)")
     return cleaners == "coqui" and language.code in COQUI_LANGUAGES
 
 
-def _unicode(text: str) -> str:
-    """NFC, wide and presentation forms resolved, every digit ASCII, control characters gone."""
-    text = unicodedata.normalize("NFC", text)
-    text = _COMPATIBILITY.sub(lambda match: unicodedata.normalize("NFKC", match.group()) if match.group() != "﷼" else "﷼", text)
-    text = re.sub(r"(\d*)([\u00bc-\u00be\u2150-\u215e])", _fraction, text)
-    return "".join(_character(c) for c in text)
+def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
+    """The steps that docs/languages.md lists; each leaves the next one a text of which it knows more."""
+    if language.joiner:
+        text = _joiner(language).sub(ZWNJ, text)
+    text = tidy(text, removed)
+    text = language.lower(spell_readings(spell_roman(text, language), language))
+    text = _letters(text, language, removed)
+    text = fold_foreign_letters(text, language, removed)
+    text = _signs(text, removed)
+    text = spell_addresses(text, language, removed)
+    text = translate(text, _PLAIN, removed)
+    text = _abbreviations(text, language, _dotted_abbreviations(language))
+    before = _BEFORE_MARK if language.decimal_comma else _BEFORE_SURE_MARK  # .5 is a number where the full stop is the decimal sign
+    text = _MARKS.sub(_strongest_but_abbreviated, before.sub("", text))
+    text = _STOP_BEFORE_WORD.sub(". ", text) if language.spaced else text
+    text = _abbreviations(text, language, _plain_abbreviations(language))
+    text = spell_numbers(text, language)
+    text = _abbreviations(text, language, _measure_abbreviations(language))  # one whose number was another sign's (€5 s.)
+    text = _INITIALISM.sub(lambda match: _initialism(match, language), text) if "." in text else text
+    text = fold_foreign_letters(_symbols(text, language, removed), language)  # num2words puts vowel signs on some Arabic numbers
+    text = _punctuation(text, language, removed)
+    if ZWNJ in text:  # one stood between digits, or before a sign that is now a word
+        text = _joiners(text, language, removed)
+    return language.joining(text) if language.joining else text
 
 
-def _character(character: str) -> str:
-    category = unicodedata.category(character)
-    if category in ("Nd", "No"):
-        digit = unicodedata.digit(character, None)
-        return character if digit is None else str(digit)
-    if category in ("Cc", "Zs", "Zl", "Zp"):
-        return " "
-    return "" if category in ("Cf", "Cs", "Cn", "Co") and character != ZWNJ else character
-
-
-def _fraction(match: re.Match) -> str:
-    """3½ -> 3.5"""
-    value = f"{int(match[1][-15:] or 0) + unicodedata.numeric(match[2]):.3f}".rstrip("0")
-    return f"{match[1][:-15]}{value}"
-
-
-def _no_joiners(text: str) -> str:
-    return text.replace(ZWNJ, "")
-
-
-def _turkish_case(text: str) -> str:
-    return text.replace("İ", "i").replace("I", "ı").lower()
-
-
-def _persian(text: str) -> str:
-    """Persian letters for Arabic ones, no diacritics, ZWNJ between a stem and its affixes and nowhere else."""
-    text = text.replace("هٔ", f"ه{ZWNJ}ی").replace("ۀ", f"ه{ZWNJ}ی")  # the ezafe of a final he is spoken
-    text = _HARAKAT.sub("", text).translate(str.maketrans(_PERSIAN))
-    text = re.sub(rf"{ZWNJ}+", ZWNJ, text)
-    text = re.sub(rf"(?<![^\W\d_]){ZWNJ}|{ZWNJ}(?![^\W\d_])", "", text)
-    text = re.sub(r"(?<!\w)(ن?می) (?=\w\w+(?:م|د|ند|ست)(?!\w))", rf"\1{ZWNJ}", text)
-    text = re.sub(r"(?<=[^\W\d_]) (?=(?:ها|های|هایی|هایم|هایت|هایش|هایمان|هایتان|هایشان|ترین)(?!\w))", ZWNJ, text)
-    return re.sub(r"(?<=ه) (?=ی(?!\w))", ZWNJ, text)
-
-
-def _arabic(text: str) -> str:
-    return _HARAKAT.sub("", text).translate(str.maketrans(_ARABIC))
-
-
-_CASES: dict[str, Callable[[str], str]] = {"tr": _turkish_case}
-_SCRIPTS: dict[str, Callable[[str], str]] = {"fa": _persian, "ar": _arabic}
-
-
-def _signs(text: str) -> str:
-    """One form for each sign: ASCII punctuation, one apostrophe, one hyphen; quotes go, brackets and long dashes become pauses."""
-    table = dict.fromkeys(_DOUBLE_QUOTES, " ") | dict.fromkeys(_APOSTROPHES, "'") | dict.fromkeys(_BRACKETS, ", ")
-    table |= dict.fromkeys(_LONG_DASHES, ", ") | dict.fromkeys(_DASHES, "-") | _SIGNS
-    return re.sub(r"(?<=\s)-+(?=\s)|--+", ", ", text.translate(str.maketrans(table)))
-
-
-def _abbreviations(text: str, language: Language) -> str:
-    if not language.abbreviations:
+def _letters(text: str, language: Language, removed: Counter[str] | None) -> str:
+    """The language's own spelling. Lower-casing may have made new combining marks."""
+    if text.isascii():
         return text
-    names = "|".join(map(re.escape, sorted(language.abbreviations, key=len, reverse=True)))
-
-    def spoken(match: re.Match) -> str:
-        words = language.abbreviations[match[1]]
-        return words if match.string[match.end() :].strip() else f"{words}."  # the last full stop is the sentence's too
-
-    return re.sub(rf"(?<![\w.])({names})\.(?=\s|$|,)", spoken, text)
-
-
-def _symbols(text: str, language: Language) -> str:
-    words = {sign: word for sign, word in language.symbols.items() if sign != "minus"}
-    words |= {sign: several for sign, (_, several) in language.currencies.items()}
-    pad = " " if language.spaced else ""
-    text = text.translate(str.maketrans({sign: f"{pad}{word}{pad}" for sign, word in words.items()}))
-    return text.translate(str.maketrans(dict.fromkeys(_PLAIN_SIGNS, " ")))
+    text = unicodedata.normalize("NFC", text)
+    for written, form in _longer_forms(language):
+        text = text.replace(written, form)
+    text = text.translate(_letter_forms(language))
+    if language.dropped:
+        dropped = _dropped(language)
+        if removed is not None:
+            removed.update(dropped.findall(text))
+        text = dropped.sub("", text)
+    if ZWNJ in text:
+        text = _joiners(text, language, removed)
+    return language.spelling(text) if language.spelling else text
 
 
-def _fold_foreign_letters(text: str, language: Language) -> str:
-    """A letter that the language lacks loses its accent (garçon -> garcon in English) if what remains is known."""
-
-    def fold(character: str) -> str:
-        if language.knows(character) or not (character.isalpha() or unicodedata.combining(character)):
-            return character
-        if unicodedata.combining(character):
-            return ""
-        bare = "".join(c for c in unicodedata.normalize("NFD", character) if not unicodedata.combining(c))
-        bare = "".join(_FOREIGN.get(c, c) for c in bare)
-        return bare if bare and all(map(language.knows, bare)) else character
-
-    return "".join(map(fold, text))
-
-
-def _punctuation(text: str, language: Language) -> str:
-    """Apostrophes and hyphens inside words only, one mark where several meet, spacing as written, the language's own marks."""
-    text = re.sub(r"(?<![^\W_])'|'(?![^\W_])|(?<![^\W_])-|-(?![^\W_])", " ", text)
-    if "¿" not in language.punctuation:
-        text = re.sub("[¿¡]", " ", text)
-    text = re.sub(r"[.,;:!?](?:\s*[.,;:!?])+", _strongest, text)
-    text = re.sub(r"\s+", " ", text).strip()
-    text = re.sub(r"^[.,;:!?\s]+", "", text)
-    text = re.sub(r" (?=[.,;:!?])", "", text)
-    if language.spaced:
-        text = re.sub(r"([,;:!?])(?=[^\W_]|[¿¡])", r"\1 ", text)
-        text = re.sub(r"\.(?=[^\W_]{2})", ". ", text)
+def _joiners(text: str, language: Language, removed: Counter[str] | None) -> str:
+    """Zero width non-joiners stand between two letters of a language that has them, and nowhere else."""
+    if ZWNJ in language.letters:
+        text = _JOINERS.sub(ZWNJ, text)
+        kept = _LOOSE_JOINER.sub("", text)
     else:
-        text = re.sub(r"(?<=[^\x00-\x7f]) (?=[^\x00-\x7f])", "", text)
+        kept = text.replace(ZWNJ, "")
+    if removed is not None and len(kept) < len(text):
+        removed[ZWNJ] += len(text) - len(kept)
+    return kept
+
+
+@cache
+def _longer_forms(language: Language) -> list[tuple[str, str]]:
+    return [(written, form) for written, form in language.letter_forms.items() if len(written) > 1]
+
+
+@cache
+def _letter_forms(language: Language) -> dict[int, str]:
+    return str.maketrans({written: form for written, form in language.letter_forms.items() if len(written) == 1})
+
+
+@cache
+def _joiner(language: Language) -> re.Pattern:
+    return re.compile(language.joiner)
+
+
+@cache
+def _dropped(language: Language) -> re.Pattern:
+    return re.compile(language.dropped)
+
+
+def _signs(text: str, removed: Counter[str] | None) -> str:
+    """One form for each sign: ASCII punctuation, one apostrophe, one hyphen; quotes go, brackets and long dashes become pauses."""
+    note(text, set(_BRACKETS).intersection(text), removed)
+    text = translate(_BETWEEN_DIGITS.sub("-", text), _TABLE, removed)
+    text = _DASH.sub(f"{PAUSE} ", text)
+    if removed is not None:
+        removed.update("".join(_STRAY.findall(text)))
+    return _STRAY.sub("", text)
+
+
+def _abbreviations(text: str, language: Language, patterns: list) -> str:
+    for pattern, spoken in patterns:
+
+        def say(match: re.Match, spoken=spoken) -> str:
+            words = spoken[match[1]]
+            # the last full stop is the sentence's too
+            if match.group().endswith(".") and not match.string[match.end() :].strip():
+                return f"{words}."
+            return f"{words} " if match.string[match.end() : match.end() + 1].isalpha() else words
+
+        text = pattern.sub(say, text)
+    return text
+
+
+@cache
+def _dotted_abbreviations(language: Language) -> list:
+    """Those with a full stop inside come first: a stop between two words is given its space after them."""
+    return _abbreviation_patterns(language, lambda name: "." in name)
+
+
+@cache
+def _plain_abbreviations(language: Language) -> list:
+    return _abbreviation_patterns(language, lambda name: "." not in name)
+
+
+@cache
+def _measure_abbreviations(language: Language) -> list:
+    return _abbreviation_patterns(language, lambda name: name in language.units)
+
+
+def _abbreviation_patterns(language: Language, chosen: Callable[[str], bool]) -> list:
+    patterns = []
+    for names, end in (
+        (language.abbreviations, r"\.(?!\.|[^\W\d_](?![^\W\d_]))"),  # not "e.g.x", but "e.g.so"
+        (language.abbreviations_bare, r"(?![^\W\d_])(?:\.(?![^\W\d_]|\.))?"),
+    ):
+        names = {name: spoken for name, spoken in names.items() if chosen(name)}
+        measures = one_of(name for name in names if name in language.units)  # 5 m. is no monsieur
+        others = one_of(name for name in names if name not in language.units)
+        if found := "|".join(filter(None, (others, rf"(?<!\d)(?<!\d )(?:{measures})" if measures else ""))):
+            patterns.append((re.compile(rf"(?<![^\W\d_])(?<![^\W\d_]\.)({found}){end}"), names))
+    return patterns
+
+
+def _initialism(match: re.Match, language: Language) -> str:
+    """u.s. is two letters, u s, and no sentence ends there but at the end of the text."""
+    *_, last = letters = match.group().rstrip(".").split(".")
+    after = match.string[match.end() :]
+    ends = match.group().endswith(".") and not after.strip() and last not in language.abbreviations
+    return f"{' '.join(letters)}{'.' * ends}{' ' * after[:1].isalpha()}"
+
+
+def _symbols(text: str, language: Language, removed: Counter[str] | None) -> str:
+    if "#" in text and (hashtag := language.symbols.get("hashtag")):
+        text = _HASHTAG.sub(f"{language.space}{hashtag}{language.space}", text)
+    return translate(text, _symbol_table(language), removed)
+
+
+@cache
+def _symbol_table(language: Language) -> dict[int, str]:
+    words = {sign: noun.form(language.plural(5)) for sign, noun in language.currencies.items() if not sign.isalnum()} | language.symbols
+    table = {sign: f"{language.space}{word}{language.space}" for sign, word in words.items() if len(sign) == 1}
+    return str.maketrans({"/": " "} | table)
+
+
+def _punctuation(text: str, language: Language, removed: Counter[str] | None) -> str:
+    """Apostrophes and hyphens inside words only, one mark where several meet, spacing as written, the language's own marks."""
+    if removed is not None:
+        removed.update(_LOOSE.findall(text))
+    text = _LOOSE.sub(" ", text)
+    if "¿" not in language.punctuation and ("¿" in text or "¡" in text):
+        note(text, {"¿", "¡"}, removed)
+        text = text.replace("¿", " ").replace("¡", " ")
+    if leading := _LEADING.match(text):
+        note(leading.group(), set(".,;:!?"), removed)
+        text = text[leading.end() :]
+    text = text.rstrip(f"{PAUSE} ")  # no pause after the last word
+    text = _AFTER_MARKED.sub(" ", _BEFORE_MARK.sub("", text)).replace(PAUSE, ",")
+    text = _SPACES.sub(" ", _MARKS.sub(_strongest, text))
+    text = _BEFORE_MARK.sub("", text).strip()
+    text = _AFTER_STOP.sub(". ", _AFTER_MARK.sub(r"\1 ", text)) if language.spaced else _WIDE_SPACE.sub("", text)
+    if language.sentence_end[0] != ".":
+        text = _DOTS.sub(".", text)  # its own full stop has no form of three
+    if "." in text:  # a sign between an abbreviation and its full stop is gone by now
+        text = _abbreviations(_abbreviations(text, language, _dotted_abbreviations(language)), language, _plain_abbreviations(language))
     return _own_marks(text, language)
 
 
+def _strongest_but_abbreviated(match: re.Match) -> str:
+    """ "etc.," is left until the abbreviations are spoken."""
+    return match.group() if match.group()[:-1] == "." and match.group()[-1] in ",;:" else _strongest(match)
+
+
 def _strongest(match: re.Match) -> str:
-    marks = re.sub(r"\s", "", match.group())
+    marks = "".join(match.group().split())
+    if len(marks) == 2 and marks[0] == "." and marks[1] in ",;:":
+        return f"{marks[1]} "  # the full stop was an abbreviation's
     mark = next((mark for mark in "?!." if mark in marks), marks[0])
     if set(marks) == {"."} and len(marks) > 1:
         mark = "..."
@@ -227,43 +313,17 @@ def _strongest(match: re.Match) -> str:
 
 
 def _own_marks(text: str, language: Language) -> str:
-    own = language.punctuation
-    for ascii_mark, forms in ((",", "،，、"), (";", "؛；"), (":", "："), ("?", "؟？"), ("!", "！"), (".", "।。")):
-        form = next((form for form in own if form in forms or form == ascii_mark), ",")
-        if ascii_mark == "." and form != ".":
-            text = re.sub(r"\.+", form, text)
-        text = text.replace(ascii_mark, form)
+    for ascii_mark, form in _mark_forms(language):
+        text = re.sub(r"\.+", form, text) if ascii_mark == "." else text.replace(ascii_mark, form)
     return text
 
 
-_ENDS = re.compile(r"[.!?…؟。！？।]+[\"'”’»)\]」』]*")
-
-
-def _sentences_of_line(line: str, language: Language) -> list[str]:
-    sentences, start = [], 0
-    for match in _ENDS.finditer(line):
-        end = match.end()
-        spaced = end == len(line) or line[end].isspace() or match.group()[0] in "。！？"
-        if spaced and not (match.group() == "." and _is_abbreviation(line[start : match.start()], language)):
-            sentences.append(line[start:end].strip())
-            start = end
-    return [sentence for sentence in (*sentences, line[start:].strip()) if sentence]
-
-
-def _is_abbreviation(before: str, language: Language) -> bool:
-    """Whether a full stop after `before` belongs to its last word."""
-    word = re.split(r"\s", before)[-1].strip("\"'“‘«([")
-    initial = len(word) == 1 and word.isupper() and word not in "IÉAY"
-    return word.lower() in language.abbreviations or initial
-
-
-def _fit(sentence: str, limit: int) -> list[str]:
-    pieces = []
-    while len(sentence) > limit:
-        head = sentence[: limit + 1]
-        clause = max((match.end() for match in re.finditer(r"[,;:،؛，、；：](?=\s)|[，、；：]", head[:limit])), default=0)
-        space = head.rfind(" ")
-        cut = clause if clause > limit // 3 else space if space > 0 else limit
-        pieces.append(sentence[:cut].strip())
-        sentence = sentence[cut:].strip()
-    return [piece for piece in (*pieces, sentence) if piece]
+@cache
+def _mark_forms(language: Language) -> list[tuple[str, str]]:
+    """ASCII mark -> the language's own, a comma where it has none; those that stay are not listed."""
+    forms = []
+    for ascii_mark, others in _OWN_MARKS:
+        form = next((form for form in language.punctuation if form in others or form == ascii_mark), ",")
+        if form != ascii_mark:
+            forms.append((ascii_mark, form))
+    return forms

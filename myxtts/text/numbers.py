@@ -1,194 +1,228 @@
-"""Numbers, ordinals, years, times, amounts and percentages in words.
-
-num2words does the counting; Hindi and Chinese, which it lacks, are counted here.
-"""
+"""Numbers in words: everything in a text that has digits, in the order in which it must be recognised."""
 
 import re
-from decimal import Decimal
 from functools import cache
 
 from num2words import num2words
 
-from myxtts.text.languages import ZWNJ, Language
+from myxtts.text.contacts import spell_telephones
+from myxtts.text.counting import number_pattern, one_of, pad, say, say_digits, say_integer
+from myxtts.text.dates import spell_dates, spell_times
+from myxtts.text.languages import Language
+from myxtts.text.quantities import spell_quantities
 
-_MAX_DIGITS = 12  # a longer run of digits is a telephone or serial number: read digit by digit
-_SCALES = r"(?:\s+(?:thousand|million|billion|trillion|هزار|میلیون|میلیارد)\b)?"
-_HINDI_WORDS = (
-    "शून्य एक दो तीन चार पाँच छह सात आठ नौ दस ग्यारह बारह तेरह चौदह पंद्रह सोलह सत्रह अठारह उन्नीस बीस इक्कीस बाईस तेईस चौबीस पच्चीस "
-    "छब्बीस सत्ताईस अट्ठाईस उनतीस तीस इकतीस बत्तीस तैंतीस चौंतीस पैंतीस छत्तीस सैंतीस अड़तीस उनतालीस चालीस इकतालीस बयालीस तैंतालीस "
-    "चौवालीस पैंतालीस छियालीस सैंतालीस अड़तालीस उनचास पचास इक्यावन बावन तिरपन चौवन पचपन छप्पन सत्तावन अट्ठावन उनसठ साठ इकसठ बासठ "
-    "तिरसठ चौंसठ पैंसठ छियासठ सड़सठ अड़सठ उनहत्तर सत्तर इकहत्तर बहत्तर तिहत्तर चौहत्तर पचहत्तर छिहत्तर सतहत्तर अठहत्तर उनासी अस्सी "
-    "इक्यासी बयासी तिरासी चौरासी पचासी छियासी सत्तासी अट्ठासी नवासी नब्बे इक्यानवे बानवे तिरानवे चौरानवे पचानवे छियानवे सत्तानवे "
-    "अट्ठानवे निन्यानवे"
-)
-_HINDI = _HINDI_WORDS.split()
-_HINDI_SCALES = ((10**11, "खरब"), (10**9, "अरब"), (10**7, "करोड़"), (10**5, "लाख"), (10**3, "हज़ार"), (100, "सौ"))
-_CHINESE = "零一二三四五六七八九"
+__all__ = ["roman_value", "say_integer", "spell_numbers", "spell_roman"]
+
+_DIGIT = re.compile("[0-9]")
+_LONG = re.compile(r"\d{31,}")  # no number that a pattern should try at every digit
+_HYPHENED = re.compile(r"\d+(?:-\d+){2,}")
+_DOTTED = re.compile(r"\d+(?:\.\d+){2,}")
+_FRACTION = re.compile(r"(?<![\w/.,])(?:(\d{1,3}) )?(\d{1,3})/(\d{1,4})(?![\w/]|[.,]\d)")
+_COUNTED = re.compile(r"#(?=\d)")
+_BARE_POINT = re.compile(r"(?<![\w.,])(?=\.\d)")
+_MINUS = re.compile(r"(?<![\w)/.,%-])-(?=[^\w\s]?\d)")
+_COLON = re.compile(r"(?<=\d):(?=\d)")
+_GENERATION = re.compile(r"(?<![A-Za-z0-9_.,:/+-])([2-6])G(?![A-Za-z0-9_])")  # of mobile networks; 5 g are grams
+_YEARS = re.compile(r"(?<![\w,.])(1[1-9]\d\d|20[1-9]\d)('?s)?(?![\w]|[,.]\d)")
+_ROMAN = re.compile("M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
 def spell_numbers(text: str, language: Language) -> str:
-    """Replaces every ASCII digit of a lower-case text by words of the language; signs beside numbers included."""
-    text = re.sub(r"\d+(?:-\d+)+", _hyphened, text)
-    number = _number_pattern(language)
-    text = _dotted(text, number)
-    text = _amounts(text, number, language)
-    text = _percentages(text, number, language)
-    clock = r"(?<![\d:])(\d{1,2}):([0-5]\d)(?![\d:])(?:\s?(?:uhr|heures|o'clock)(?!\w))?"
-    text = re.sub(clock, lambda m: _pad(m, _time(int(m[1]), int(m[2]), language), language), text)
-    if language.ordinal_suffix:
-        text = re.sub(
-            rf"(?<![\w.,])(\d{{1,{_MAX_DIGITS}}})(?:{language.ordinal_suffix})(?!\w)",
-            lambda m: _pad(m, _clean(num2words(int(m[1]), lang=language.num2words, to="ordinal")), language),
-            text,
-        )
-    if language.code == "en":
-        text = _english_years(text, language)
-    minus = language.symbols["minus"]
-    text = re.sub(r"(?<![\w)])[-−](?=\d)", f" {minus} " if language.spaced else minus, text)
-    return re.sub(number, lambda m: _pad(m, _say(m.group(), language), language), text)
+    """Replaces every ASCII digit of a lower-case text by words of the language; signs beside numbers included.
 
-
-def say_integer(digits: str, language: Language) -> str:
-    """A run of digits as a number, or digit by digit where it is long or starts with zero."""
-    if len(digits) > _MAX_DIGITS or (len(digits) > 1 and digits[0] == "0"):
-        return (" " if language.spaced else "").join(_cardinal(int(digit), language) for digit in digits)
-    return _cardinal(int(digits), language)
-
-
-def _number_pattern(language: Language) -> str:
-    """Digits with the language's signs for thousands and decimals."""
-    if language.decimal_comma:
-        return r"(?<!\d)\d{1,3}(?:[. \u00a0\u2009\u202f]\d{3})+(?:,\d+)?(?!\d)|\d+(?:[.,]\d+)?"
-    return r"(?<!\d)\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d+(?:\.\d+)?"
-
-
-def _hyphened(match: re.Match) -> str:
-    """10-12 is two numbers, 555-1234 a telephone number, read digit by digit."""
-    groups = match.group().split("-")
-    telephone = len(match.group()) > 7 and len({len(group) for group in groups}) > 1
-    return " ".join("".join(groups)) if telephone else " ".join(groups)
-
-
-def _dotted(text: str, number: str) -> str:
-    """1.2.3 is no number but three of them."""
-
-    def spread(match: re.Match) -> str:
-        return match.group() if re.fullmatch(number, match.group()) else match.group().replace(".", " ")
-
-    return re.sub(r"\d+(?:\.\d+){2,}", spread, text)
-
-
-def _say(written: str, language: Language) -> str:
-    """A number as written, thousands and decimals in the language's way."""
-    if language.decimal_comma:
-        if re.fullmatch(r"\d{1,3}(?:[. \u00a0\u2009\u202f]\d{3})+(?:,\d+)?", written):
-            written = re.sub(r"[^\d,]", "", written)
-        written = written.replace(",", ".")
-    else:
-        written = written.replace(",", "")
-    whole, _, fraction = written.partition(".")
-    if not fraction:
-        return say_integer(whole, language)
-    if language.fractions and len(fraction) <= 3 and len(whole) <= _MAX_DIGITS and int(fraction):
-        return _clean(num2words(Decimal(f"{whole}.{fraction}"), lang=language.num2words))
-    digits = [_cardinal(int(digit), language) for digit in fraction]
-    return (" " if language.spaced else "").join([say_integer(whole, language), language.point, *digits])
-
-
-def _amounts(text: str, number: str, language: Language) -> str:
-    """$5 million, 5,50 €."""
-    if not language.currencies:
+    Dates, times and telephone numbers come first, for their signs mean something else elsewhere; then ranges, fractions, money,
+    percentages and measures; then what is left.
+    """
+    if not _DIGIT.search(text):
         return text
-    signs = "".join(map(re.escape, language.currencies))
-
-    def spoken(sign: str, written: str, scale: str) -> str:
-        one, several = language.currencies[sign]
-        cents = re.fullmatch(r"(\d[\d,]*)\.(\d\d)", written)
-        if sign in language.subunits and cents and not scale:
-            main = f"{_say(cents[1], language)} {one if cents[1] == '1' else several}"
-            small = f"{_cardinal(int(cents[2]), language)} {language.subunits[sign][cents[2] != '01']}"
-            parts = [main] * (cents[2] == "00" or cents[1].strip("0") != "") + [small] * (cents[2] != "00")
-            return f" {language.symbols['&']} ".join(parts)
-        join = " " if language.spaced else ""
-        return f"{_say(written, language)}{scale}{join}{one if written == '1' and not scale else several}"
-
-    text = re.sub(rf"([{signs}])\s?({number})({_SCALES})", lambda m: _pad(m, spoken(m[1], m[2], m[3]), language), text)
-    return re.sub(rf"({number})({_SCALES})\s?([{signs}])", lambda m: _pad(m, spoken(m[3], m[1], m[2]), language), text)
-
-
-def _percentages(text: str, number: str, language: Language) -> str:
-    word, join = language.symbols["%"], " " if language.spaced else ""
-
-    def spoken(written: str) -> str:
-        words = _say(written, language)
-        return f"{word}{join}{words}" if language.percent_first else f"{words}{join}{word}"
-
-    text = re.sub(rf"%\s?({number})(?!\s?%)", lambda m: _pad(m, spoken(m[1]), language), text)
-    return re.sub(rf"({number})\s?%", lambda m: _pad(m, spoken(m[1]), language), text)
+    text = _LONG.sub(lambda match: pad(match, say_digits(match.group(), language), language), text)
+    if language.digits_after:
+        text = _serial(language).sub(lambda match: f"{match[1]}{say_digits(match[2], language)}", text)
+    if not language.decimal_comma:
+        text = _BARE_POINT.sub("0", text)
+    text = spell_dates(text, language)
+    text = spell_times(text, language)
+    text = spell_telephones(text, language)
+    text = _separated(text, language)
+    text = _fractions(text, language)
+    text = spell_quantities(text, language)
+    for pattern, words in (*_suffixed(language), *_followed(language)):
+        text = pattern.sub(lambda match, words=words: pad(match, words(int(match[1])), language), text)
+    if language.ordinal_after:
+        ordinal = next(iter(language.ordinals.values()))
+        text = _ordinal(language).sub(lambda match: f"{match[1]}{ordinal(int(match[2]))}", text)
+    if language.bare_years:
+        text = _YEARS.sub(lambda match: _year(match, language), text)
+    return _number(language).sub(lambda match: pad(match, say(match.group(), language), language), text)
 
 
-def _time(hour: int, minute: int, language: Language) -> str:
-    words = _cardinal(minute, language)
-    if language.code == "en" and 0 < minute < 10:
-        words = f"oh {words}"
-    return language.time[minute > 0].format(hour=_cardinal(hour, language), minute=words)
-
-
-def _english_years(text: str, language: Language) -> str:
-    """1994 and 2015 are read in two halves; the 1990s get their plural."""
-
-    def spoken(match: re.Match) -> str:
-        words = _clean(num2words(int(match[1]), lang="en", to="year"))
-        if match[2]:
-            words = f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
-        return _pad(match, words, language)
-
-    return re.sub(r"(?<![\w,.])(1[1-9]\d\d|20[1-9]\d)('?s)?(?![\w]|[,.]\d)", spoken, text)
-
-
-def _pad(match: re.Match, words: str, language: Language) -> str:
-    """Words with a space where a letter would touch them."""
-    if not language.spaced:
-        return words
-    text = match.string
-    before = text[match.start() - 1] if match.start() else " "
-    after = text[match.end()] if match.end() < len(text) else " "
-    return f"{' ' * (before.isalnum() or before == ZWNJ)}{words}{' ' * (after.isalnum() or after == ZWNJ)}"
-
-
-def _clean(words: str) -> str:
-    return words.replace(",", "").lower()
+def _separated(text: str, language: Language) -> str:
+    """Signs before and between numbers: #5, lists, versions, ranges, scores, minus."""
+    if "#" in text and "#" in language.symbols:
+        text = _COUNTED.sub(f"{language.space}{language.symbols['#']}{language.space}", text)
+    text = _dotted(text, language)
+    if ":" in text:
+        text = _COLON.sub(f" {language.score_word} " if language.spaced else language.score_word or " ", text)
+    if "-" in text:
+        text = _HYPHENED.sub(lambda match: match.group().replace("-", " "), text)
+        text = _ranges(language).sub(lambda match: _range(match, language), text)
+        text = _MINUS.sub(f"{language.space}{language.symbols['minus']}{language.space}", text)
+    return text
 
 
 @cache
-def _count(number: int, code: str) -> str:
-    return _clean(num2words(number, lang=code))
+def _number(language: Language) -> re.Pattern:
+    return re.compile(number_pattern(language))
 
 
-def _cardinal(number: int, language: Language) -> str:
-    counters = {"hi": _hindi, "zh-cn": _chinese}
-    return counters[language.code](number) if language.code in counters else _count(number, language.num2words)
+@cache
+def _suffixed(language: Language) -> list:
+    """Ordinals: digits with their ending."""
+    return [(re.compile(rf"(?<![\w.,])(\d{{1,12}})(?:{suffix})(?!\w)"), words) for suffix, words in language.ordinals.items()]
 
 
-def _hindi(number: int) -> str:
-    if number < 100:
-        return _HINDI[number]
-    scale, name = next((scale, name) for scale, name in _HINDI_SCALES if number >= scale)
-    rest = f" {_hindi(number % scale)}" if number % scale else ""
-    return f"{_hindi(number // scale)} {name}{rest}"
+@cache
+def _followed(language: Language) -> list:
+    return [(re.compile(rf"(?<![\w.,])(\d{{1,12}})(?={after})"), words) for after, words in language.read_before.items()]
 
 
-def _chinese(number: int) -> str:
-    if number < 10:
-        return _CHINESE[number]
-    if number < 20:
-        return "十" + (_CHINESE[number % 10] if number % 10 else "")
-    scale, name = next((s, n) for s, n in ((10**8, "亿"), (10**4, "万"), (1000, "千"), (100, "百"), (10, "十")) if number >= s)
-    rest = number % scale
-    if not rest:
-        return _chinese(number // scale) + name
-    tail = _chinese(rest)
-    if scale >= 100 and 10 <= rest < 20:
-        tail = "一" + tail  # 一百一十, not 一百十
-    gap = "零" if rest < scale // 10 else ""
-    return f"{_chinese(number // scale)}{name}{gap}{tail}"
+@cache
+def _ordinal(language: Language) -> re.Pattern:
+    return re.compile(rf"(?<!\w)((?:{one_of(language.ordinal_after)}) )(\d{{1,3}})(?!\w|[.,]\d)")
+
+
+@cache
+def _serial(language: Language) -> re.Pattern:
+    return re.compile(rf"(?<!\w)((?:{one_of(language.digits_after)})[^\w\n]{{1,3}})(\d{{4,}})(?!\d|[.,]\d)")
+
+
+@cache
+def _ranges(language: Language) -> re.Pattern:
+    number = number_pattern(language)
+    letters = r"\w" if language.spaced else "a-z0-9_"  # 风力3-4级
+    before = rf"(?P<context>(?<!\w)(?:{one_of(language.score_after)})(?: \w+){{0,2}} )?" if language.score_after else "(?P<context>)"
+    return re.compile(rf"{before}(?<![{letters}.,/:-])(?P<low>{number})(?P<sign>\s?%)?\s?-\s?(?P<high>{number})(?!-|:)")
+
+
+def _range(match: re.Match, language: Language) -> str:
+    """10-12 is from one to the other, 2-1 a score, 1990-95 two years."""
+    low, high = match["low"], match["high"]
+    sizes = [float(re.sub(r"\D", "", number)) for number in (low, high)]
+    years = low.isdigit() and high.isdigit() and len(low) == 4 and len(high) == 2 and int(high) > int(low[2:])
+    rising = (sizes[0] < sizes[1] or years) and not match["context"]
+    word = language.range_word if rising else language.score_word if max(sizes) < 1000 else ""
+    between = f"{language.space}{word}{language.space}" if word else " "
+    high = high.lstrip("0") if years else high
+    return f"{match['context'] or ''}{low}{match['sign'] or ''}{between}{high}"
+
+
+def _dotted(text: str, language: Language) -> str:
+    """1.2.3 is no number but three of them; nor is 3.11 after "version"."""
+    dot = language.address.get(".", "")
+    between = f" {dot} " if dot else " "
+
+    def spread(match: re.Match) -> str:
+        return match.group() if _number(language).fullmatch(match.group()) else match.group().replace(".", between)
+
+    text = _DOTTED.sub(spread, text)
+    if language.version_after and "." in text:
+        point = f"{language.space}{language.point}{language.space}"
+        text = _version(language).sub(lambda m: f"{m[1]}{m[2]}{point}{say_integer(m[3], language)}", text)
+    return text
+
+
+@cache
+def _version(language: Language) -> re.Pattern:
+    return re.compile(rf"(?<!\w)((?:{one_of(language.version_after)})\s?)(\d{{1,3}})\.(\d{{1,3}})(?!\w|\.\w)")
+
+
+def _fractions(text: str, language: Language) -> str:
+    """3/4 is three quarters, 2 1/2 two and a half; 24/7 two numbers. In Persian 3/5 may be a decimal number."""
+    if "/" not in text:
+        return text
+
+    def spoken(match: re.Match) -> str:
+        whole, top, bottom = match.groups()
+        proper = 0 < int(top) < int(bottom) and int(bottom) in language.fractions
+        measured = language.slash_decimal and not whole and len(bottom) < 4
+        if measured and (_slash(language).match(match.string, match.end()) or (not proper and top != bottom and bottom[-1] != "0")):
+            return f"{top}.{bottom}"
+        if not proper:
+            return match.group()
+        noun = language.fractions[int(bottom)]
+        words = f"{language.count(int(top), noun.gender)}{language.space}{noun.form(language.plural(int(top)))}"
+        if whole:
+            words = language.space.join([say_integer(whole, language), language.symbols["&"], words])
+        return pad(match, words, language)
+
+    return _FRACTION.sub(spoken, text)
+
+
+@cache
+def _slash(language: Language) -> re.Pattern:
+    return re.compile(rf"\s?(?:{one_of(language.slash_decimal)})(?!\w)")
+
+
+def _year(match: re.Match, language: Language) -> str:
+    """1994 and 2015 are read in two halves; the 1990s get their plural."""
+    words = language.year(int(match[1])) if language.year else num2words(int(match[1]), lang=language.num2words, to="year")
+    if match[2]:
+        words = f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
+    return pad(match, words, language)
+
+
+def spell_roman(text: str, language: Language) -> str:
+    """Roman numerals in capitals beside a word that takes one, as the language's `roman` says; the text still has its capitals."""
+
+    def spoken(match: re.Match) -> str:
+        value = roman_value(match[2])
+        if not value:
+            return match.group()
+        reading = language.roman[match[1].lower()]
+        if callable(reading):
+            words = reading(value)
+        else:
+            words = reading.format(cardinal=language.count(value), ordinal=next(iter(language.ordinals.values()), language.count)(value))
+        return f"{match[1]} {words}{match[3] if not match[4] or not match[4].islower() else ''}"
+
+    for pattern, words in _roman_before(language):
+        text = pattern.sub(lambda match, words=words: words(value) if (value := roman_value(match[1])) else match.group(), text)
+    return _roman(language).sub(spoken, text) if language.roman else text
+
+
+def spell_readings(text: str, language: Language) -> str:
+    """Numbers and abbreviations that the language reads in a way of its own; the text still has its capitals."""
+    text = _GENERATION.sub(lambda match: pad(match, f"{language.count(int(match[1]))}{language.space}g", language), text)
+    for pattern, words in reading_patterns(language):
+
+        def spoken(match: re.Match, words=words) -> str:
+            said = words(match)
+            return match.group() if said is None else pad(match, said, language)
+
+        text = pattern.sub(spoken, text)
+    return text
+
+
+@cache
+def reading_patterns(language: Language) -> list:
+    return [(re.compile(pattern), words) for pattern, words in language.readings.items()]
+
+
+@cache
+def _roman_before(language: Language) -> list:
+    return [(re.compile(rf"(?<!\w)([IVX]+)(?:{after})"), words) for after, words in language.roman_before.items()]
+
+
+@cache
+def _roman(language: Language) -> re.Pattern:
+    """With the full stop of an ordinal (Karl IV. war), told by a small letter after it."""
+    return re.compile(rf"(?<!\w)((?i:{one_of(language.roman)})) ([IVXLCM]+)(?!\w)(\.?)(?=(?:\s([^\W\d_]))?)")
+
+
+def roman_value(numeral: str) -> int:
+    """XIV -> 14; 0 for what is no Roman numeral in its usual form."""
+    if not numeral or not _ROMAN.fullmatch(numeral):
+        return 0
+    values = [_ROMAN_DIGITS[letter] for letter in numeral]
+    return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))

@@ -23,10 +23,12 @@ from tokenizers import models, pre_tokenizers, trainers
 from myxtts.config import DataError, ModelError
 from myxtts.text import extension
 from myxtts.text.languages import LANGUAGES, get_language
+from myxtts.text.sampling import balance_words, count_words
 
 STOP, UNKNOWN, SPACE, START = "[STOP]", "[UNK]", "[SPACE]", "[START]"
 _CONTROL = (STOP, UNKNOWN, SPACE, START)
 _MIN_FREQUENCY = 2  # a pair seen once teaches nothing
+_CHUNK = 1000  # times a word is handed to the trainer at once
 
 
 class Tokenizer:
@@ -52,20 +54,27 @@ class Tokenizer:
         self._control = {vocabulary[token] for token in (STOP, START)} | set(self._markers) | set(tags.values())
 
     @classmethod
-    def train(cls, rows: Iterable[tuple[str, str]], vocab_size: int) -> "Tokenizer":
+    def train(cls, rows: Iterable[tuple[str, str]], vocab_size: int, balance: float = 0.5) -> "Tokenizer":
         """Learns BPE from (normalised text, language) rows; the order of the rows does not matter.
+
+        balance: exponent by which the languages' shares are evened out (`balance_words`); 1 = as they are in the rows.
 
         `vocab_size` is an upper bound on `size`: a small corpus runs out of pairs first. Every character of the rows is
         in the vocabulary, so none of them is `[UNK]`. Raises DataError for no rows, or a bound too small for the characters.
         """
-        rows = [(text, get_language(language).code) for text, language in rows]
-        words = [word for text, _ in rows for word in text.split(" ") if word]
-        if not words:
+        counts = count_words(rows)
+        if not any(counts.values()):
             raise DataError("no text to train a tokenizer on: expected rows of (normalised text, language)")
-        special = [*_CONTROL, *(f"[{language}]" for language in sorted({language for _, language in rows}))]
+        special = [*_CONTROL, *(f"[{language}]" for language in sorted(counts))]
         bpe = BPETokenizer(models.BPE(unk_token=UNKNOWN))
         bpe.pre_tokenizer = pre_tokenizers.Whitespace()
-        alphabet = {character for word in words for piece, _ in bpe.pre_tokenizer.pre_tokenize_str(word) for character in piece}
+        alphabet = {
+            character
+            for words in counts.values()
+            for word in words
+            for piece, _ in bpe.pre_tokenizer.pre_tokenize_str(word)
+            for character in piece
+        }
         if len(alphabet) + len(special) > vocab_size:
             raise DataError(
                 f"a vocabulary of {vocab_size} tokens cannot hold the corpus' {len(alphabet)} characters and {len(special)} special "
@@ -78,28 +87,29 @@ class Tokenizer:
             show_progress=False,
             initial_alphabet=sorted(alphabet),
         )
-        bpe.train_from_iterator(sorted(words), trainer)
+        words = sorted(balance_words(counts, balance).items())
+        repeated = (" ".join([word] * min(_CHUNK, count - start)) for word, count in words for start in range(0, count, _CHUNK))
+        bpe.train_from_iterator(repeated, trainer)
         return cls(bpe)
 
-    def extend(self, rows: Iterable[tuple[str, str]], size: int) -> "Tokenizer":
+    def extend(self, rows: Iterable[tuple[str, str]], size: int, balance: float = 0.5) -> "Tokenizer":
         """A tokenizer that knows the new languages of (normalised text, language) rows too; old ids and old encodings stay.
 
         Above the highest id come one marker, the languages' tags, the characters that were missing, and tokens of BPE merges
         learnt from the rows as the old vocabulary divides them. `size` is an upper bound on the new `size`. Rows in languages
-        that the tokenizer knows teach it nothing; the order of rows does not matter. Raises DataError for no row in a new
-        language, or a bound that cannot hold marker, tags and characters.
+        that the tokenizer knows teach it nothing; the order of rows does not matter. balance: as in `train`, among the new languages.
+        Raises DataError for no row in a new language, or a bound that cannot hold marker, tags and characters.
         """
-        rows = [(text, get_language(language).code) for text, language in rows]
-        rows = [(text, code) for text, code in rows if code not in self.languages]
-        if not rows:
+        counts = {code: words for code, words in count_words(rows).items() if code not in self.languages}
+        if not counts:
             raise DataError(f"no row is in a new language: the tokenizer knows {', '.join(self.languages)} already; expected others")
-        words = Counter(word for text, _ in rows for word in text.split(" ") if word)
+        known = set("".join(word for words in counts.values() for word in words))
         pieces: Counter[str] = Counter()
-        for word, count in words.items():
+        for word, count in balance_words(counts, balance).items():
             for piece, _ in self._bpe.pre_tokenizer.pre_tokenize_str(word):
                 pieces[piece] += count
-        special = [f"[EXTENSION {len(self._markers) + 1}]", *(f"[{code}]" for code in sorted({code for _, code in rows}))]
-        characters = sorted(set("".join(pieces)) - set(self._vocabulary))
+        special = [f"[EXTENSION {len(self._markers) + 1}]", *(f"[{code}]" for code in sorted(counts))]
+        characters = sorted(character for character in known - set(self._vocabulary) if not character.isspace())
         budget = size - self.size - len(special) - len(characters)
         if budget < 0:
             raise DataError(

@@ -239,7 +239,7 @@ class XTTSTrainer:
             "plateaus": {name: plateau.state() for name, plateau in self.plateaus.items()},
             "guard": self.guard.state(),
             "batch_rows": self.train_data.batch_size,
-            "features": self.task.features(self._train_path),
+            "features": self.task.features(self._train_path) | self.train_data.weighting(),
             "settings": self.settings.model_dump(mode="json"),
             "split": self.suggestion.split,
             "validated": validated,
@@ -261,7 +261,10 @@ class XTTSTrainer:
         Raises MyXTTSError if it was made with other features or another effective batch, DamagedCheckpoint if none is whole.
         """
         with self.crew.chief_first():  # which puts damaged ones aside
-            wanted = {"batch_rows": self.train_data.batch_size, "features": self.task.features(self._train_path)}
+            wanted = {
+                "batch_rows": self.train_data.batch_size,
+                "features": self.task.features(self._train_path) | self.train_data.weighting(),
+            }
             found = self.checkpoints.restore_newest(self._variables(), wanted)
         if found is None:
             return False

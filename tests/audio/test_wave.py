@@ -2,6 +2,8 @@
 
 import resource
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +91,7 @@ def test_streamed_wav_without_length_loads(tmp_path):
 def test_other_damage_is_named(tmp_path):
     with pytest.raises(DataError, match=r"no audio file .*: correct its name"):
         wave.load(tmp_path / "missing.wav")
-    with pytest.raises(DataError, match="cannot read"):
+    with pytest.raises(DataError, match="is a folder or device"):
         wave.load(tmp_path)
     (tmp_path / "zero.wav").touch()
     with pytest.raises(DataError, match="0 bytes"):
@@ -209,3 +211,26 @@ def test_resample_sinc_keeps_a_tone_and_rounds_its_length_up(source, target, len
 def test_resample_sinc_to_the_same_rate_changes_nothing():
     clip = np.linspace(-1, 1, 10, dtype=np.float32)
     np.testing.assert_array_equal(wave.resample_sinc(clip, 22050, 22050), clip)
+
+
+def test_a_full_disk_leaves_nothing_behind_and_other_errors_are_not_taken_for_it(tmp_path):
+    """A limit on the size of files stands for a full disk: both fail in the middle of a write."""
+    code = f"""
+import resource, signal
+from myxtts.audio.wave import atomic_file
+from myxtts.config import DataError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    with atomic_file({str(tmp_path / "big")!r}) as file:
+        for _ in range(1000):
+            file.write(b"x" * 1000)
+except DataError as error:
+    print(error)
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"cannot write {tmp_path / 'big'}: File too large; free space") and not list(tmp_path.iterdir())
+    with pytest.raises(FileNotFoundError), wave.atomic_file(tmp_path / "small") as file:
+        file.write(b"x")
+        (tmp_path / "nothing").read_bytes()
+    assert not list(tmp_path.iterdir())

@@ -48,7 +48,7 @@ def test_unknown_key_names_path_and_nearest_valid_key(tmp_path):
         ("seed: -1", r"seed: got -1; .*greater than or equal to 0"),
         ("model: {preset: huge}", r"unknown preset 'huge'; expected one of tiny, small, base, xtts_v2"),
         ("model: {gpt: {dim: 100}}", r"model\.gpt: dim 100 is not divisible by num_heads 16"),
-        ("data: {source: {layout: vctk}}", r"data\.source\.layout: got 'vctk'; .*'sample'"),
+        ("data: {source: {layout: vcdk}}", r"data\.source\.layout: got 'vcdk'; .*'sample'"),
         ("prepare: {min_seconds: 5, max_seconds: 2}", r"min_seconds 5.0 is not below max_seconds 2.0"),
         ("model: {audio: {mel_fmax: 12000}}", r"mel_fmax 12000.0 Hz lies above half"),
         ("[1, 2]", r"must hold sections"),

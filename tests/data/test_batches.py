@@ -1,11 +1,14 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from myxtts.config import DataError
-from myxtts.data.batches import Flow, crop_frames, dvae_batches, gpt_batches, one_ahead
+from myxtts.data.batches import Flow, crop_frames, decoder_batches, dvae_batches, gpt_batches, one_ahead
 from myxtts.data.encode import read_index
-from myxtts.data.records import mel_schema, read_records
+from myxtts.data.records import latent_schema, mel_schema, read_records, write_records
 
 
 def collect(dataset) -> list[dict[str, np.ndarray]]:
@@ -159,3 +162,53 @@ def test_one_ahead_gives_every_batch_once_in_order_and_passes_errors_on():
     assert next(one_ahead(batches())) == {"number": 0}
     assert list(one_ahead([])) == []
     assert list(one_ahead([{"a": 1}, {"a": 2}])) == [{"a": 1}, {"a": 2}]
+
+
+@pytest.fixture
+def weighted(tokens, tmp_path):
+    """The same clips, each of a corpus whose weight is 3, 1, 0.5, 3, …"""
+    shutil.copytree(tokens, tmp_path / "tokens")
+    path = tmp_path / "tokens" / "train_index.json"
+    rows = json.loads(path.read_text())
+    for number, row in enumerate(rows):
+        row["weight"] = (3.0, 1.0, 0.5)[number % 3]
+    path.write_text(json.dumps(rows))
+    return tmp_path / "tokens"
+
+
+def test_weights_of_the_index_say_how_often_a_clip_is_trained_on(config, weighted):
+    batches = gpt_batches(config, weighted, "train", 4, training=True)
+    assert len(batches) == 3 and batches.num_examples == 11
+    seen = np.zeros(11)
+    for number in range(40 * len(batches)):
+        batch = batches.load(number)
+        np.add.at(seen, batch["row"][batch["code_lengths"] > 0], 1 / 40)
+    assert seen.sum() == pytest.approx(11)
+    np.testing.assert_allclose(seen, batches.examples.times, atol=0.25)
+    assert seen[::3].mean() > 2 * seen[1::3].mean() > 3 * seen[2::3].mean()
+    later = gpt_batches(config, weighted, "train", 4, training=True).load(100)
+    assert all(np.array_equal(value, later[name]) for name, value in batches.load(100).items())  # entered in the middle
+    assert batches.weighting() != gpt_batches(config, weighted.parent / "tokens", "eval", 4, training=True).weighting()
+    held_out = gpt_batches(config, weighted, "train", 4, training=False)
+    assert held_out.examples.times is None and held_out.weighting() == {"corpus_weights": "equal"}
+
+
+def test_weights_hold_for_the_audio_tokenizer_too(config, mels, tmp_path):
+    shutil.copytree(mels, tmp_path / "mels")
+    assert dvae_batches(config, mels, "train", 2, training=True).examples.times is None
+    np.save(tmp_path / "mels" / "train_weights.npy", np.array([2, 1, 1, 0.5, 0.5], np.float32))
+    np.testing.assert_allclose(dvae_batches(config, tmp_path / "mels", "train", 2, training=True).examples.times, [2, 1, 1, 0.5, 0.5])
+    assert dvae_batches(config, tmp_path / "mels", "train", 2, training=False).examples.times is None
+
+
+def test_weights_hold_for_the_decoder_too_whatever_order_its_records_are_in(config, weighted, tmp_path):
+    latents, order = tmp_path / "latents", np.arange(11)[::-1]
+    index, width = read_index(weighted, "train"), config.model.gpt.dim
+    records = ({"latents": np.zeros((index[n].code_length, width)), "row": n, "path": "x.wav"} for n in order)
+    write_records(latents / "train.tfrecord", latent_schema(width), records)
+    np.save(latents / "train_rows.npy", order)
+    batches = decoder_batches(config, latents, weighted, "train", 64, 4, training=True)
+    usable = [n for n in order if index[n].code_length >= config.training.decoder.segment_codes]
+    weights = np.array([index[n].weight for n in usable])
+    np.testing.assert_allclose(batches.examples.times, weights * len(weights) / weights.sum())
+    assert decoder_batches(config, latents, weighted, "train", 64, 4, training=False).examples.times is None

@@ -29,7 +29,7 @@ def run(config, tmp_path):
                 noise = np.random.default_rng(number).normal(size=12000).astype(np.float32) * 0.1
                 (processed / "wavs").mkdir(parents=True, exist_ok=True)
                 wave_io.save(processed / "wavs" / f"{name}.wav", noise, 24000)
-                rows.append(Utterance(name, f"wavs/{name}.wav", text, text, "ada", "de", 0.5, split))
+                rows.append(Utterance(name, f"wavs/{name}.wav", text, text, "ada", "de", 0.5, split, ("", "small")[number % 2]))
             write_metadata(processed / f"metadata_{split}.csv", rows)
         write_mels(config, processed, tmp_path / "mels")
         dvae = DVAE(config.model.dvae, config.model.audio.num_mels)
@@ -49,6 +49,25 @@ def test_a_text_with_characters_that_the_tokenizer_lacks_is_rejected_by_their_na
         records = list(read_records(run.tokens / f"{split}.tfrecord", token_schema()))
         assert [row.id for row in read_index(run.tokens, split)] == [f"{split}0", f"{split}2"]
         assert len(records) == 2 and all(run.tokenizer.unknown_id not in record["text_ids"] for record in records)
+
+
+def test_each_clip_gets_the_weight_of_its_corpus(run, tmp_path):
+    (tmp_path / "processed").mkdir()
+    (tmp_path / "processed" / "corpora.json").write_text('{"small": {"weight": 4.0}}')
+    run("hallo welt", KNOWN)
+    assert [row.weight for row in read_index(run.tokens, "train")] == [1.0, 4.0]
+    assert np.load(tmp_path / "mels" / "train_weights.npy").tolist() == [1.0, 4.0]
+
+
+@pytest.mark.parametrize("name", ["mel_norm.npy", "train_weights.npy"])
+def test_files_beside_the_mels_are_written_whole_or_not_at_all(run, tmp_path, name):
+    run("hallo welt", KNOWN)
+    kept, made = tmp_path / "kept", tmp_path / "mels" / name
+    before = made.read_bytes()
+    made.write_bytes(b"an older one")
+    kept.hardlink_to(made)  # as DVC links what is in its cache
+    run("hallo welt", KNOWN)
+    assert kept.read_bytes() == b"an older one" and made.read_bytes() == before
 
 
 def test_no_clip_left_is_an_error_that_says_why(run):

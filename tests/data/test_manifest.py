@@ -30,7 +30,7 @@ def test_metadata_round_trip_one_line_each(tmp_path):
     manifest.write_metadata(tmp_path / "metadata_eval.csv", rows)
     assert manifest.read_metadata(tmp_path / "metadata_eval.csv") == rows
     lines = (tmp_path / "metadata_eval.csv").read_text().removesuffix("\n").split("\n")
-    assert len(lines) == len(rows) and all(line.count("|") == 5 for line in lines)
+    assert len(lines) == len(rows) and all(line.count("|") == 6 for line in lines)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=4))
@@ -44,7 +44,7 @@ def test_any_text_survives(tmp_path_factory, texts):
 
 def test_plain_metadata_is_plain(tmp_path):
     manifest.write_metadata(tmp_path / "metadata_train.csv", [Utterance("a", "x", 'Say "hi".', "say hi.", "ann", "en", 2.0)])
-    assert (tmp_path / "metadata_train.csv").read_text() == 'a|Say "hi".|say hi.|ann|en|2.000\n'
+    assert (tmp_path / "metadata_train.csv").read_text() == 'a|Say "hi".|say hi.|ann|en|2.000|\n'
     assert manifest.read_metadata(tmp_path / "metadata_train.csv")[0].split == "train"
 
 
@@ -64,14 +64,28 @@ def test_damage_is_named(tmp_path):
     manifest.write_manifest(tmp_path / "manifest.csv", [row()])
     with (tmp_path / "manifest.csv").open("a") as file:
         file.write('"b","c"\n')
-    with pytest.raises(DataError, match="line 3: expected 8 columns, got 2"):
+    with pytest.raises(DataError, match="line 3: expected 11 columns, got 2"):
         manifest.read_manifest(tmp_path / "manifest.csv")
-    (tmp_path / "metadata_train.csv").write_text("a|b|c|d|en|1.0\na|b|c|d|en|soon\n")
+    (tmp_path / "metadata_train.csv").write_text("a|b|c|d|en|1.0|x\na|b|c|d|en|soon|x\n")
     with pytest.raises(DataError, match="line 2: seconds"):
         manifest.read_metadata(tmp_path / "metadata_train.csv")
     (tmp_path / "metadata_train.csv").write_text("a|b\n")
-    with pytest.raises(DataError, match="line 1: expected 6 columns"):
+    with pytest.raises(DataError, match="line 1: expected 7 columns"):
         manifest.read_metadata(tmp_path / "metadata_train.csv")
     (tmp_path / "metadata_train.csv").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="cannot read"):
         manifest.read_metadata(tmp_path / "metadata_train.csv")
+
+
+def test_corpora_and_optional_splits(tmp_path):
+    assert manifest.read_corpora(tmp_path) == {} and not manifest.has_split(tmp_path, "eval_unseen_speaker")
+    (tmp_path / "corpora.json").write_text('{"a": {"weight": 2.0}}')
+    assert manifest.read_corpora(tmp_path) == {"a": {"weight": 2.0}}
+    (tmp_path / "corpora.json").write_text('{"a": ')
+    with pytest.raises(DataError, match=r"corpora\.json is damaged .*: run the prepare stage again"):
+        manifest.read_corpora(tmp_path)
+    row = Utterance("a", "wavs/a.wav", "x", "x", "zoe", "en", 1.0, "eval_unseen_speaker")
+    manifest.write_metadata(tmp_path / "metadata_eval_unseen_speaker.csv", [row])
+    assert manifest.has_split(tmp_path, "eval_unseen_speaker") and manifest.read_split(tmp_path, "eval_unseen_speaker") == [row]
+    manifest.write_metadata(tmp_path / "metadata_eval_unseen_speaker.csv", [])
+    assert not manifest.has_split(tmp_path, "eval_unseen_speaker")

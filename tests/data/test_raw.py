@@ -33,6 +33,25 @@ def test_manifest_and_report(project):
     assert [path for path in sorted(project.rglob("*")) if "data" not in path.parts[-3:]] == before
 
 
+def test_what_a_limit_leaves_out_is_counted(project):
+    for name in ("one", "two"):
+        (project / "mix" / name / "wavs").mkdir(parents=True)
+        for number in range(10):
+            (project / "mix" / name / "wavs" / f"{number}.wav").touch()
+        (project / "mix" / name / "metadata.csv").write_text("".join(f"{number}|Text\n" for number in range(11)))
+
+    def counts(**source) -> tuple[int, int, int | None]:
+        made = make_raw(config(**source), project, project / "raw")
+        return made["clips"], made["rejected"], made.get("left_out_by_max_clips")
+
+    assert counts(layout="metadata", path="mix/one") == (10, 1, None)
+    assert counts(layout="metadata", path="mix/one", max_clips=4) == (4, 1, 6)
+    assert counts(layout="metadata", path="mix/one", max_clips=40) == (10, 1, 0)
+    corpora = {"a": {"layout": "metadata", "path": "one", "max_clips": 4}, "b": {"layout": "metadata", "path": "two"}}
+    assert counts(layout="mix", path="mix", corpora=corpora) == (14, 2, 6)
+    assert counts(layout="mix", path="mix", corpora=corpora, max_clips=5) == (5, 2, 15)
+
+
 def test_zero_usable_rows_counts_the_reasons(project):
     (project / "corpus" / "wavs" / "a.wav").unlink()
     with pytest.raises(DataError, match=r"1 empty_text, 2 missing_audio, 1 wrong_column_count; .*rejected\.csv"):

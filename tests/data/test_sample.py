@@ -10,8 +10,9 @@ import pytest
 
 from myxtts.audio import wave
 from myxtts.config import DataError
-from myxtts.config.stages import SampleConfig, SourceConfig
+from myxtts.config.data import SampleConfig, SourceConfig
 from myxtts.data import sample
+from myxtts.data.manifest import Utterance
 from myxtts.data.sources import read_source
 from myxtts.text.normalize import normalize, unknown_characters
 
@@ -78,8 +79,8 @@ def test_spoken_sample(tmp_path):
     assert len(files) == 12 and all((tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files)
     assert {p.name for p in (tmp_path / "a" / "wavs").iterdir()} == {f.name for f in files if f.suffix == ".wav"} | {"mine.wav"}
 
-    rows, rejected = read_source(SourceConfig(layout="metadata", path="b"), tmp_path)
-    assert not rejected and len(rows) == 10
+    rows = list(read_source(SourceConfig(layout="metadata", path="b"), tmp_path))
+    assert len(rows) == 10 and all(isinstance(row, Utterance) for row in rows)
     assert {(r.speaker, r.language) for r in rows} == {("en-us", "en"), ("fa+f2", "fa")}
     assert all(r.normalized == normalize(r.text, r.language) for r in rows)
     for row in rows:

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myxtts.config import DataError
-from myxtts.config.stages import LAYOUTS as CONFIGURED
-from myxtts.config.stages import SourceConfig
-from myxtts.data.sources import LAYOUTS, is_safe_id, read_source, safe_id
+from myxtts.config.data import LAYOUTS as CONFIGURED
+from myxtts.config.data import SourceConfig
+from myxtts.data.manifest import Rejected, Utterance, write_metadata
+from myxtts.data.sources import LAYOUTS, is_safe_id, safe_id
+from myxtts.data.sources import read_source as stream_source
 
 
 @pytest.fixture
@@ -28,8 +30,13 @@ def read(corpus: Path, layout: str, text: str | bytes | None = None, file: str =
     return read_source(SourceConfig(layout=layout, path=corpus.name, **source), corpus.parent)
 
 
+def read_source(source: SourceConfig, root: Path) -> tuple[list[Utterance], list[Rejected]]:
+    rows = list(stream_source(source, root))
+    return [row for row in rows if isinstance(row, Utterance)], [row for row in rows if isinstance(row, Rejected)]
+
+
 def test_every_configured_layout_has_a_reader():
-    assert {*LAYOUTS, "sample"} == set(CONFIGURED)
+    assert {*LAYOUTS, "sample", "mix"} == set(CONFIGURED)
 
 
 def test_ljspeech(corpus):
@@ -50,6 +57,17 @@ def test_metadata_with_splits_speakers_and_suffixes(corpus):
         ("d", "d.ogg", "ann", "zh-cn", "train"),
         ("c", "c.flac", "ann", "en", "eval"),
     ]
+
+
+def test_a_processed_corpus_is_read_without_its_escapes(corpus):
+    texts = ("Either | or", "C:\\new \\p", "Two\nlines\rand")
+    made = [Utterance(name, "", text, text.lower(), "ann", "en", 1.0, corpus="c") for name, text in zip("abc", texts, strict=True)]
+    write_metadata(corpus / "metadata_train.csv", made)
+    rows, rejected = read(corpus, "metadata")
+    assert not rejected
+    assert [(row.text, row.normalized) for row in rows] == [(text, text.lower()) for text in texts]
+    rows, _ = read(corpus, "metadata", "a|C:\\new \\p|c|ann|en\n", file="metadata_train.csv")  # of others, a backslash is one
+    assert rows[0].text == "C:\\new \\p"
 
 
 def test_coqui_with_header_variants(corpus):
@@ -78,9 +96,10 @@ def test_windows_habits(corpus):
 @pytest.mark.parametrize("layout", ["coqui", "metadata"])
 def test_paths_that_leave_the_corpus(corpus, path, layout):
     text = f"audio_file|text\n{path}|One\nwavs/a.wav|Two\n" if layout == "coqui" else f"{path}|One\na|Two\n"
-    rows, rejected = read(corpus, layout, text)
-    assert [r.id for r in rows] == ["a"]
-    assert [(r.reason, r.audio) for r in rejected] == [("path_outside_corpus", path)]
+    for follow_links in (False, True):
+        rows, rejected = read(corpus, layout, text, follow_links=follow_links)
+        assert [r.id for r in rows] == ["a"]
+        assert [(r.reason, r.audio) for r in rejected] == [("path_outside_corpus", path)]
 
 
 def test_dots_that_stay_inside_are_fine(corpus):

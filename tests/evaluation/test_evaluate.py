@@ -1,24 +1,26 @@
 """The evaluation: which rows, which references, what is measured, what the report folder says."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from myxtts.audio import recognition, speaker
 from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.config import DataError
-from myxtts.data.manifest import Utterance, write_metadata
+from myxtts.data.manifest import Utterance, read_split, write_metadata
 from myxtts.evaluation import evaluate as module
-from myxtts.evaluation import metrics, speaker
-from myxtts.evaluation.evaluate import choose_reference, choose_rows, clip_codes, decoder_copy, evaluate
+from myxtts.evaluation.choice import choose_reference, choose_rows, choose_sentences
+from myxtts.evaluation.evaluate import clip_codes, decoder_copy, evaluate
 from myxtts.evaluation.metrics import METRICS
 
 RATE = 24000
 
 
 def row(identifier, speaker="ann", language="en", seconds=1.0):
-    return Utterance(identifier, f"wavs/{identifier}.wav", "hello", "hello", speaker, language, seconds)
+    return Utterance(identifier, f"wavs/{identifier}.wav", "hello", "hello", speaker, language, seconds, "eval")
 
 
 # --- choice
@@ -45,6 +47,32 @@ def test_reference_is_the_longest_unseen_clip_of_the_same_speaker_and_language()
     assert choose_reference(spoken, [spoken, held_out[3]], trained_on).id == "trained"
     assert choose_reference(spoken, [spoken, held_out[3]], []).id == "persian"
     assert choose_reference(spoken, [spoken, held_out[4]], []).id == "x"  # the only clip
+
+
+@pytest.fixture
+def with_unseen(processed, tmp_path):
+    """The prepared data, and clips of two speakers that were never trained on; one of them has but one."""
+    folder = tmp_path / "with_unseen"
+    folder.mkdir()
+    (folder / "wavs").symlink_to(processed / "wavs")
+    for name in ("metadata_train.csv", "metadata_eval.csv"):
+        (folder / name).write_bytes((processed / name).read_bytes())
+    known = {item.id: item for item in read_split(processed, "eval")}
+    rows = [replace(item, speaker="zoe") for item in known.values() if item.speaker == "ann"]
+    write_metadata(
+        folder / "metadata_eval_unseen_speaker.csv", [*rows, *(replace(i, speaker="una") for i in known.values() if i.speaker == "eve")]
+    )
+    return folder
+
+
+def test_an_unseen_speaker_speaks_with_another_clip_of_the_same_set(processed, with_unseen):
+    before, chosen = choose_sentences(processed, 3, 7), choose_sentences(with_unseen, 3, 7)
+    assert chosen[: len(before)] == before and {item.speech for item in before} == {"speech"}
+    unseen = chosen[len(before) :]
+    assert unseen and {item.speech for item in unseen} == {"speech_unseen_speaker"}
+    for item in unseen:
+        assert item.utterance.speaker == item.reference.speaker == "zoe" and item.utterance.id != item.reference.id
+        assert item.reference.split == "eval_unseen_speaker"
 
 
 # --- the whole
@@ -88,7 +116,7 @@ def test_metrics_are_flat_finite_and_complete(report):
 
 def test_what_was_heard_stands_beside_the_text_it_is_judged_by(report):
     jiwer = pytest.importorskip("jiwer", reason="needs the extra: pip install 'myxtts[evaluation]'")
-    from myxtts.evaluation.metrics import _phone_tools, _phones_of_text
+    from myxtts.audio.recognition import _phone_tools, _phones_of_text
 
     _, _, samples = report
     assert all(sample["heard"] == "" for sample in samples if sample["language"] == "fa")
@@ -162,6 +190,25 @@ def test_same_seed_same_numbers(report, synthesizer, processed, tmp_path):
     assert again == {name: value for name, value in means.items() if name != "speech/real_time_factor"}
 
 
+def test_unseen_speakers_are_measured_besides(report, synthesizer, with_unseen, tmp_path):
+    seen, _, _ = report
+    means = evaluate(synthesizer.config, synthesizer, with_unseen, tmp_path / "out", seed=7)
+    samples = json.loads((tmp_path / "out" / "samples.json").read_text(encoding="utf-8"))
+    unseen = [sample for sample in samples if sample["set"] == "eval_unseen_speaker"]
+    assert means["sentences"] == 5 and means["sentences_unseen_speaker"] == len(unseen) > 0
+    timed = "speech/real_time_factor"
+    assert {name: means[name] for name in seen if name != timed} == {name: value for name, value in seen.items() if name != timed}
+    added = set(means) - set(seen) - {"sentences_unseen_speaker"}
+    assert {"speech_unseen_speaker/mel_distance", "speech_unseen_speaker/length_ratio"} < added
+    assert {"speech_unseen_speaker/judged_share", "speech_unseen_speaker/stopped_share"} < added
+    assert {name.partition("/")[0] for name in added} == {"speech_unseen_speaker"} < set(module.KINDS)
+    distances = [sample["speech_unseen_speaker/mel_distance"] for sample in unseen]
+    assert means["speech_unseen_speaker/mel_distance"] == pytest.approx(np.mean(distances), abs=1e-3)
+    assert all(sample["speech_unseen_speaker/mel_distance"] is None for sample in samples if sample["set"] == "eval")
+    assert unseen[0]["files"] and "speech_unseen_speaker.wav" in "".join(unseen[0]["files"])
+    assert not unseen[2:] or not unseen[2]["files"]
+
+
 def test_codes_of_a_clip_are_those_of_its_normalised_mel(synthesizer, processed):
     wave, _ = wave_io.load(processed / "wavs" / "ann_eval_1.wav")
     codes = clip_codes(synthesizer, wave)
@@ -226,7 +273,7 @@ def test_nothing_to_evaluate_is_an_error(synthesizer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("owner", "loader", "lost"), [(metrics, "_phone_tools", "phone_error_rate"), (speaker, "_session", "speaker_similarity")]
+    ("owner", "loader", "lost"), [(recognition, "_phone_tools", "phone_error_rate"), (speaker, "_session", "speaker_similarity")]
 )
 def test_without_a_network_that_judges_the_rest_is_measured(synthesizer, processed, tmp_path, monkeypatch, owner, loader, lost):
     def absent(*_):

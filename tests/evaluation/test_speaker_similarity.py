@@ -8,11 +8,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from myxtts.audio import speaker
+from myxtts.audio.speaker import SAMPLE_RATE, speaker_embedding
 from myxtts.audio.wave import load, resample
 from myxtts.config import DataError
-from myxtts.evaluation import speaker
 from myxtts.evaluation.metrics import METRICS, speaker_similarity
-from myxtts.evaluation.speaker import SAMPLE_RATE, speaker_embedding
 from myxtts.tracking.runs import higher_is_better
 
 PER_GROUP = 3  # clips of each speaker in each language

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from myxtts.audio import recognition
 from myxtts.audio.griffin_lim import griffin_lim
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.audio.wave import load
 from myxtts.config import AudioConfig, DataError
-from myxtts.evaluation import metrics
 from myxtts.evaluation.metrics import METRICS, mel_distance, phone_error_rate
 
 CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "real_speech"
@@ -96,9 +96,9 @@ def test_phone_error_rate_hears_no_sample_rate(speech):
 
 def test_punctuation_and_case_are_not_phones():
     pytest.importorskip("hama", reason="needs the extra: pip install 'myxtts[evaluation]'")
-    _, _, pronounce = metrics._phone_tools()
-    plain = metrics._phones_of_text(pronounce, "hello world it isnt so")
-    assert plain == metrics._phones_of_text(pronounce, 'Hello,  world! "It isn’t" so…')
+    _, _, pronounce = recognition._phone_tools()
+    plain = recognition._phones_of_text(pronounce, "hello world it isnt so")
+    assert plain == recognition._phones_of_text(pronounce, 'Hello,  world! "It isn’t" so…')
     assert 10 < len(plain) < 20
 
 
@@ -109,13 +109,13 @@ def test_a_text_without_words_is_an_error():
 
 
 def test_without_hama_the_remedy_is_named(monkeypatch):
-    metrics._phone_tools.cache_clear()
+    recognition._phone_tools.cache_clear()
     monkeypatch.setitem(sys.modules, "hama", None)
     try:
         with pytest.raises(DataError, match=r"hama is not installed: pip install 'myxtts\[evaluation\]'"):
             phone_error_rate(np.zeros(16000, np.float32), 16000, "hello")
     finally:
-        metrics._phone_tools.cache_clear()
+        recognition._phone_tools.cache_clear()
 
 
 @pytest.mark.parametrize("aligned", [False, True])

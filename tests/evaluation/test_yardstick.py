@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from myxtts.config import DataError
+from myxtts.data.manifest import Utterance, write_metadata
 from myxtts.evaluation.yardstick import evaluation_set
 
 
@@ -25,6 +26,20 @@ def test_another_recording_or_text_is_another_set(processed, tmp_path):
     text = (copy / "metadata_eval.csv").read_text()
     (copy / "metadata_eval.csv").write_text(text.replace("good", "fine") if "good" in text else text.replace("how", "who"))
     assert evaluation_set(copy, 100, 7) != before
+
+
+def test_the_set_covers_unseen_speakers_and_is_what_it_was_without(tmp_path):
+    (tmp_path / "wavs").mkdir()
+    for name in ("a", "b", "z", "y"):
+        (tmp_path / "wavs" / f"{name}.wav").write_bytes(name.encode())
+    write_metadata(tmp_path / "metadata_eval.csv", [Utterance("a", "wavs/a.wav", "Hello.", "hello.", "ann", "en", 1.0)])
+    write_metadata(tmp_path / "metadata_train.csv", [Utterance("b", "wavs/b.wav", "You.", "you.", "ann", "en", 1.0)])
+    assert evaluation_set(tmp_path, 5, 7) == "ccfcb98820ae"  # computed before there were unseen speakers
+    unseen = [Utterance(name, f"wavs/{name}.wav", text, text, "zoe", "en", 1.0) for name, text in (("z", "one"), ("y", "two"))]
+    write_metadata(tmp_path / "metadata_eval_unseen_speaker.csv", unseen)
+    with_unseen = evaluation_set(tmp_path, 5, 7)
+    (tmp_path / "wavs" / "y.wav").write_bytes(b"other")
+    assert len({"ccfcb98820ae", with_unseen, evaluation_set(tmp_path, 5, 7)}) == 3
 
 
 def test_without_prepared_data_it_says_so(tmp_path):

@@ -40,7 +40,7 @@ class Ours:
             {
                 "model": case.model,
                 "encode": {"prompt_seconds": CHUNK_SECONDS},
-                "prepare": {"trim_db": None, "loudness_lufs": None},
+                "prepare": {"trim": "none", "loudness_lufs": None},
                 "training": {"gpt": {"coqui_compatible": True}},
                 "synthesis": {"vocoder": "decoder", "coqui_compatible": True, "reference_seconds": REFERENCE_SECONDS},
             }

@@ -1,4 +1,4 @@
-"""`myxtts train --workers 2`: one training by two processes, on small chirps."""
+"""`myxtts train --workers 2`: one training by two processes, on a small corpus."""
 
 import importlib.util
 import os
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from chirps import write_corpus
 from small import small_config
+from small_corpus import write_corpus
 
 from myxtts.config import ConfigError, XTTSConfig
 from myxtts.config.stages import HardwareConfig

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TRAINING = ["training.trainer", "models.extend", "models.xtts", "pipeline.start", "pipeline.train_stages"]
 ENTRIES = {
     "raw": ["data.raw", "pipeline.data_stages"],
-    "prepare": ["data.prepare", "data.features", "pipeline.data_stages", "pipeline.start"],
+    "prepare": ["data.prepare", "data.features", "data.report", "pipeline.data_stages", "pipeline.start"],
     "tokenizer": ["data.manifest", "text.tokenizer", "pipeline.data_stages", "pipeline.start"],
     "dvae": TRAINING,
     "encode": ["data.encode", "models.xtts", "text.tokenizer", "pipeline.data_stages"],

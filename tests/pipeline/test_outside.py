@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from chirps import write_corpus
 from holder import held
 from small import small_config
+from small_corpus import write_corpus
 
 from myxtts.config import ConfigError, DataError, MyXTTSError
 from myxtts.pipeline import outside, train_stages
+from myxtts.pipeline.data_stages import write_report
 from myxtts.pipeline.outside import train_outside, with_overrides
 from myxtts.pipeline.paths import Paths
 from myxtts.tracking import run as tracking
@@ -29,6 +30,15 @@ def test_accumulation_alone_splits_the_effective_batch():
     assert with_overrides(small_config(), ("gpt",), grad_accum=4).training.gpt.batch_size == 24
     with pytest.raises(ConfigError, match=r"--grad-accum 5 .* does not divide the effective batch 96"):
         with_overrides(small_config(), ("gpt",), grad_accum=5)
+
+
+def test_what_is_done_is_written_whole_or_not_at_all(tmp_path):
+    work, before = tmp_path / "made" / "work.json", tmp_path / "before.json"
+    write_report(work, {"done": 1})
+    before.hardlink_to(work)  # in place, a full disk would leave half of it
+    write_report(work, {"done": 2, "name": "سلام"})
+    assert json.loads(before.read_text()) == {"done": 1}
+    assert json.loads(work.read_text(encoding="utf-8")) == {"done": 2, "name": "سلام"} and list(work.parent.iterdir()) == [work]
 
 
 def test_a_folder_that_holds_a_training_needs_resume(tmp_path):

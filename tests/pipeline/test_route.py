@@ -36,7 +36,7 @@ def test_stage_runs_and_voice_run_hold_what_a_user_compares(project):
         assert run.data.tags["git.commit"]
         assert any(key.startswith("dvc.dep.data/") for key in run.data.tags)
         names = {item.path for item in project.client().list_artifacts(run.info.run_id)}
-        assert {"audio", "images", "hardware.json", "curves", "packages.txt"} <= names
+        assert {"audio", "images", "hardware.json", "curves", "packages.txt", "data.html"} <= names
         assert "system/cpu_utilization_percentage" in run.data.metrics
         (trained_on,) = [item.dataset for item in run.inputs.dataset_inputs if item.tags[0].value == "training"]
         assert json.loads(trained_on.profile)["languages"] == "en, fa" and "mlflow_tensorspec" in trained_on.schema
@@ -52,6 +52,9 @@ def test_stage_runs_and_voice_run_hold_what_a_user_compares(project):
     assert voice.info.status == "FINISHED"
     assert voice.data.tags["myxtts.run.gpt"] == project.runs("gpt")[0].info.run_id
     assert {"gpt/wrong_text_gap", "gpt/mel_loss", "copy/mel_distance", "ground_truth/phone_error_rate"} <= set(voice.data.metrics)
+    assert {"data/hours", "data/speakers", "data/snr_db/median", "data/bandwidth_hz/median"} <= set(voice.data.metrics)
+    page = Path(project.client().download_artifacts(link["run_id"], "data.html"))
+    assert page.read_bytes() == (project.root / "reports/data.html").read_bytes()
     assert voice.data.tags["myxtts.version"] == "route/1"
     assert {"dvc.dep.data/processed", "dvc.dep.models/gpt", "dvc.lock.md5"} <= set(voice.data.tags)
     metrics = json.loads((project.root / "reports/evaluate.json").read_text())
@@ -177,7 +180,8 @@ def test_dvc_and_mlflow_say_the_same_numbers_of_two_versions(project):
     def voice() -> dict[str, float]:
         link = json.loads((project.root / "reports/voice_run.json").read_text())
         metrics = project.client().get_run(link["run_id"]).data.metrics
-        return {name: value for name, value in metrics.items() if not name.startswith("system/")}  # the load of the machine
+        # not the load of the machine, nor the figures of the corpus, which stand in another report
+        return {name: value for name, value in metrics.items() if not name.startswith(("system/", "data/"))}
 
     def stage_runs() -> dict[str, str]:
         return {stage: json.loads((project.root / f"reports/{stage}_run.json").read_text())["run_id"] for stage in TRAINED_STAGES}

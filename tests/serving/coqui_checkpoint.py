@@ -27,7 +27,7 @@ def make_coqui_config(tokenizer: Tokenizer) -> XTTSConfig:
     tree["model"] |= {"num_text_tokens": tokenizer.size}
     tree["model"]["gpt"] |= {"max_audio_tokens": 24}
     tree["encode"] |= {"prompt_seconds": 1.0}
-    tree["prepare"] |= {"cleaners": "coqui", "trim_db": None, "loudness_lufs": None}
+    tree["prepare"] |= {"cleaners": "coqui", "trim": "none", "loudness_lufs": None}
     tree["synthesis"] |= {"vocoder": "decoder", "coqui_compatible": True, "reference_seconds": 3.0}
     return XTTSConfig.from_dict(tree | {"bundle": {"name": "imported"}})
 

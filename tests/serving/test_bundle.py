@@ -1,13 +1,14 @@
 import json
 import shutil
 import stat
+from pathlib import Path
 
 import pytest
 from small import make_config
 
 from myxtts.config import ModelError, XTTSConfig
 from myxtts.serving.bundle import check_bundle, feature_fingerprint, make_bundle
-from myxtts.serving.card import licence_of
+from myxtts.serving.card import data_rights, licence_of
 
 
 def content(folder):
@@ -35,6 +36,34 @@ def test_the_same_inputs_give_the_same_bytes_and_replace_the_old_bundle(trained,
     assert content(out) == content(whole_bundle)
     assert [path.name for path in tmp_path.iterdir()] == ["out"], "no temporary folder is left"
     assert stat.S_IMODE(out.stat().st_mode) == 0o755
+
+
+def test_the_card_says_by_what_right_each_corpus_is_used(trained, tmp_path):
+    """Of the corpora of the model that training began with too."""
+    root = Path(shutil.copytree(trained, tmp_path / "root"))
+    (root / "data/processed").mkdir(parents=True)
+    corpora = {
+        "read": {"layout": "vctk", "path": "/home/me/vctk", "licence": "CC BY 4.0", "consent": "signed | all", "weight": 2.0}
+        | {"clips": 400, "hours": 1.234, "languages": ["en", "fa"]},
+        "mine": {"licence": "", "consent": "", "clips": 2, "hours": 0.5, "languages": ["fa"]},
+    }
+    (root / "data/processed/corpora.json").write_text(json.dumps(corpora))
+    first = make_bundle(make_config(bundle={"name": "first"}), root, {}, tmp_path / "first")
+    card = (first / "README.md").read_text()
+    assert "## Data\n" in card and "| read | en, fa | 400 | 1.23 | CC BY 4.0 | signed \\| all |" in card
+    assert "| mine | fa | 2 | 0.50 | not stated | not stated |" in card
+    assert "/home/me" not in card + (first / "bundle.json").read_text()
+    assert data_rights(check_bundle(first)) == {"data.licence": "not stated; CC BY 4.0", "data.consent": "not stated; signed | all"}
+    (root / "data/processed/corpora.json").write_text(json.dumps({"later": {"licence": "CC0", "clips": 1, "hours": 0.1}}))
+    second = make_bundle(make_config(start={"model": str(first)}), root, {}, tmp_path / "second")
+    card = (second / "README.md").read_text()
+    assert card.index("| later |") < card.index("## Data of first, which training started from") < card.index("| read |")
+    assert data_rights(check_bundle(second))["data.licence"] == "CC0; not stated; CC BY 4.0"
+
+
+def test_a_bundle_of_unknown_data_claims_nothing(whole_bundle):
+    values = check_bundle(whole_bundle)
+    assert "data" not in values and data_rights(values) == {} and "## Data" not in (whole_bundle / "README.md").read_text()
 
 
 def test_a_model_made_from_another_says_which_and_whose(trained, bundle, tmp_path):

@@ -144,7 +144,7 @@ def test_without_an_audio_tokenizer_none_goes_out(checkpoint, tmp_path):
 
 
 LIKE_THEIRS = {
-    "prepare": {"cleaners": "coqui", "trim_db": None, "loudness_lufs": None},
+    "prepare": {"cleaners": "coqui", "trim": "none", "loudness_lufs": None},
     "synthesis": {"vocoder": "decoder", "coqui_compatible": True, "reference_seconds": 30},
     "encode": {"prompt_seconds": 4},
     "bundle": {"name": "x"},

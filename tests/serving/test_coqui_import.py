@@ -59,7 +59,7 @@ def test_inference_values_come_from_config_json(checkpoint):
     speech = params.synthesis
     assert (speech.temperature, speech.top_k, speech.top_p, speech.repetition_penalty) == (0.6, 40, 0.8, 5.0)
     assert (speech.reference_seconds, params.encode.prompt_seconds, speech.vocoder, speech.coqui_compatible) == (30, 4, "decoder", True)
-    assert (params.prepare.cleaners, params.prepare.trim_db, params.prepare.loudness_lufs) == ("coqui", None, None)
+    assert (params.prepare.cleaners, params.prepare.trim, params.prepare.loudness_lufs) == ("coqui", "none", None)
     assert "sound_norm_refs" in notes[0] and "max_ref_len is 10: its synthesize hears the first 10 s of each recording" in notes[1]
     assert "here it is the first 30 s" in notes[1] and "at most 10 s" in notes[1]
 

@@ -1,5 +1,6 @@
 import base64
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -100,6 +101,15 @@ def test_a_version_says_what_it_was_made_of(project, client, register):
     ):
         assert said in stored.description
     assert stored.description.startswith("A voice-cloning text-to-speech model")
+
+
+def test_a_version_says_by_what_right_its_data_is_used(project, client, run_id, bundle):
+    values = json.loads((bundle / "bundle.json").read_text())
+    values["data"] = {"read": {"licence": "CC BY 4.0", "consent": "signed", "clips": 4, "hours": 0.1, "languages": ["en"]}}
+    (bundle / "bundle.json").write_text(json.dumps(values))
+    stored = client.get_model_version("myxtts", str(registry.register(bundle, make_config(), run_id, {}, project)))
+    assert (stored.tags["data.licence"], stored.tags["data.consent"]) == ("CC BY 4.0", "signed")
+    assert "data.licence: `CC BY 4.0`" in stored.description and "| read | en | 4 | 0.10 | CC BY 4.0 | signed |" in stored.description
 
 
 def test_the_hash_of_a_bundle_is_the_one_that_dvc_knows_it_by(whole_bundle, tmp_path):

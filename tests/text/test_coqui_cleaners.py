@@ -12,9 +12,9 @@ from coqui_corpus import WORDS, corpus
 from make_coqui_ids import FIXTURE, with_all_languages
 
 from myxtts.config import ConfigError, DataError
-from myxtts.config.stages import PrepareConfig
+from myxtts.config.data import PrepareConfig
 from myxtts.data.manifest import Utterance
-from myxtts.data.prepare import check_text
+from myxtts.data.texts import check_text
 from myxtts.text import transliteration
 from myxtts.text.coqui_chinese import chinese_number, spell_chinese
 from myxtts.text.coqui_tables import COQUI_LANGUAGES
@@ -105,7 +105,7 @@ def test_prepare_refuses_what_the_cleaned_text_may_not_hold(text, language, refu
     row = Utterance(id="a", audio="a.wav", text=text, normalized="", speaker="ada", language=language, split="train")
     cleaned = normalize(text, language, "coqui")
     assert unknown_characters(cleaned, language, "coqui") == refused
-    result = check_text(row, PrepareConfig(cleaners="coqui"))
+    result, _ = check_text(row, PrepareConfig(cleaners="coqui"))
     if refused:
         assert result.reason == "unknown_characters"
     else:

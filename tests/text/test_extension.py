@@ -145,7 +145,7 @@ def test_languages_that_plain_readers_of_the_file_read_otherwise_are_named(old, 
         known = [word for word in words if all(map(get_language(code).knows, word))]
         assert any(plain.encode(f"[{code}]{word}").ids != extended.encode(word, code) for word in known) is differs
     twice = extended.extend([("not on a train", "de")] * 3, 500)
-    assert twice.languages_of_two_readings == ("ar", "en")
+    assert twice.languages_of_two_readings == ("ar", "en", "fa")  # Persian text may hold English words
 
 
 def test_too_small_a_bound_and_no_new_language_are_refused(old, persian):

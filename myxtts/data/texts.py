@@ -1,0 +1,80 @@
+"""The texts of a corpus: normalised, and refused where they cannot be spoken."""
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+
+from myxtts.config.data import PrepareConfig
+from myxtts.data.manifest import Rejected, Utterance
+from myxtts.text.languages import get_language
+from myxtts.text.normalize import normalize_with_report, unknown_characters
+
+# a text this many times as long as the limit on what is spoken is not normalised: of a megabyte on one line that would take for ever
+_MOST_WRITTEN = 10
+_ENOUGH = 20  # texts that say something of their language
+
+
+def check_text(row: Utterance, settings: PrepareConfig) -> tuple[Utterance | Rejected, dict[str, int]]:
+    """The row with its text normalised (from the corpus' own normalised column where there is one), or why it is refused.
+
+    With it, how often each character was taken out of the text without being spoken.
+    """
+    written = row.normalized or row.text
+    if len(written) > _MOST_WRITTEN * settings.max_text_chars:
+        return _too_long(row, f"{len(written)} characters as it is written", settings), {}
+    text, removed = normalize_with_report(written, row.language, settings.cleaners)
+    return _checked(row, text, settings), dict(removed)
+
+
+class ForeignLetters:
+    """How many texts of each language are written with letters that it does not have: a sign that the language is another one.
+
+    Normalisation folds some of them (ü becomes u in English), so they are looked for before it.
+    """
+
+    def __init__(self) -> None:
+        self._texts: Counter[str] = Counter()
+        self._foreign: Counter[str] = Counter()
+        self._letters: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    def add(self, text: str, language: str) -> None:
+        knows = get_language(language).knows
+        found = [letter for letter in set(text.lower()) if letter.isalpha() and not letter.isascii() and not knows(letter)]
+        self._texts[language] += 1
+        self._foreign[language] += bool(found)
+        self._letters[language].update(found)
+
+    def notes(self) -> list[str]:
+        """A sentence for each language of which more than a tenth of 20 or more texts are like that."""
+        return [
+            f"{count} of {self._texts[language]} texts in {language} have letters that it does not have "
+            f"({' '.join(letter for letter, _ in self._letters[language].most_common(8))}): is data.source.language right?"
+            for language, count in sorted(self._foreign.items())
+            if self._texts[language] >= _ENOUGH and 10 * count > self._texts[language]
+        ]
+
+
+def _checked(row: Utterance, text: str, settings: PrepareConfig) -> Utterance | Rejected:
+    if not any(character.isalpha() for character in text):
+        detail = f"nothing to say in {_shown(row.text)}; expected words: write what is spoken, or leave the row out"
+        return Rejected(row.id, row.audio, "empty_text", detail)
+    if len(text) > settings.max_text_chars:
+        return _too_long(row, f"{len(text)} characters", settings)
+    unknown = unknown_characters(text, row.language, settings.cleaners)
+    if unknown:
+        names = " ".join(f"{character!r} (U+{ord(character):04X})" for character in sorted(unknown)[:20])
+        detail = (
+            f"not known in language {row.language}: {names}, in {_shown(row.text)}; write them as they are spoken, or correct the language"
+        )
+        return Rejected(row.id, row.audio, "unknown_characters", detail)
+    return replace(row, normalized=text)
+
+
+def _too_long(row: Utterance, got: str, settings: PrepareConfig) -> Rejected:
+    detail = (
+        f"{got}, expected at most {settings.max_text_chars} (prepare.max_text_chars): cut the recording and its text, or raise the limit"
+    )
+    return Rejected(row.id, row.audio, "text_too_long", detail)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 200 else f"{text[:200]}…")
