@@ -1,7 +1,7 @@
 """Arabic, as newsreaders say it but for the case endings, which are not written."""
 
 import re
-from functools import cache
+from functools import lru_cache
 
 from myxtts.text.languages.record import LATIN, Calendar, Language, Noun, arabic, decimals_as_number, noun, stands_after
 
@@ -19,7 +19,7 @@ _ORDINALS = ("", "الأول", "الثاني", "الثالث", "الرابع", "
 _HOURS = ("صفر", "الواحدة", "الثانية", "الثالثة", "الرابعة", "الخامسة", "السادسة", "السابعة", "الثامنة", "التاسعة", "العاشرة")
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def count(number: int, feminine: bool = False) -> str:
     """num2words has no gender, and construct forms (مئتا) where nothing follows."""
     for scale, (one, two, few, many) in _SCALES:

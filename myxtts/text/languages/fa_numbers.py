@@ -1,6 +1,6 @@
 """Persian decimals and ordinals. num2words counts; its 30th (سیم) and its 0.05 (نیم) are mistakes."""
 
-from functools import cache
+from functools import lru_cache
 
 from myxtts.text.languages.record import ZWNJ, words
 
@@ -8,7 +8,7 @@ cardinal = words("fa")
 _PLACES = ("", "دهم", "صدم", "هزارم")
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def ordinal(number: int) -> str:
     """سوم، بیست و یکم، سی‌ام"""
     said = cardinal(number)
@@ -17,7 +17,7 @@ def ordinal(number: int) -> str:
     return f"{said}{ZWNJ}ام" if said.endswith("سی") else f"{said}م"
 
 
-@cache
+@lru_cache(maxsize=10_000)
 def preceding_ordinal(number: int) -> str:
     """Before its noun: اولین، سومین، سی‌امین"""
     return "اولین" if number == 1 else f"{ordinal(number)}ین"

@@ -6,7 +6,7 @@ A field that a record leaves out means that its language reads nothing of the ki
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from num2words import num2words
@@ -318,7 +318,7 @@ def with_endings(count: Callable[[int], str], endings: Mapping[str, Mapping[str,
     """A counter for `Language.counted`: for a gender, pattern of an ending of the number -> the ending it takes before the noun."""
     patterns = {gender: [(re.compile(old), new) for old, new in changes.items()] for gender, changes in endings.items()}
 
-    @cache
+    @lru_cache(maxsize=10_000)
     def counted(number: int, gender: str) -> str:
         said = count(number)
         for pattern, new in patterns.get(gender, ()):
@@ -328,6 +328,6 @@ def with_endings(count: Callable[[int], str], endings: Mapping[str, Mapping[str,
     return counted
 
 
-@cache
+@lru_cache(maxsize=10_000)  # bounded: a corpus of millions of rows has as many numbers
 def _in_words(number: int, code: str | None, to: str, options: tuple[tuple[str, Any], ...]) -> str:
     return num2words(number, lang=code, to=to, **dict(options)).replace(",", "").lower()
