@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from myxtts.config import DataError, MyXTTSError, XTTSConfig
 from myxtts.data.batches import Batch, Batches, Flow, one_ahead
-from myxtts.models.precision import set_precision
 from myxtts.models.xtts import XTTS
 from myxtts.training import hardware, trial
 from myxtts.training.averages import averaged, put_averages
@@ -103,7 +102,7 @@ class XTTSTrainer:
     def _take(self, suggestion: hardware.Suggestion) -> None:
         """Makes batches, optimizers and compiled steps for a suggestion: everything that a restore must find in place."""
         self.suggestion = suggestion
-        self._prepare_networks(suggestion.precision, suggestion.rematerialise)
+        self.task.prepare_networks(suggestion.precision, suggestion.rematerialise)
         flow = Flow(suggestion.num_workers, suggestion.prefetch, self.crew.shard)
         rows = suggestion.batch_size * suggestion.grad_accum * self.crew.replicas
         self.train_data = self.task.batches(self._train_path, "train", rows, flow)
@@ -123,12 +122,6 @@ class XTTSTrainer:
         kept = self.checkpoints.folder / "nonfinite" if self.crew.is_chief else None
         self.guard = Guard(kept, self.settings.max_nonfinite, partial(self.train_data.load, whole=True))
         self.report.follow(self.train_data, self.guard, self.plateaus, self.total_steps)
-
-    def _prepare_networks(self, precision: str, rematerialise: str) -> None:
-        for network in self.task.networks:
-            set_precision(network, precision)
-        if self.task.recomputation != ("none",):
-            self.model.gpt.rematerialise = rematerialise
 
     def _prove(self) -> None:
         """Takes the largest micro-batch that really fits, by rehearsed steps on the longest bucket."""
@@ -238,8 +231,7 @@ class XTTSTrainer:
             "best": self.best,
             "plateaus": {name: plateau.state() for name, plateau in self.plateaus.items()},
             "guard": self.guard.state(),
-            "batch_rows": self.train_data.batch_size,
-            "features": self.task.features(self._train_path) | self.train_data.weighting(),
+            **self._made_with(),
             "settings": self.settings.model_dump(mode="json"),
             "split": self.suggestion.split,
             "validated": validated,
@@ -255,17 +247,18 @@ class XTTSTrainer:
         if self.report.once("checkpoint", self.current_step):
             self._record(saved, validated, final=False)
 
+    def _made_with(self) -> dict[str, Any]:
+        """What a checkpoint must have been made with to be gone on from."""
+        features = self.task.features(self._train_path) | self.train_data.weighting()
+        return {"batch_rows": self.train_data.batch_size, "features": features}
+
     def resume(self) -> bool:
         """Goes on from the newest whole checkpoint. Returns False if there is none.
 
         Raises MyXTTSError if it was made with other features or another effective batch, DamagedCheckpoint if none is whole.
         """
         with self.crew.chief_first():  # which puts damaged ones aside
-            wanted = {
-                "batch_rows": self.train_data.batch_size,
-                "features": self.task.features(self._train_path) | self.train_data.weighting(),
-            }
-            found = self.checkpoints.restore_newest(self._variables(), wanted)
+            found = self.checkpoints.restore_newest(self._variables(), self._made_with())
         if found is None:
             return False
         saved, state = found
@@ -316,7 +309,7 @@ class XTTSTrainer:
             finally:
                 self.report.console.stop()
             self._load_best()
-        self._prepare_networks("float32", "none")  # as they are to speak
+        self.task.prepare_networks("float32", "none")  # as they are to speak
         if self.logger:
             self.logger.flush()
         return self.summary()

@@ -17,7 +17,7 @@ from myxtts.config import ConfigError, XTTSConfig
 from myxtts.config.stages import StageTraining
 from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow
 from myxtts.data.encode import IndexRow
-from myxtts.models.precision import all_layers
+from myxtts.models.precision import all_layers, set_precision
 from myxtts.models.xtts import XTTS
 from myxtts.training.hardware import Needs
 from myxtts.training.optim import check_patterns, fits
@@ -95,6 +95,13 @@ class Task(abc.ABC):
     def networks(self) -> list[keras.Model]:
         """What this stage trains, and so computes in the precision asked for."""
         return [getattr(self.model, name) for name in self.components]
+
+    def prepare_networks(self, precision: str, rematerialise: str) -> None:
+        """What they compute in from now on, and which activations they compute a second time (`hardware.rematerialise`)."""
+        for network in self.networks:
+            set_precision(network, precision)
+        if self.recomputation != ("none",):
+            self.model.gpt.rematerialise = rematerialise
 
     @property
     def needs(self) -> Needs:
