@@ -265,10 +265,19 @@ def save(path: str | os.PathLike, wave: np.ndarray, sample_rate: int) -> None:
     wave = np.asarray(wave)
     if wave.ndim != 1 or not np.isfinite(wave).all():
         raise DataError(f"cannot write {path}: expected a mono wave (N,) of finite samples, got shape {wave.shape}")
-    pcm = np.clip(np.round(wave.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
+    write_atomically(path, wav_bytes(to_pcm(wave), sample_rate))
+
+
+def to_pcm(wave: np.ndarray) -> np.ndarray:
+    """(N,) in [-1, 1] -> (N,) int16; samples beyond are limited."""
+    return np.clip(np.round(wave.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
+
+
+def wav_bytes(pcm: np.ndarray, sample_rate: int) -> bytes:
+    """The content of a 16-bit wav of samples (N,) int16."""
     buffer = io.BytesIO()
     soundfile.write(buffer, pcm, sample_rate, format="WAV", subtype="PCM_16")
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def check_file(path: str | os.PathLike) -> None:

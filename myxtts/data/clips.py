@@ -4,7 +4,6 @@ Thresholds that only refuse clips are not applied here: `facts` holds what they 
 """
 
 import hashlib
-import io
 import math
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -203,9 +202,9 @@ def _clip(samples: np.ndarray, rate: int, part: Part, settings: ClipSettings) ->
     if settings.loudness_lufs is not None:
         sound = wave.normalize_loudness(sound, settings.sample_rate, settings.loudness_lufs)
     facts |= _opinions(sound, part, settings)
-    pcm = np.clip(np.round(sound.astype(np.float64) * 32768), -32768, 32767).astype(np.int16)
+    pcm = wave.to_pcm(sound)
     facts["sound"] = hashlib.sha256(pcm.tobytes()).hexdigest()[:32]
-    return Clip(facts | {"reason": "", "detail": ""}, _wav(pcm, settings.sample_rate))
+    return Clip(facts | {"reason": "", "detail": ""}, wave.wav_bytes(pcm, settings.sample_rate))
 
 
 def _opinions(sound: np.ndarray, part: Part, settings: ClipSettings) -> dict[str, Any]:
@@ -223,12 +222,6 @@ def _opinions(sound: np.ndarray, part: Part, settings: ClipSettings) -> dict[str
 def _cancel(samples: np.ndarray) -> bool:
     """Whether something is heard in a channel of (N, C) that is silent as a whole."""
     return samples.shape[1] > 1 and float(samples.std(axis=0).max()) > 10 ** (SILENT_LUFS / 20)
-
-
-def _wav(pcm: np.ndarray, sample_rate: int) -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, pcm, sample_rate, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
 
 
 def _finite(value: float) -> float | None:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from myxtts.audio.mel import conditioning_mel, fit_frames, log_mel_numpy, speaker_mel
 from myxtts.config import DataError, XTTSConfig
-from myxtts.data.manifest import Rejected, Utterance, corpus_weights, read_split, write_rejected
+from myxtts.data.manifest import Rejected, Utterance, corpus_weights, counted, read_split, write_rejected
 from myxtts.data.records import mel_schema, read_records, token_schema, write_records
 from myxtts.data.waves import SPLITS, waves
 from myxtts.models.dvae import DVAE
@@ -67,7 +67,7 @@ def encode(config: XTTSConfig, processed: Path, mels: Path, tokenizer: Tokenizer
         kept = [replace(row, audio=os.path.relpath(processed / row.audio, out)) for row in kept]
         if not kept and split == "train":
             write_rejected(out / "rejected.csv", rejected)
-            reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(Counter(row.reason for row in rejected).items()))
+            reasons = counted(dict(sorted(Counter(row.reason for row in rejected).items())))
             raise DataError(
                 f"no training clip fits the model ({reasons}): see {out / 'rejected.csv'}; too long: raise model.gpt.max_text_tokens or "
                 "max_audio_tokens; unknown_token: correct the texts or their language"

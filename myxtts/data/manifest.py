@@ -13,13 +13,13 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
 
-from myxtts.audio.wave import atomic_file
+from myxtts.audio.wave import atomic_file, write_atomically
 from myxtts.config import DataError
 
 METADATA = {
@@ -284,6 +284,16 @@ def read_corpora(processed: Path) -> dict[str, dict[str, Any]]:
             return dict(json.load(file))
         except ValueError as error:
             raise DataError(f"{path} is damaged ({error}): run the prepare stage again") from None
+
+
+def write_json(path: str | os.PathLike, values: Any) -> None:
+    """Writes JSON that a person can read, whole or not at all. Raises DataError when the disk is full."""
+    write_atomically(path, (json.dumps(values, indent=1, ensure_ascii=False, default=float) + "\n").encode())
+
+
+def counted(reasons: Mapping[str, int]) -> str:
+    """For a message: "3 noisy, 2 too_short"."""
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.items())
 
 
 def corpus_weights(processed: Path) -> dict[str, float]:

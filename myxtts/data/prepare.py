@@ -29,7 +29,7 @@ from myxtts.data import clips
 from myxtts.data.cache import Cache
 from myxtts.data.clips import Clip, ClipSettings, Part, Recording
 from myxtts.data.engines import apply
-from myxtts.data.manifest import MANIFEST, METADATA, REJECTED, Utterance, iter_manifest
+from myxtts.data.manifest import MANIFEST, METADATA, REJECTED, Utterance, counted, iter_manifest
 from myxtts.data.processed import write_processed
 from myxtts.data.raw import no_usable_rows
 from myxtts.data.screening import judge, screen
@@ -78,10 +78,9 @@ def check_strict(config: XTTSConfig, summary: dict[str, Any], out: Path) -> None
     if config.prepare.strict and reasons:
         for name in METADATA.values():
             (out / name).unlink(missing_ok=True)
-        counted = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
         raise DataError(
-            f"{summary['rejected']} rows were rejected ({counted}) and prepare.strict allows none: see {out / REJECTED}; correct or "
-            "remove these rows, change the rule that refused them, or set prepare.strict to false"
+            f"{summary['rejected']} rows were rejected ({counted(reasons)}) and prepare.strict allows none: see {out / REJECTED}; correct "
+            "or remove these rows, change the rule that refused them, or set prepare.strict to false"
         )
 
 
@@ -231,7 +230,7 @@ def _file_of(config: XTTSConfig, root: Path, cache: Cache, row: Row) -> Path:
     if found is None or found.file is None:
         recording = Recording(str(root / row.utterance.audio), row.utterance.audio, (Part.of(row),))
         clip = clips.process([recording], ClipSettings.of(config))[0][0]
+        if clip.wav is None:
+            raise DataError(f"{row.utterance.audio} was changed while it was prepared: run the stage again")
         found = cache.keep(row.key, clip.facts, clip.wav)
-    if found.file is None:
-        raise DataError(f"{row.utterance.audio} was changed while it was prepared: run the stage again")
     return found.file

@@ -8,7 +8,6 @@
 - `limits.json`: the limits of rules that are drawn from the corpus itself: characters per second, by language.
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -17,10 +16,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from myxtts.audio.wave import atomic_file, write_atomically
+from myxtts.audio.wave import atomic_file
 from myxtts.config import XTTSConfig
 from myxtts.data.cache import hand_out
-from myxtts.data.manifest import CORPORA, METADATA, REJECTED, Rejected, Utterance, iter_rejected, metadata_line, rejected_file, table_file
+from myxtts.data.manifest import (
+    CORPORA,
+    METADATA,
+    REJECTED,
+    Rejected,
+    Utterance,
+    iter_rejected,
+    metadata_line,
+    read_corpora,
+    rejected_file,
+    table_file,
+    write_json,
+)
 from myxtts.data.table import Row, Table
 
 CLIPS, CHARACTERS, LIMITS = "clips.csv", "characters.json", "limits.json"
@@ -68,11 +79,10 @@ def write_processed(
             listed(_cells(row, utterance))
             tally.add(row, utterance)
         # before the metadata have their names: what looks whole is whole
-        corpora = json.loads((raw / CORPORA).read_text(encoding="utf-8")) if (raw / CORPORA).is_file() else {}
-        _write_json(out / CORPORA, tally.corpora(corpora))
-        _write_json(out / CHARACTERS, {"used": _sorted(tally.used), "removed": _sorted(tally.removed)})
+        write_json(out / CORPORA, tally.corpora(read_corpora(raw)))
+        write_json(out / CHARACTERS, {"used": _sorted(tally.used), "removed": _sorted(tally.removed)})
         rates = {name: [round(rate, 4) for rate in rate_limits[name]] for name in sorted(rate_limits)}
-        _write_json(out / LIMITS, {"characters_per_second": rates})
+        write_json(out / LIMITS, {"characters_per_second": rates})
     return tally.summary()
 
 
@@ -137,7 +147,3 @@ class _Tally:
 
 def _sorted(counts: Mapping[str, Counter[str]]) -> dict[str, dict[str, int]]:
     return {language: dict(sorted(counts[language].items())) for language in sorted(counts) if counts[language]}
-
-
-def _write_json(path: Path, values: Any) -> None:
-    write_atomically(path, (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode())

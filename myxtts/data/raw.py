@@ -1,15 +1,13 @@
 """data/raw: which clips there are. The corpus itself stays where it is; the embedded sample is spoken into the folder, an archive
 unpacked there."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
-from myxtts.audio.wave import write_atomically
 from myxtts.config import DataError, XTTSConfig
 from myxtts.config.data import SourceConfig
-from myxtts.data.manifest import CORPORA, REJECTED, ManifestWriter
+from myxtts.data.manifest import CORPORA, REJECTED, ManifestWriter, counted, write_json
 from myxtts.data.sample import make_sample
 from myxtts.data.sources import Corpus, open_corpora, read_corpora
 
@@ -51,11 +49,9 @@ def make_raw(config: XTTSConfig, root: Path, out: Path) -> dict[str, Any]:
 
 def no_usable_rows(reasons: dict[str, int], report: Path) -> DataError:
     """The error for a corpus of which nothing is left."""
-    counted = ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "it has no rows"
+    said = counted(reasons) or "it has no rows"
     setting = "language" if 2 * reasons.get("unknown_characters", 0) > sum(reasons.values()) else "layout"
-    return DataError(
-        f"no usable clip in the corpus: {counted}; each row's reason stands in {report}. Is data.source.{setting} the right one?"
-    )
+    return DataError(f"no usable clip in the corpus: {said}; each row's reason stands in {report}. Is data.source.{setting} the right one?")
 
 
 def _write_corpora(path: Path, corpora: list[Corpus], source: SourceConfig) -> None:
@@ -70,4 +66,4 @@ def _write_corpora(path: Path, corpora: list[Corpus], source: SourceConfig) -> N
             "consent": settings.consent,
             "weight": getattr(settings, "weight", 1.0),
         }
-    write_atomically(path, (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(path, values)

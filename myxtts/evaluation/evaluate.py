@@ -5,7 +5,6 @@ the copies, and the copies bound the speech, so that the metrics of all of them 
 """
 
 import contextlib
-import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.audio.recognition import heard_phones
 from myxtts.config import DataError, XTTSConfig
 from myxtts.config.stages import KINDS
-from myxtts.data.manifest import Utterance
+from myxtts.data.manifest import Utterance, write_json
 from myxtts.evaluation.choice import SPEECH_OF, Chosen, choose_sentences
 from myxtts.evaluation.metrics import METRICS
 from myxtts.evaluation.pictures import draw_spectrograms
@@ -227,7 +226,7 @@ def _write_report(config: XTTSConfig, rows: list[Row], means: dict[str, float], 
     out.mkdir(parents=True, exist_ok=True)
     names = sorted({name for row in rows for name in row.metrics})
     samples = [_sample(row, names) for row in rows]
-    wave_io.write_atomically(out / "samples.json", (json.dumps(samples, ensure_ascii=False, indent=1) + "\n").encode())
+    write_json(out / "samples.json", samples)
     wave_io.write_atomically(out / "README.md", _readme(config, samples, means, seed).encode())
 
 

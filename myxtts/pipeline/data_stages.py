@@ -1,6 +1,5 @@
 """The stages that make data: raw, prepare, tokenizer, encode."""
 
-import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,9 +15,9 @@ def write_report(path: Path, values: dict[str, Any]) -> None:
 
     Raises DataError when the disk is full or the folder is not writable.
     """
-    from myxtts.audio.wave import write_atomically
+    from myxtts.data.manifest import write_json
 
-    write_atomically(path, (json.dumps(values, indent=1, ensure_ascii=False, default=float) + "\n").encode())
+    write_json(path, values)
 
 
 def run_raw(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
@@ -43,7 +42,9 @@ def run_prepare(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
 
 def _said(report: dict[str, Any], paths: Paths) -> str:
     """What a person wants to know of a prepared corpus."""
-    reasons = ", ".join(f"{count} {reason}" for reason, count in report["rejected_by_reason"].items())
+    from myxtts.data.manifest import counted
+
+    reasons = counted(report["rejected_by_reason"])
     where = [paths.processed / "rejected.csv"] * bool(reasons) + [paths.data_page]
     lines = [f"{report['clips']} clips, {report['hours']:.2f} h", f"{report['rejected']} rows rejected{f': {reasons}' if reasons else ''}"]
     return "\n".join([*lines, *(f"see {path.relative_to(paths.root)}" for path in where)])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from myxtts.config import DataError
 from myxtts.config.data import CorpusConfig
-from myxtts.data.manifest import Utterance
+from myxtts.data.manifest import Utterance, counted
 from myxtts.data.sources import LAYOUTS
 from myxtts.data.sources.archives import check_name, is_archive, naming_damage, read_entries, top_folder
 from myxtts.data.sources.lines import scan
@@ -238,7 +238,7 @@ def _said(finding: Finding) -> str:
     """Its evidence and what became of the rows that were tried."""
     parts = [finding.evidence]
     if finding.layout not in _TREES and finding.tried:
-        refused = ", ".join(f"{count} {reason}" for reason, count in finding.reasons.most_common(3))
+        refused = counted(dict(finding.reasons.most_common(3)))
         parts.append(f"{finding.usable} of the first {finding.tried} rows can be used" + (f" ({refused})" if refused else ""))
     return "; ".join(part for part in parts if part)
 
