@@ -16,6 +16,7 @@ from typing import Any
 
 from myxtts.config import DataError
 from myxtts.data.manifest import Utterance
+from myxtts.data.scratch import open_scratch
 from myxtts.data.splits import SplitRow, sentence_hash
 
 _PREFIX = "rows-"
@@ -55,14 +56,11 @@ class Table:
             if time.time() - left.stat().st_mtime > 2 * 86400:
                 shutil.rmtree(left, ignore_errors=True)
         self._folder = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder)
-        self.base = sqlite3.connect(Path(self._folder.name) / "rows.sqlite", isolation_level=None)
+        self.base = open_scratch(Path(self._folder.name) / "rows.sqlite")
         # SQLite's own are missing from some builds
         self.base.create_function("EXP", 1, math.exp, deterministic=True)
         self.base.create_function("LN", 1, lambda value: math.log(value) if value else None, deterministic=True)
-        for setting in ("journal_mode = OFF", "synchronous = OFF", "temp_store = FILE"):  # nothing is lost with it
-            self.base.execute(f"PRAGMA {setting}")
         self.base.execute(_CREATE)
-        self.base.execute("BEGIN")
 
     def __enter__(self) -> "Table":
         return self

@@ -1,7 +1,6 @@
 """One pass over clips.csv and one over rejected.csv: everything that is counted, in memory that does not grow with the corpus."""
 
 import heapq
-import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from myxtts.config import DataError
 from myxtts.data.manifest import iter_rejected, iter_table
 from myxtts.data.processed import COLUMNS
 from myxtts.data.report.measures import MEASURES, RATE, Histogram
+from myxtts.data.scratch import open_scratch
 
 PLACE = {name: place for place, name in enumerate(COLUMNS)}
 EXAMPLES = 3  # of each reason
@@ -28,7 +28,7 @@ class SpeakerSums:
 
     def __init__(self, in_memory: int = _SPEAKERS_IN_MEMORY):
         self._in_memory, self._waiting = in_memory, {}
-        self._table = sqlite3.connect("")
+        self._table = open_scratch()
         key = "split, speaker, language"
         self._table.execute(f"CREATE TABLE sums ({key}, clips, seconds, PRIMARY KEY ({key})) WITHOUT ROWID")
 

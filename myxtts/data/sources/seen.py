@@ -1,18 +1,14 @@
 """The ids that a corpus has used, on disk: five million take no more memory than five thousand."""
 
-import sqlite3
+from myxtts.data.scratch import open_scratch
 
 
 class SeenIds:
     """Ids and where each stands first, in a temporary SQLite table that goes with it. A context manager."""
 
     def __init__(self):
-        # "" is a database in a file of SQLite's own, which is gone when it is closed
-        self._database = sqlite3.connect("", isolation_level=None)
-        for statement in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-32768"):
-            self._database.execute(f"PRAGMA {statement}")
+        self._database = open_scratch(cache_mb=32)
         self._database.execute("CREATE TABLE seen (id TEXT PRIMARY KEY, place TEXT) WITHOUT ROWID")
-        self._database.execute("BEGIN")
 
     def add(self, identifier: str, place: str) -> str:
         """Takes an id; where it was taken before, the place that has it, else ""."""

@@ -6,12 +6,12 @@ disk, so the rows come in one order everywhere and take no memory.
 
 import os
 import re
-import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from myxtts.config import DataError
+from myxtts.data.scratch import open_scratch
 from myxtts.data.sources.lines import MAX_LINE_BYTES, read_lines
 from myxtts.data.sources.rows import AUDIO_SUFFIXES, FOLLOW, Corpus, Row, split_of_name
 
@@ -167,14 +167,11 @@ def _read_text(corpus: Path, path: str) -> str | Row:
 
 def _groups(corpus: Corpus, top: str | tuple[str, ...], key: Callable[[str], tuple[str, str] | None]) -> Iterator[Group | Row]:
     """Files under the folders `top`, those of one key together, by key; before them a row for each folder that cannot be read."""
-    database = sqlite3.connect("", isolation_level=None)
+    database = open_scratch(cache_mb=32)
     try:
-        for statement in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-32768", "temp_store=FILE"):
-            database.execute(f"PRAGMA {statement}")
         # names are bytes: not all are Unicode
         database.execute("CREATE TABLE files (key BLOB, kind TEXT, path BLOB, PRIMARY KEY (key, kind, path)) WITHOUT ROWID")
         database.execute("CREATE TABLE problems (path BLOB, reason TEXT, detail TEXT)")
-        database.execute("BEGIN")
         for path in _walk(corpus, (top,) if isinstance(top, str) else top):
             if isinstance(path, Row):
                 database.execute("INSERT INTO problems VALUES (?, ?, ?)", (os.fsencode(path.file), path.reason, path.detail))
