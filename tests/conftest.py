@@ -14,6 +14,8 @@ from small import small_config
 
 from myxtts.config import XTTSConfig
 
+pytest.register_assert_rewrite("readings")  # its checks say what differs, as those of a test file do
+
 ROOT = Path(__file__).resolve().parents[1]
 SPEAKERS = ("ada", "bob", "ada", "cyd", "bob", "ada", "bob", "ada", "bob", "ada", "bob")  # cyd has one clip only
 

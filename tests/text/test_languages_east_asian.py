@@ -4,11 +4,8 @@ Left: the readings of Japanese counters (一人, 三本), which are those of the
 is Sino-Korean; Chinese telephone numbers of other countries and letters within words (P2P).
 """
 
-import unicodedata
-
 import pytest
-
-from myxtts.text.normalize import normalize, unknown_characters
+from readings import cases, check_reading, check_there_are_many
 
 CHINESE = [
     ("2026-11-25", "二零二六年十一月二十五日"),
@@ -139,12 +136,10 @@ KOREAN = [
 TABLES = {"zh": CHINESE, "ja": JAPANESE, "ko": KOREAN}
 
 
-@pytest.mark.parametrize(("code", "text", "expected"), [(code, *row) for code, rows in TABLES.items() for row in rows])
+@pytest.mark.parametrize(("code", "text", "expected"), cases(TABLES))
 def test_reading(code, text, expected):
-    result = normalize(text, code)
-    assert result == unicodedata.normalize("NFC", expected)
-    assert normalize(result, code) == result and not unknown_characters(result, code)
+    check_reading(code, text, expected)
 
 
 def test_there_are_many_examples():
-    assert all(len(rows) >= 20 for rows in TABLES.values())
+    check_there_are_many(TABLES)

@@ -4,11 +4,8 @@ Left: the gender of a number before a noun whose ending does not tell it (French
 first of a month is "uno" in Spanish, as in Spain; Portuguese is of Brazil.
 """
 
-import unicodedata
-
 import pytest
-
-from myxtts.text.normalize import normalize, unknown_characters
+from readings import cases, check_reading, check_there_are_many
 
 SPANISH = [
     ("El 25/11/2026 a las 10:30.", "el veinticinco de noviembre de dos mil veintiséis a las diez y treinta."),
@@ -243,12 +240,10 @@ PORTUGUESE = [
 TABLES = {"es": SPANISH, "fr": FRENCH, "it": ITALIAN, "pt": PORTUGUESE}
 
 
-@pytest.mark.parametrize(("code", "text", "expected"), [(code, *row) for code, rows in TABLES.items() for row in rows])
+@pytest.mark.parametrize(("code", "text", "expected"), cases(TABLES))
 def test_reading(code, text, expected):
-    result = normalize(text, code)
-    assert result == unicodedata.normalize("NFC", expected)
-    assert normalize(result, code) == result and not unknown_characters(result, code)
+    check_reading(code, text, expected)
 
 
 def test_there_are_many_examples():
-    assert all(len(rows) >= 20 for rows in TABLES.values())
+    check_there_are_many(TABLES)
