@@ -1,9 +1,9 @@
 """Text as it is spoken: Unicode, case, numbers, signs, punctuation.
 
 Normalised text holds lower-case letters of its language (and of `Language.also`: Latin words within Persian or Russian are kept
-and learnt like others), single spaces and the language's own punctuation, at most. What no rule can turn into speech (an emoji,
-another script) is left in place, so that `unknown_characters` can name it. What is taken out without being spoken is counted by
-`normalize_with_report`.
+and learnt like others), single spaces and the language's own punctuation, at most. What no rule can turn into speech (another
+script, a sign of mathematics that has no word) is left in place, so that `unknown_characters` can name it. What is taken out without
+being spoken is counted by `normalize_with_report`.
 """
 
 import re
@@ -78,6 +78,7 @@ _LOOSE_JOINER = re.compile(rf"(?<![^\W\d_]){ZWNJ}|{ZWNJ}(?![^\W\d_])")
 _DOTS = re.compile(r"\.{2,}")
 _INITIALISM = re.compile(r"(?<![^\W_])(?<![^\W_]\.)(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![^\W_]|\.))?(?!\d|[^\W\d_](?![^\W\d_]))")
 _BETWEEN_DIGITS = re.compile(rf"(?<=\d)[{_LONG_DASHES}](?=\d)")
+_PICTURES = re.compile("[\u2190-\u21ff\u2300-\u23ff\u2500-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")  # arrows, shapes, emoji
 _HASHTAG = re.compile(r"#(?=[^\W\d_])")
 _OWN_MARKS = ((",", "،，、"), (";", "؛；"), (":", "："), ("?", "؟？"), ("!", "！"), (".", "।。"))
 
@@ -97,9 +98,9 @@ def normalize_with_report(text: str, language: str, cleaners: str = "myxtts") ->
 
     Counted: control and format characters, variation selectors, accents over letters that have none, vowel signs of Persian and
     Arabic, tatweel, quotation marks, brackets, apostrophes and hyphens outside words, marks before the first word, signs that
-    have no word (`*`, `_`, `|`), the scheme of a web address. Not counted: white space; a mark or letter that became another
-    form of itself (`٬`, `ي`, `é` in English); the second of two marks; what a number, date, amount or address was read from.
-    The reference's cleaners (`coqui`) take out straight quotation marks alone.
+    have no word (`*`, `_`, `|`), emoji, arrows and shapes, the scheme of a web address. Not counted: white space; a mark or letter
+    that became another form of itself (`٬`, `ي`, `é` in English); the second of two marks; what a number, date, amount or address was
+    read from. The reference's cleaners (`coqui`) take out straight quotation marks alone.
     """
     record, removed = get_language(language), Counter()
     if not _is_coqui(cleaners, record):
@@ -127,7 +128,7 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     """The steps that docs/languages.md lists; each leaves the next one a text of which it knows more."""
     if language.joiner:
         text = _joiner(language).sub(ZWNJ, text)
-    text = tidy(text, removed)
+    text = _pictures(tidy(text, removed), language, removed)
     text = language.lower(spell_readings(spell_roman(text, language), language))
     text = _letters(text, language, removed)
     text = fold_foreign_letters(text, language, removed)
@@ -147,6 +148,13 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     if ZWNJ in text:  # one stood between digits, or before a sign that is now a word
         text = _joiners(text, language, removed)
     return language.joining(text) if language.joining else text
+
+
+def _pictures(text: str, language: Language, removed: Counter[str] | None) -> str:
+    """Without emoji and the like, which nobody reads aloud, but those that the language has a word for."""
+    found = set() if text.isascii() else set(_PICTURES.findall(text)) - language.symbols.keys()
+    note(text, found, removed)
+    return text.translate(dict.fromkeys(map(ord, found), " ")) if found else text
 
 
 def _letters(text: str, language: Language, removed: Counter[str] | None) -> str:

@@ -1,6 +1,7 @@
 """Text as spoken: one table of examples for each language, and what must hold for any text at all."""
 
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from myxtts.config import DataError
 from myxtts.text.languages import LANGUAGES, get_language
-from myxtts.text.normalize import normalize, split_sentences, unknown_characters
+from myxtts.text.normalize import normalize, normalize_with_report, split_sentences, unknown_characters
 from myxtts.text.numbers import say_integer
 
 ENGLISH = [
@@ -129,9 +130,23 @@ def test_counting_where_num2words_cannot():
 
 
 def test_unknown_characters_are_left_and_named():
-    text = normalize("I ❤ 中文 and ж", "en")
-    assert unknown_characters(text, "en") == {"❤", "中", "文", "ж"}
+    text = normalize("I 中文 and ж ∮", "en")
+    assert unknown_characters(text, "en") == {"中", "文", "ж", "∮"}
     assert unknown_characters(normalize("سلام привет", "fa"), "fa") == set("привет")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "expected", "taken"),
+    [
+        ("Well done 👍🏽!", "en", "well done!", "👍🏽"),
+        ("😀 Hello 👩\u200d👩\u200d👧 there→", "en", "hello there", "😀👩👩👧→\u200d\u200d"),
+        ("سلام 🌹 دوست من 🇮🇷", "fa", "سلام دوست من", "🌹🇮🇷"),
+        ("你好😀世界", "zh-cn", "你好世界", "😀"),
+    ],
+)
+def test_emoji_are_taken_out_and_told(text, code, expected, taken):
+    spoken, removed = normalize_with_report(text, code)
+    assert spoken == expected and removed == Counter(taken)
 
 
 def test_language_codes():
