@@ -48,8 +48,8 @@ demo: setup
 
 corpus: setup
 	@test -n "$(CORPUS)" || { echo "say where your recordings are: make corpus CORPUS=folder [LAYOUT=coqui]"; exit 1; }
-	@layout='$(LAYOUT)'; layout=$${layout:-$$(myxtts data detect --quiet '$(CORPUS)')} && \
-	myxtts use real_speech --set 'data.source.path=$(CORPUS)' --set "data.source.layout=$$layout" $(foreach pair,$(SET),--set '$(pair)')
+	@found='$(LAYOUT)'; found=$${found:-$$(myxtts data detect --quiet '$(CORPUS)')} && set -- $$found && \
+	myxtts use real_speech --set 'data.source.path=$(CORPUS)' --set "data.source.layout=$$1" $${2:+--set "data.source.language=$$2"} $(foreach pair,$(SET),--set '$(pair)')
 	@myxtts pipeline
 	@myxtts made
 

@@ -43,7 +43,7 @@ def _add_project_commands(command: Command) -> None:
     sub = command("data", "which layout a corpus has, and how to use it")
     sub.add_argument("action", choices=["detect"])
     sub.add_argument("path", type=Path, metavar="PATH", help="its folder, or an archive: zip, tar, tar.gz, tar.bz2, tar.xz")
-    sub.add_argument("--quiet", action="store_true", help="print nothing but the layout")
+    sub.add_argument("--quiet", action="store_true", help="print nothing but the layout, and the language where the letters tell")
 
     sub = command("stage", "run one DVC stage here (dvc.yaml calls this; use `dvc repro STAGE` yourself)")
     sub.add_argument("name", choices=["raw", "prepare", "tokenizer", "dvae", "encode", "gpt", "decoder", "evaluate", "bundle"])

@@ -84,7 +84,8 @@ def _data(options: argparse.Namespace) -> None:
     findings = detect(options.path)
     if not findings[0].fits:
         raise MyXTTSError(describe(options.path, findings))
-    print(findings[0].layout if options.quiet else describe(options.path, findings))
+    best = findings[0]
+    print(" ".join(filter(None, (best.layout, best.language))) if options.quiet else describe(options.path, findings))
 
 
 def _stage(options: argparse.Namespace) -> None:

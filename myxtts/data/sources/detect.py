@@ -7,7 +7,7 @@ import os
 import shlex
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from myxtts.data.sources.archives import check_name, is_archive, naming_damage, 
 from myxtts.data.sources.lines import scan
 from myxtts.data.sources.rows import AUDIO_SUFFIXES, Checker, Corpus
 from myxtts.data.sources.tables import METADATA_COLUMNS, split_quoted
+from myxtts.text.guess import guess_language
 from myxtts.text.languages import LANGUAGES
 
 _ENTRIES = 5000  # files that are looked at
@@ -41,6 +42,12 @@ class Finding:
     evidence: str = ""
     reasons: Counter[str] = field(default_factory=Counter)
     near: bool = False  # nothing was read, but there are tables of its kind
+    texts: list[str] = field(default_factory=list)  # some
+
+    @property
+    def language(self) -> str | None:
+        """The language of its texts, where their script tells."""
+        return guess_language(self.texts)
 
     @property
     def fits(self) -> bool:
@@ -80,8 +87,10 @@ def describe(path: Path, findings: list[Finding]) -> str:
     if len(fitting) > 1:
         lines.append(f"taken: {best}, which {_WHY.get(best, 'fits best')}")
     setting = shlex.quote(f"data.source.path={path}")
-    lines.append(f"use it: myxtts use real_speech --set {setting} --set data.source.layout={best} --set data.source.language=CODE")
-    lines.append(f"CODE, of rows that name no language: one of {', '.join(LANGUAGES)}")
+    language = fitting[0].language
+    use = f"use it: myxtts use real_speech --set {setting} --set data.source.layout={best} --set data.source.language={language or 'CODE'}"
+    codes = f"one of {', '.join(LANGUAGES)}"
+    lines += [use, f"{language}: by the letters of its texts" if language else f"CODE, of rows that name no language: {codes}"]
     return "\n".join(lines)
 
 
@@ -122,6 +131,7 @@ def _try_table(layout: str, folder: Path) -> Finding:
             result = checker.check(row)
             if isinstance(result, Utterance):
                 finding.usable += 1
+                finding.texts.append(result.text)
             else:
                 finding.reasons[result.reason] += 1
     except DataError as error:
@@ -181,7 +191,8 @@ def _probe_vctk(folder: Path, files: list[str]) -> Finding:
     endings = [f"{microphone}{suffix}" for microphone in ("_mic1", "_mic2", "") for suffix in AUDIO_SUFFIXES]
     stems = [folder / audio[0] / text.parent.name / text.stem for text in texts]
     usable = sum(any(stem.with_name(stem.name + ending).is_file() for ending in endings) for stem in stems)
-    return Finding("vctk", usable, len(texts), f"{usable} of {len(texts)} texts in txt/ have a recording in {audio[0]}/" if texts else "")
+    evidence = f"{usable} of {len(texts)} texts in txt/ have a recording in {audio[0]}/" if texts else ""
+    return Finding("vctk", usable, len(texts), evidence, texts=_heads(texts))
 
 
 def _probe_libritts(folder: Path, files: list[str]) -> Finding:
@@ -194,8 +205,22 @@ def _probe_folder(folder: Path, files: list[str]) -> Finding:
 
 def _pairs(layout: str, folder: Path, files: list[str], endings: tuple[str, ...]) -> Finding:
     stems = sorted({os.path.splitext(name)[0] for name in files if name.lower().endswith(AUDIO_SUFFIXES)})[:_ROWS]  # noqa: PTH122
-    both = sum(any((folder / f"{stem}{ending}").is_file() for ending in endings) for stem in stems)
-    return Finding(layout, both, len(stems), f"{both} of {len(stems)} recordings have a {' or '.join(endings)} beside them")
+    paths = [next((path for ending in endings if (path := folder / f"{stem}{ending}").is_file()), None) for stem in stems]
+    both = sum(path is not None for path in paths)
+    evidence = f"{both} of {len(stems)} recordings have a {' or '.join(endings)} beside them"
+    return Finding(layout, both, len(stems), evidence, texts=_heads(filter(None, paths)))
+
+
+def _heads(paths: Iterable[Path]) -> list[str]:
+    """The beginnings of some texts, as far as they can be read."""
+    texts = []
+    for path in islice(filter(Path.is_file, paths), _ROWS):
+        try:
+            with path.open(encoding="utf-8-sig", errors="replace") as file:
+                texts.append(file.read(1000))
+        except OSError:
+            continue
+    return texts
 
 
 _TREE_PROBES: dict[str, Callable[[Path, list[str]], Finding]] = {"vctk": _probe_vctk, "libritts": _probe_libritts, "folder": _probe_folder}
