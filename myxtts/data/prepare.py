@@ -36,7 +36,7 @@ from myxtts.data.screening import judge, screen
 from myxtts.data.sources import is_safe_id
 from myxtts.data.splits import Refusal, plan_splits
 from myxtts.data.table import Row, Table
-from myxtts.data.texts import ForeignLetters, check_text
+from myxtts.data.texts import TextNotes, check_text
 
 _PARTS = 32  # clips of one recording that are cut at once
 _COMMIT = 2.0  # seconds of work that a kill may cost
@@ -86,12 +86,12 @@ def check_strict(config: XTTSConfig, summary: dict[str, Any], out: Path) -> None
 
 def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) -> list[str]:
     """The manifest into the table, texts checked; returns what the user must know of them."""
-    folders, letters = set(), ForeignLetters()
+    folders, written = set(), TextNotes()
     for row in tqdm(iter_manifest(raw / MANIFEST), "texts", unit="row", mininterval=2):
         if not is_safe_id(row.id):
             raise _changed_by_hand(raw)
         folders.add(row.audio.rpartition("/")[0])
-        letters.add(row.text, row.language)
+        written.add(row.normalized or row.text, row.language)
         checked, removed = check_text(row, config.prepare)
         facts = {"removed": removed} if removed else {}
         if isinstance(checked, Utterance):
@@ -102,7 +102,7 @@ def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) ->
     if twice:
         raise _changed_by_hand(raw)
     _clear(out, {root / folder for folder in folders})
-    return letters.notes()
+    return written.notes()
 
 
 def _changed_by_hand(raw: Path) -> DataError:

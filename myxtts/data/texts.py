@@ -1,5 +1,6 @@
 """The texts of a corpus: normalised, and refused where they cannot be spoken."""
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from myxtts.text.normalize import normalize_with_report, unknown_characters
 # a text this many times as long as the limit on what is spoken is not normalised: of a megabyte on one line that would take for ever
 _MOST_WRITTEN = 10
 _ENOUGH = 20  # texts that say something of their language
+_MOST_ANNOTATIONS = 10_000
 
 
 def check_text(row: Utterance, settings: PrepareConfig) -> tuple[Utterance | Rejected, dict[str, int]]:
@@ -25,13 +27,19 @@ def check_text(row: Utterance, settings: PrepareConfig) -> tuple[Utterance | Rej
     return _checked(row, text, settings), dict(removed)
 
 
-class ForeignLetters:
-    """How many texts of each language are written with letters that it does not have: a sign that the language is another one.
+# [laughter], <b>, {noise}, &amp;
+_ANNOTATION = re.compile(r"\[[^\W\d_][^\[\]]{0,40}\]|</?[^\W\d_][^<>]{0,60}>|\{[^{}]{1,40}\}|&#?\w{2,8};")
 
-    Normalisation folds some of them (ü becomes u in English), so they are looked for before it.
+
+class TextNotes:
+    """What a user should know of the texts as they are written, before normalisation takes it away.
+
+    How many of each language have letters that it lacks, a sign that the language is another one (ü becomes u in English); and how many
+    hold what is rather about the words than one of them.
     """
 
     def __init__(self) -> None:
+        self._annotated, self._annotations = 0, Counter()
         self._texts: Counter[str] = Counter()
         self._foreign: Counter[str] = Counter()
         self._letters: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -42,9 +50,23 @@ class ForeignLetters:
         self._texts[language] += 1
         self._foreign[language] += bool(found)
         self._letters[language].update(found)
+        if found := _ANNOTATION.findall(text):
+            self._annotated += 1
+            if len(self._annotations) < _MOST_ANNOTATIONS:  # of a corpus with a million kinds, the first
+                self._annotations.update(found)
 
     def notes(self) -> list[str]:
-        """A sentence for each language of which more than a tenth of 20 or more texts are like that."""
+        """A sentence for each language of which more than a tenth of 20 or more texts are like that, and one for annotations."""
+        return [*self._of_letters(), *self._of_annotations()]
+
+    def _of_annotations(self) -> list[str]:
+        shown = ", ".join(name for name, _ in self._annotations.most_common(5))
+        return [
+            f"{self._annotated} of {self._texts.total()} texts hold what may be about the words rather than spoken ({shown}), and is read "
+            "as words: take it out of the corpus' texts, or leave these rows out"
+        ] * bool(self._annotated)
+
+    def _of_letters(self) -> list[str]:
         return [
             f"{count} of {self._texts[language]} texts in {language} have letters that it does not have "
             f"({' '.join(letter for letter, _ in self._letters[language].most_common(8))}): is data.source.language right?"

@@ -34,7 +34,8 @@ def run_prepare(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
 
     open_start(config, paths.root)  # refused before the clips are read, not after
     report = prepare(config, paths.root, paths.raw, paths.processed, paths.cache)
-    report |= data_report.write_report(paths.processed, paths.root, paths.data_page, config.prepare)
+    notes = [*report["text_notes"], *report["split_notes"]]
+    report |= data_report.write_report(paths.processed, paths.root, paths.data_page, config.prepare, notes)
     print(_said(report, paths))
     check_strict(config, report, paths.processed)
     return report | {"mels": run_mels(config, paths)}
@@ -77,7 +78,7 @@ def run_tokenizer(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
         Tokenizer.train(texts, config.model.num_text_tokens, config.tokenizer.balance).save(paths.tokenizer)
     tokenizer = Tokenizer.load(paths.tokenizer)
     covered = {split: coverage(tokenizer, iter_split(paths.processed, split)) for split in METADATA if has_split(paths.processed, split)}
-    _check_coverage(covered["train"], tokenizer.languages if not start else taken_over["added_languages"])
+    _check_coverage(covered, tokenizer.languages if not start else taken_over["added_languages"])
     every = covered["train"].pop("")
     for values in covered.values():
         values.pop("", None)
@@ -92,16 +93,18 @@ def run_tokenizer(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
     }
 
 
-def _check_coverage(covered: dict[str, dict[str, Any]], learnt: Iterable[str]) -> None:
-    """learnt: languages whose texts the tokenizer was trained on."""
-    unknown = {name: values["clips_with_unknown"] for name, values in covered.items() if name and values["clips_with_unknown"]}
-    if wrong := sorted(unknown.keys() & set(learnt)):
-        raise DataError(f"the tokenizer does not know characters of {', '.join(wrong)}, which it was trained on: this is a fault of myxtts")
-    for name, clips in unknown.items():
-        print(
-            f"warning: {clips} of {covered[name]['clips']} training clips in {name} have characters that the start model's tokenizer does "
-            "not know; encode leaves them out (data/tokens/rejected.csv names the characters)"
-        )
+def _check_coverage(covered: dict[str, dict[str, dict[str, Any]]], learnt: Iterable[str]) -> None:
+    """covered: by split and language; learnt: languages whose texts the tokenizer was trained on."""
+    for split, languages in covered.items():
+        unknown = {name: values["clips_with_unknown"] for name, values in languages.items() if name and values["clips_with_unknown"]}
+        if split == "train" and (wrong := sorted(unknown.keys() & set(learnt))):
+            raise DataError(f"the tokenizer does not know characters of {', '.join(wrong)}, which it was trained on: a fault of myxtts")
+        for name, clips in unknown.items():
+            why = "no training clip has" if name in learnt else "the start model's tokenizer does not know"
+            print(
+                f"warning: {clips} of {languages[name]['clips']} clips of {split} in {name} have characters that {why}; encode leaves them "
+                "out (data/tokens/rejected.csv names the characters)"
+            )
 
 
 def _take_tokenizer(config: XTTSConfig, start: Start, paths: Paths) -> dict[str, Any]:

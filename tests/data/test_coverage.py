@@ -39,12 +39,15 @@ def project(tmp_path):
     return paths
 
 
-def test_the_report_covers_training_and_every_evaluation_set(project):
+def test_the_report_covers_training_and_every_evaluation_set(project, capsys):
     config = XTTSConfig.from_dict({"model": {"num_text_tokens": 80}})
     report = data_stages.run_tokenizer(config, project)
     assert report["languages"] == ["de", "en"] and report["size"] <= 80
     assert {name: values["unknown_rate"] for name, values in report["coverage"]["train"].items()} == {"de": 0, "en": 0}
     assert report["coverage"]["eval"]["en"]["unknown_rate"] > 0 and "eval_unseen_speaker" not in report["coverage"]
+    said = capsys.readouterr().out
+    assert "warning: 1 of 1 clips of eval in en have characters that no training clip has; encode leaves them out" in said
+    assert said.count("warning") == 1
     write_metadata(project.processed / "metadata_eval_unseen_speaker.csv", rows("the hat"))
     assert data_stages.run_tokenizer(config, project)["coverage"]["eval_unseen_speaker"]["en"]["clips"] == 1
 
@@ -67,7 +70,7 @@ def test_the_report_covers_a_start_models_vocabulary_and_its_extension(project, 
     report = data_stages.run_tokenizer(XTTSConfig.from_dict({"model": {"num_text_tokens": 100}}), project)
     assert report["added_languages"] == ["de"] and report["coverage"]["train"]["de"]["unknown_rate"] == 0
     assert report["coverage"]["train"]["en"]["clips_with_unknown"] == 2  # the extension's letters are not English's
-    assert "2 of 2 training clips in en have characters" in capsys.readouterr().out
+    assert "2 of 2 clips of train in en have characters that the start model's tokenizer does not know" in capsys.readouterr().out
 
 
 def test_unknown_characters_in_what_was_learnt_from_are_a_fault(project, monkeypatch):

@@ -306,3 +306,16 @@ def test_texts_of_another_language_are_named(corpus, capsys):
     assert note.startswith("30 of 33 texts in en have letters that it does not have (") and "data.source.language" in note
     assert "warning: 30 of 33" in capsys.readouterr().out
     assert set("öüß") <= set(note)
+
+
+@pytest.mark.parametrize("text", ["Well [laughter] yes.", "A <b>bold</b> word.", "Bread &amp; butter.", "One {breath} two."])
+def test_texts_with_annotations_are_named(corpus, text):
+    corpus.add("d.wav", text)
+    (note,) = corpus.run()["text_notes"]
+    assert note.startswith("1 of 4 texts hold what may be about the words rather than spoken (") and "leave these rows out" in note
+
+
+@pytest.mark.parametrize("text", ["We saw [1] and 3 < 4 > 2.", "AT&T; Johnson & Johnson;", "I ❤ [...] it."])
+def test_what_is_no_annotation_is_not_named(corpus, text):
+    corpus.add("d.wav", text)
+    assert corpus.run()["text_notes"] == []

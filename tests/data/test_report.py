@@ -200,6 +200,13 @@ def test_what_has_no_licence_or_consent_is_marked(processed):
     assert page.row("corpora", "found")[2:] == ["not stated", "not stated", "2.5", "1,234", "2.00 h"]
 
 
+def test_what_prepare_noticed_comes_first(processed):
+    processed.keep(3).write()
+    write_report(processed.folder, processed.root, processed.out, PrepareConfig(), ["2 of 9 texts hold <b>"])
+    items = Page(processed.out).items["warnings"]
+    assert items[0].strip() == "2 of 9 texts hold <b>" and len(items) > 1
+
+
 def test_the_same_files_give_the_same_page(processed):
     processed.keep(30, sound=True).keep(sound=True, snr_db="3")
     report(processed)

@@ -9,11 +9,11 @@ Figures (flat, so that `dvc metrics diff` names each; those of a measure over th
 | seconds, snr_db, loudness_lufs, bandwidth_hz, characters_per_second, each with /median, /p5, /p95 | as in clips.csv, to within one bin |
 | clipped_share/p95 | share of samples at full scale that 95 % of the clips do not pass |
 | largest_speaker_share | of all seconds that are kept |
-| clips/train, clips/eval, clips/eval_unseen_speaker | by set, where it has clips |
 | rarest_character_count/<language>, rare_characters/<language>, unseen_letters/<language> | of normalised texts; rare: fewer than 5 times |
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,17 @@ from myxtts.data.processed import CHARACTERS, CLIPS, LIMITS
 from myxtts.data.report.counts import ClipCounts, RejectCounts, count_clips, count_rejected
 from myxtts.data.report.measures import RATE
 from myxtts.data.report.page import Report, page, unseen_letters
-from myxtts.data.report.warnings import RARE, find_warnings
+from myxtts.data.report.warnings import RARE, Finding, find_warnings
 from myxtts.data.report.worst import Clip, Norms, pick_clips, played
 
 MEASURED = ("seconds", "snr_db", "loudness_lufs", "bandwidth_hz", "characters_per_second")
 
 
-def write_report(processed: Path, root: Path, out: Path, settings: PrepareConfig) -> dict[str, float | int]:
+def write_report(processed: Path, root: Path, out: Path, settings: PrepareConfig, notes: Sequence[str] = ()) -> dict[str, float | int]:
     """Writes the page on the corpus in `processed` to `out`, whole or not at all. Returns the figures that are named above.
 
-    root: the project's folder, to which the audio paths of rejected clips are relative; settings: the rules that are drawn.
+    root: the project's folder, to which the audio paths of rejected clips are relative; settings: the rules that are drawn;
+    notes: what `prepare` noticed, for the page to say first.
     clips.csv is read twice and kept nowhere: memory does not grow with the corpus. The same files give the same bytes.
     Raises DataError where clips.csv, rejected.csv, corpora.json, characters.json or limits.json is missing or broken, or the disk is full;
     a clip that cannot be decoded has no player, and the page says why.
@@ -47,7 +48,7 @@ def write_report(processed: Path, root: Path, out: Path, settings: PrepareConfig
     norms = Norms(counts)
     examples = {identifier for rows in rejects.examples.values() for identifier, _, _ in rows}
     worst, rejected = pick_clips(processed / CLIPS, norms, examples)
-    findings = find_warnings(counts, rejects, corpora, characters)
+    findings = [*(Finding(note, "") for note in notes), *find_warnings(counts, rejects, corpora, characters)]
 
     def play(clip: Clip) -> bytes | str:
         if clip.split:
@@ -78,7 +79,6 @@ def figures(counts: ClipCounts, rejects: RejectCounts, used: dict[str, dict[str,
         result["clipped_share/p95"] = round(counts.kept["clipped_share"].quantile(0.95), 5)
     for _, _, most, _ in counts.sums.speakers(1):
         result["largest_speaker_share"] = round(most / seconds, 4) if seconds else 0.0
-    result |= {f"clips/{split}": number for split, number, _, _ in sorted(counts.sums.by("split"))}
     for language, found in sorted(used.items()):
         if found:
             result[f"rarest_character_count/{language}"] = min(found.values())
