@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
             f"myxtts {options.command}: the disk is full ({error}): free some space, then run the same command again"
         ) from None
     except KeyboardInterrupt as error:
-        print(f"myxtts {options.command}: {error or 'interrupted'}{_go_on(options)}", file=sys.stderr)
+        print(f"myxtts {options.command}: {str(error) or 'interrupted'}{_go_on(options)}", file=sys.stderr)
         raise SystemExit(130) from None
 
 

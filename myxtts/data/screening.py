@@ -153,7 +153,7 @@ def _refuse_other_voices(table: Table, least: float) -> None:
 
 def _refuse_few(table: Table, least: int) -> None:
     table.run(
-        "UPDATE rows SET reason = 'few_clips', detail = 'speaker ' || speaker || ' has ' || found.clips || ' usable clips, expected at "
+        "UPDATE rows SET reason = 'few_clips', detail = 'speaker ' || speaker || ': usable clips ' || found.clips || ', expected at "
         "least ' || ? || ' (prepare.min_clips_per_speaker)' FROM (SELECT speaker AS s, COUNT(*) AS clips FROM rows WHERE reason = '' "
         "GROUP BY speaker HAVING COUNT(*) < ?) AS found WHERE reason = '' AND rows.speaker = found.s",
         (least, least),

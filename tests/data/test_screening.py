@@ -149,7 +149,7 @@ def test_speakers_of_too_few_clips(table):
             add(table, speaker=speaker)
     assert refused(table, min_clips_per_speaker=3) == {"id4": "few_clips", "id5": "few_clips", "id6": "few_clips"}
     assert next(row.detail for row in table.rows("id = 'id4'")) == (
-        "speaker bob has 2 usable clips, expected at least 3 (prepare.min_clips_per_speaker)"
+        "speaker bob: usable clips 2, expected at least 3 (prepare.min_clips_per_speaker)"
     )
 
 

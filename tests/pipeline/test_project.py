@@ -107,3 +107,14 @@ def test_a_fingerprint_changes_with_any_byte_and_with_parameters(tmp_path):
     assert fingerprint({"a": 2}, [tmp_path]) != before
     file.write_bytes(bytes(1_500_000) + b"x" + bytes(1_499_999))
     assert fingerprint({"a": 1}, [tmp_path]) != before
+
+
+@pytest.mark.parametrize(("reason", "said"), [((), "interrupted"), (("SIGTERM: saved step 3",), "SIGTERM: saved step 3")])
+def test_an_interrupt_says_why_and_ends_with_130(monkeypatch, capsys, reason, said):
+    def interrupt(_):
+        raise KeyboardInterrupt(*reason)
+
+    monkeypatch.setitem(cli.COMMANDS, "params", interrupt)
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["params"])
+    assert stopped.value.code == 130 and f"myxtts params: {said}\n" == capsys.readouterr().err

@@ -144,7 +144,7 @@ SPANISH = Language(
         r"\.?º|o": ordinal,
     },
     readings={
-        rf"(?<!\w)[Ss]\. (?=(?:{'|'.join(map(count, range(1, 22)))})\b)": lambda match: "siglo ",  # its numeral is read by now
+        rf"(?<!\w)[Ss]\. (?=(?:{'|'.join(map(count, range(1, 22)))})\b(?! mi))": lambda match: "siglo ",  # its numeral is read by now
         r"(?<![\w.,])(\d{1,3})\.er(?!\w)": lambda match: before_noun(int(match[1])),
         # 21 personas, 200 casas; 21 años, 1 libro
         rf"{_NUMBER}{_CHANGING}(?= (?!{_MASCULINE_AS}){_WORD}+as\b)": lambda match: counted(int(match[1]), "f"),
