@@ -116,6 +116,16 @@ def test_other_features_are_refused_by_name(tmp_path, tokens):
         other.resume()
 
 
+def test_other_weights_of_corpora_are_refused_by_name(tmp_path, tokens):
+    make(configured(max_steps=1), tmp_path / "training", tokens).train()
+    other = tmp_path / "tokens"
+    shutil.copytree(tokens, other)
+    index = json.loads((other / "train_index.json").read_text())
+    (other / "train_index.json").write_text(json.dumps([{**row, "weight": 1.0 + number % 2} for number, row in enumerate(index)]))
+    with pytest.raises(MyXTTSError, match=r"was trained on other features \(corpus_weights differ\)"):
+        make(configured(max_steps=2), tmp_path / "training", other).train()
+
+
 def test_other_codes_of_the_same_number_are_other_features(tmp_path, tokens):
     """Those of an audio tokenizer that was trained further, say: the file of records has the same size."""
     make(configured(max_steps=1), tmp_path / "training", tokens).train()
