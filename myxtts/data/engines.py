@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import chain, islice
 from typing import Any
 
-from myxtts.config import ConfigError
+from myxtts.config import ConfigError, MyXTTSError
 
 BATCH = 8  # cost of the items that travel together; an item costs 1, or what its `cost` says
 _AHEAD = 3  # batches that wait for each worker
@@ -30,7 +30,7 @@ def apply(function: Function, items: Iterable[Any], engine: str, workers: int | 
 
     engine: a name of ENGINES; workers: processes, None = one for each core (of the machine, of the cluster), 1 = here, in this one.
     Items are taken from their iterator as far ahead as a bounded cost allows. Function, items and results must be picklable. Raises
-    what the function raises, and ConfigError where Ray is wanted and not installed.
+    what the function raises, ConfigError where Ray is wanted and not installed, MyXTTSError where no process lives.
     """
     return ENGINES[engine](function, iter(items), workers)
 
@@ -135,6 +135,8 @@ def _with_pools(make: Callable[[int], Any], batches: Iterator[list[Any]], worker
     while True:
         pool = make(workers)
         try:
+            if suspects:
+                _prove(pool)
             for item in suspects:
                 alone = pool.start([item])
                 pool.done([alone])
@@ -150,6 +152,19 @@ def _with_pools(make: Callable[[int], Any], batches: Iterator[list[Any]], worker
                 return
         finally:
             pool.close()
+
+
+def _prove(pool: Any) -> None:
+    """Raises MyXTTSError where not even a process with nothing to do lives: no item is to blame then."""
+    nothing = pool.start([])
+    pool.done([nothing])
+    try:
+        pool.result(nothing)
+    except _Died:
+        raise MyXTTSError(
+            "the processes that work on the clips end as soon as they begin. A script that calls prepare must do so below "
+            "`if __name__ == '__main__':`, for each process imports it; or set hardware.num_workers to 1"
+        ) from None
 
 
 def _run(pool: Any, batches: Iterator[list[Any]], ahead: int, suspects: list[Any]) -> Finished:

@@ -1,6 +1,8 @@
 """Engines: every item once, whatever dies on the way; the same results on processes and on Ray."""
 
 import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 from myxtts.config import ConfigError
 from myxtts.data import engines
 from myxtts.data.engines import ENGINES, apply
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def squares(items: list[int]) -> list[int]:
@@ -55,6 +59,14 @@ def test_an_item_that_kills_its_process_is_named_and_no_other_is_lost():
 
 def test_even_one_item_cannot_end_this_process():
     assert dict(apply(fatal, [13, 14], "local", 2)) == {13: None, 14: 196}
+
+
+def test_a_script_whose_processes_would_start_it_again_is_told_so(tmp_path):
+    """Not: all its clips crash the decoder."""
+    script = tmp_path / "script.py"
+    script.write_text("from myxtts.data.engines import apply\nprint(list(apply(len, range(20), 'local', 2)))\n")
+    ended = subprocess.run([sys.executable, script], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert ended.returncode == 1 and "below `if __name__ == '__main__':`" in ended.stderr.splitlines()[-1]
 
 
 @dataclass(frozen=True)
