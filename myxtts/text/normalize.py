@@ -300,8 +300,9 @@ def _punctuation(text: str, language: Language, removed: Counter[str] | None) ->
     text = _AFTER_STOP.sub(". ", _AFTER_MARK.sub(r"\1 ", text)) if language.spaced else _WIDE_SPACE.sub("", text)
     if language.sentence_end[0] != ".":
         text = _DOTS.sub(".", text)  # its own full stop has no form of three
-    if "." in text:  # a sign between an abbreviation and its full stop is gone by now
+    if "." in text:  # a sign between an abbreviation or initialism and its full stop is gone by now
         text = _abbreviations(_abbreviations(text, language, _dotted_abbreviations(language)), language, _plain_abbreviations(language))
+        text = _INITIALISM.sub(lambda match: _initialism(match, language), text)
     return _own_marks(text, language)
 
 

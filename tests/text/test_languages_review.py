@@ -48,6 +48,7 @@ READINGS = [
     ("fr", "Le Dr Petit à St-Denis, 24h/24", "le docteur petit à saint-denis, vingt-quatre heures sur vingt-quatre"),
     ("es", "En el s. XIX, a las 3:15 p.m.!", "en el siglo diecinueve, a las tres y quince p m!"),
     ("es", "Del s. XIX a s. 2026", "del siglo diecinueve a s. dos mil veintiséis"),
+    ("nl", "A.A/.0", "a a nul"),
     ("ru", "5-летний, 100-летие, 25-метровый, 5 лет", "пятилетний, столетие, двадцатипятиметровый, пять лет"),
     ("ru", "2-комнатная, 1-этажный", "двухкомнатная, одноэтажный"),
     ("ru", "с 5 по 10 мая, по 3 июня", "с пятого по десятое мая, по третье июня"),
