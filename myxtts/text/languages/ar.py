@@ -86,8 +86,8 @@ def year(number: int) -> str:
 
 
 def join_and(text: str) -> str:
-    """و is written together with the next word."""
-    return re.sub(r"(?<!\w)و (?=[^\W\d_a-z])", "و", text) if "و " in text else text
+    """و is written together with the next word; a full stop before it, of which no word came closely, has its space then."""
+    return re.sub(r"(\.?)(?<!\w)و (?=[^\W\d_a-z])", lambda match: f"{'. ' * bool(match[1])}و", text) if "و " in text else text
 
 
 def _nouns(forms: dict[str, str], gender: str) -> dict[str, Noun]:
