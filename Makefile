@@ -46,10 +46,12 @@ demo: setup
 	@myxtts pipeline
 	@myxtts made
 
+# through the environment: a path may hold spaces and quotes
+corpus: export CORPUS := $(CORPUS)
+corpus: export LAYOUT := $(LAYOUT)
 corpus: setup
-	@test -n "$(CORPUS)" || { echo "say where your recordings are: make corpus CORPUS=folder [LAYOUT=coqui]"; exit 1; }
-	@found='$(LAYOUT)'; found=$${found:-$$(myxtts data detect --quiet '$(CORPUS)')} && set -- $$found && \
-	myxtts use real_speech --set 'data.source.path=$(CORPUS)' --set "data.source.layout=$$1" $${2:+--set "data.source.language=$$2"} $(foreach pair,$(SET),--set '$(pair)')
+	@test -n "$$CORPUS" || { echo "say where your recordings are: make corpus CORPUS=folder [LAYOUT=coqui]"; exit 1; }
+	@myxtts use real_speech --corpus "$$CORPUS" $${LAYOUT:+--layout "$$LAYOUT"} $(foreach pair,$(SET),--set '$(pair)')
 	@myxtts pipeline
 	@myxtts made
 

@@ -38,12 +38,16 @@ def _add_project_commands(command: Command) -> None:
     sub = command("use", "make params.yaml a copy of recipes/NAME.yaml (your own is kept)")
     found = ", ".join(sorted(path.stem for path in Path("recipes").glob("*.yaml")))
     sub.add_argument("recipe", metavar="NAME", help=f"here: {found or 'none, for there is no recipes/ folder; run in the project folder'}")
+    sub.add_argument(
+        "--corpus", type=Path, metavar="PATH", help="your recordings: their layout is found out, and where the texts tell, their language"
+    )
+    sub.add_argument("--layout", metavar="LAYOUT", help="of the corpus, where you know better")
     sub.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change one value of it; may be repeated")
 
     sub = command("data", "which layout a corpus has, and how to use it")
     sub.add_argument("action", choices=["detect"])
     sub.add_argument("path", type=Path, metavar="PATH", help="its folder, or an archive: zip, tar, tar.gz, tar.bz2, tar.xz")
-    sub.add_argument("--quiet", action="store_true", help="print nothing but the layout, and the language where the letters tell")
+    sub.add_argument("--quiet", action="store_true", help="print nothing but the layout")
 
     sub = command("stage", "run one DVC stage here (dvc.yaml calls this; use `dvc repro STAGE` yourself)")
     sub.add_argument("name", choices=["raw", "prepare", "tokenizer", "dvae", "encode", "gpt", "decoder", "evaluate", "bundle"])

@@ -73,9 +73,12 @@ def _params(options: argparse.Namespace) -> None:
 
 
 def _use(options: argparse.Namespace) -> None:
-    from myxtts.pipeline.recipes import use_recipe
+    from myxtts.pipeline.recipes import corpus_overrides, use_recipe
 
-    print(use_recipe(Path.cwd(), options.recipe, options.set))
+    if options.layout and not options.corpus:
+        raise MyXTTSError("--layout says how to read --corpus PATH, which is not given; without it: --set data.source.layout=LAYOUT")
+    found = corpus_overrides(options.corpus, options.layout) if options.corpus else []
+    print(use_recipe(Path.cwd(), options.recipe, [*found, *options.set]))
 
 
 def _data(options: argparse.Namespace) -> None:
@@ -84,8 +87,7 @@ def _data(options: argparse.Namespace) -> None:
     findings = detect(options.path)
     if not findings[0].fits:
         raise MyXTTSError(describe(options.path, findings))
-    best = findings[0]
-    print(" ".join(filter(None, (best.layout, best.language))) if options.quiet else describe(options.path, findings))
+    print(findings[0].layout if options.quiet else describe(options.path, findings))
 
 
 def _stage(options: argparse.Namespace) -> None:

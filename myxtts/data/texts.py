@@ -1,6 +1,7 @@
 """The texts of a corpus: normalised, and refused where they cannot be spoken."""
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import replace
 
@@ -24,7 +25,7 @@ def check_text(row: Utterance, settings: PrepareConfig) -> tuple[Utterance | Rej
     if len(written) > _MOST_WRITTEN * settings.max_text_chars:
         return _too_long(row, f"{len(written)} characters as it is written", settings), {}
     text, removed = normalize_with_report(written, row.language, settings.cleaners)
-    return _checked(row, text, settings), dict(removed)
+    return _checked(row, written, text, settings), dict(removed)
 
 
 # [laughter], <b>, {noise}, &amp;
@@ -45,8 +46,9 @@ class TextNotes:
         self._letters: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, text: str, language: str) -> None:
-        knows = get_language(language).knows
-        found = [letter for letter in set(text.lower()) if letter.isalpha() and not letter.isascii() and not knows(letter)]
+        record = get_language(language)
+        letters = set(unicodedata.normalize("NFKC", text).lower())
+        found = [letter for letter in letters if letter.isalpha() and not (record.knows(letter) or letter in record.letter_forms)]
         self._texts[language] += 1
         self._foreign[language] += bool(found)
         self._letters[language].update(found)
@@ -75,18 +77,17 @@ class TextNotes:
         ]
 
 
-def _checked(row: Utterance, text: str, settings: PrepareConfig) -> Utterance | Rejected:
+def _checked(row: Utterance, written: str, text: str, settings: PrepareConfig) -> Utterance | Rejected:
     if not any(character.isalpha() for character in text):
-        detail = f"nothing to say in {_shown(row.text)}; expected words: write what is spoken, or leave the row out"
+        detail = f"nothing to say in {_shown(row, written)}; expected words: write what is spoken, or leave the row out"
         return Rejected(row.id, row.audio, "empty_text", detail)
     if len(text) > settings.max_text_chars:
         return _too_long(row, f"{len(text)} characters", settings)
     unknown = unknown_characters(text, row.language, settings.cleaners)
     if unknown:
         names = " ".join(f"{character!r} (U+{ord(character):04X})" for character in sorted(unknown)[:20])
-        detail = (
-            f"not known in language {row.language}: {names}, in {_shown(row.text)}; write them as they are spoken, or correct the language"
-        )
+        remedy = "write them as they are spoken, or correct the language"
+        detail = f"not known in language {row.language}: {names}, in {_shown(row, written)}; {remedy}"
         return Rejected(row.id, row.audio, "unknown_characters", detail)
     return replace(row, normalized=text)
 
@@ -98,5 +99,6 @@ def _too_long(row: Utterance, got: str, settings: PrepareConfig) -> Rejected:
     return Rejected(row.id, row.audio, "text_too_long", detail)
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 200 else f"{text[:200]}…")
+def _shown(row: Utterance, written: str) -> str:
+    where = " of its normalised column" if row.normalized else ""
+    return f"{(written if len(written) <= 200 else f'{written[:200]}…')!r}{where}"

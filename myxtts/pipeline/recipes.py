@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from ruamel.yaml import YAML
 
 from myxtts.config import ModelConfig, MyXTTSError, XTTSConfig
 from myxtts.config.schema import apply_override
+from myxtts.data.sources import LAYOUTS
+from myxtts.data.sources.detect import describe, detect
 from myxtts.pipeline.start import open_start, start_sizes
 
 VOCABULARY = "model.num_text_tokens"
@@ -46,6 +49,25 @@ def use_recipe(root: Path, recipe: str, overrides: list[str]) -> str:
         message += f"; your own was kept as {kept.name}"
     params.write_text(text, encoding="utf-8")
     return message
+
+
+def corpus_overrides(path: Path, layout: str | None) -> list[str]:
+    """What makes a recipe that of a corpus: its place, its layout where none is given, its language where the texts tell. Says which.
+
+    Raises MyXTTSError where no layout fits, or none has the name; DataError where there is nothing at `path`.
+    """
+    if layout is not None and layout not in LAYOUTS:
+        raise MyXTTSError(f"no layout {layout!r}: expected one of {', '.join(LAYOUTS)} (myxtts data detect {shlex.quote(str(path))})")
+    findings = detect(path)
+    best = findings[0] if layout is None else next(finding for finding in findings if finding.layout == layout)
+    if layout is None and not best.fits:
+        raise MyXTTSError(describe(path, findings))
+    print(f"corpus {path}: layout {best.layout}" + (f" ({best.evidence})" if best.evidence else ""))
+    values = {"path": str(path), "layout": best.layout}
+    if best.language:
+        values["language"] = best.language
+        print(f"language of rows that name none: {best.language}, by the texts (another: --set data.source.language=CODE)")
+    return [f"data.source.{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]  # JSON is YAML
 
 
 def recipe_names(root: Path) -> list[str]:

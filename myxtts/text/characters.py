@@ -7,9 +7,9 @@ from functools import cache
 
 from myxtts.text.languages import ZWNJ, Language
 
-# ligatures, presentation forms, wide forms, letters of mathematics, squared units, Roman numerals, degrees
+# ligatures, presentation forms, wide forms, letters of mathematics, squared units, Roman numerals, degrees, ‼ ⁇ ⁈ ⁉
 _COMPATIBILITY = re.compile(
-    "[\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff01-\uff0b\uff0d-\uffee\u3000\U0001d400-\U0001d7ff\u3371-\u33df\u2160-\u217f\u2103\u2109\u212a\u212b]"
+    "[\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff01-\uff0b\uff0d-\uffee\u3000\U0001d400-\U0001d7ff\u3371-\u33df\u2160-\u217f\u2103\u2109\u212a\u212b\u203c\u2047-\u2049]"
 )
 _VULGAR = re.compile(r"(\d{0,15})([\u00bc-\u00be\u2150-\u215e])")
 _NOT_PLAIN = re.compile("[^ -~]")

@@ -78,7 +78,7 @@ _LOOSE_JOINER = re.compile(rf"(?<![^\W\d_]){ZWNJ}|{ZWNJ}(?![^\W\d_])")
 _DOTS = re.compile(r"\.{2,}")
 _INITIALISM = re.compile(r"(?<![^\W_])(?<![^\W_]\.)(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![^\W_]|\.))?(?!\d|[^\W\d_](?![^\W\d_]))")
 _BETWEEN_DIGITS = re.compile(rf"(?<=\d)[{_LONG_DASHES}](?=\d)")
-_PICTURES = re.compile("[\u2190-\u21ff\u2300-\u23ff\u2500-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")  # arrows, shapes, emoji
+_PICTURES = re.compile("[\u20e3\u2190-\u21ff\u2300-\u23ff\u2500-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]")  # arrows, shapes, emoji
 _HASHTAG = re.compile(r"#(?=[^\W\d_])")
 _OWN_MARKS = ((",", "،，、"), (";", "؛；"), (":", "："), ("?", "؟？"), ("!", "！"), (".", "।。"))
 
@@ -303,6 +303,7 @@ def _punctuation(text: str, language: Language, removed: Counter[str] | None) ->
     if "." in text:  # a sign between an abbreviation or initialism and its full stop is gone by now
         text = _abbreviations(_abbreviations(text, language, _dotted_abbreviations(language)), language, _plain_abbreviations(language))
         text = _INITIALISM.sub(lambda match: _initialism(match, language), text)
+        text = text if language.spaced else _WIDE_SPACE.sub("", text)
     return _own_marks(text, language)
 
 

@@ -298,24 +298,7 @@ def test_what_is_known_of_each_clip_stands_in_one_table(corpus):
     assert (silent["split"], silent["reason"], silent["audio"], silent["snr_db"]) == ("", "silent", "corpus/wavs/e.wav", "")
 
 
-def test_texts_of_another_language_are_named(corpus, capsys):
-    for number in range(30):
-        corpus.add(f"{number}.wav", f"Das grüne Haus, {number} Türen, {number + 1} Größen.")
-    summary = corpus.run(max_rate_deviation=None)
-    (note,) = summary["text_notes"]
-    assert note.startswith("30 of 33 texts in en have letters that it does not have (") and "data.source.language" in note
-    assert "warning: 30 of 33" in capsys.readouterr().out
-    assert set("öüß") <= set(note)
-
-
-@pytest.mark.parametrize("text", ["Well [laughter] yes.", "A <b>bold</b> word.", "Bread &amp; butter.", "One {breath} two."])
-def test_texts_with_annotations_are_named(corpus, text):
-    corpus.add("d.wav", text)
+def test_what_is_noticed_of_the_texts_is_said(corpus, capsys):
+    corpus.add("d.wav", "Well [laughter] yes.")
     (note,) = corpus.run()["text_notes"]
-    assert note.startswith("1 of 4 texts hold what may be about the words rather than spoken (") and "leave these rows out" in note
-
-
-@pytest.mark.parametrize("text", ["We saw [1] and 3 < 4 > 2.", "AT&T; Johnson & Johnson;", "I ❤ [...] it."])
-def test_what_is_no_annotation_is_not_named(corpus, text):
-    corpus.add("d.wav", text)
-    assert corpus.run()["text_notes"] == []
+    assert "1 of 4 texts" in note and f"warning: {note}" in capsys.readouterr().out

@@ -6,14 +6,22 @@ from myxtts.text.guess import guess_language
 
 TEXTS = [
     ("این کتاب را بخوانید و پنجره را ببندید.", "fa"),
+    ("سلام دنیا. این کتاب من است. ما به خانه می‌رویم.", "fa"),  # no letter that Arabic lacks
     ("اين كتاب را بخوانيد و گل بچينيد", "fa"),  # typed with an Arabic keyboard
     ("می‌خواهم Windows 11 را نصب کنم، چون laptop من قدیمی است", "fa"),
     ("هذا الكتاب على الطاولة والباب مفتوح", "ar"),
-    ("كُتُبٌ جَدِيدَةٌ فِي الْمَكْتَبَةِ", "ar"),
+    ("أكلنا البيتزا (پيتزا) في المطعم مع الأصدقاء ثم ذهبنا إلى البيت على الأقدام", "ar"),  # a letter of Persian
+    ("كُتُبٌ جَدِيدَةٌ فِي الْمَكْتَبَةِ عَلَى الطَّاوِلَةِ", "ar"),
     ("یہ کتاب میز پر ہے اور دروازہ کھلا ہے", None),  # Urdu
-    ("Эта книга лежит на столе", "ru"),
+    ("ئەم کتێبە لەسەر مێزەکەیە و دەرگاکە کراوەیە", None),  # Kurdish
+    ("Эта книга лежит на столе, а сын читает", "ru"),
     ("Ця книга лежить на столі", None),  # Ukrainian
-    ("यह किताब मेज़ पर है", "hi"),
+    ("През две хиляди двадесет и шеста година книгата е на масата", None),  # Bulgarian
+    ("Оваа книга е на масата и вратата е отворена", None),  # Macedonian
+    ("Гэтая кніга ляжыць на стале, а сын чытае", None),  # Belarusian
+    ("यह किताब मेज़ पर है और दरवाज़ा खुला है", "hi"),
+    ("हे पुस्तक टेबलावर आहे आणि दार उघडे आहे", None),  # Marathi
+    ("यो किताब टेबलमा छ र ढोका खुला छ", None),  # Nepali
     ("这本书在桌子上", "zh-cn"),
     ("東京都知事選挙立候補者一覧を見る", "ja"),
     ("コンピューター", "ja"),
@@ -27,9 +35,9 @@ TEXTS = [
 
 @pytest.mark.parametrize(("text", "code"), TEXTS)
 def test_guess(text, code):
-    assert guess_language([text]) == code
+    assert guess_language(text.split(". ")) == code
 
 
 def test_a_slip_is_not_looked_at():
-    russian = ["Эта книга лежит на столе"] * 200
+    russian = ["Эта книга лежит на столе, а сын читает"] * 200
     assert guess_language([*russian, "і"]) == "ru" and guess_language([*russian, "і" * 40]) is None

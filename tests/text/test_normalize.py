@@ -142,6 +142,9 @@ def test_unknown_characters_are_left_and_named():
         ("😀 Hello 👩\u200d👩\u200d👧 there→", "en", "hello there", "😀👩👩👧→\u200d\u200d"),
         ("سلام 🌹 دوست من 🇮🇷", "fa", "سلام دوست من", "🌹🇮🇷"),
         ("你好😀世界", "zh-cn", "你好世界", "😀"),
+        ("Tap 1️⃣ now", "en", "tap one now", "\ufe0f\u20e3"),
+        ("Wow‼️ Yes ⁉", "en", "wow! yes?", "\ufe0f"),
+        ("سلام‼️", "fa", "سلام!", "\ufe0f"),
     ],
 )
 def test_emoji_are_taken_out_and_told(text, code, expected, taken):

@@ -86,11 +86,11 @@ def describe(path: Path, findings: list[Finding]) -> str:
     best = fitting[0].layout
     if len(fitting) > 1:
         lines.append(f"taken: {best}, which {_WHY.get(best, 'fits best')}")
-    setting = shlex.quote(f"data.source.path={path}")
-    language = fitting[0].language
-    use = f"use it: myxtts use real_speech --set {setting} --set data.source.layout={best} --set data.source.language={language or 'CODE'}"
-    codes = f"one of {', '.join(LANGUAGES)}"
-    lines += [use, f"{language}: by the letters of its texts" if language else f"CODE, of rows that name no language: {codes}"]
+    use = f"use it: myxtts use real_speech --corpus {shlex.quote(str(path))}"
+    if fitting[0].language:
+        lines += [use, f"language of rows that name none: {fitting[0].language}, by the texts"]
+    else:
+        lines += [f"{use} --set data.source.language=CODE", f"CODE, of rows that name no language: one of {', '.join(LANGUAGES)}"]
     return "\n".join(lines)
 
 
