@@ -162,8 +162,8 @@ def _prove(pool: Any) -> None:
         pool.result(nothing)
     except _Died:
         raise MyXTTSError(
-            "the processes that work on the clips end as soon as they begin. A script that calls prepare must do so below "
-            "`if __name__ == '__main__':`, for each process imports it; or set hardware.num_workers to 1"
+            "the processes that work on the clips end as soon as they begin, for want of memory, or (data.engine: local) because a script "
+            "calls prepare elsewhere than below `if __name__ == '__main__':`, and each process imports it; see also hardware.num_workers"
         ) from None
 
 

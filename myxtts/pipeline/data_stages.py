@@ -78,7 +78,7 @@ def run_tokenizer(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
         Tokenizer.train(texts, config.model.num_text_tokens, config.tokenizer.balance).save(paths.tokenizer)
     tokenizer = Tokenizer.load(paths.tokenizer)
     covered = {split: coverage(tokenizer, iter_split(paths.processed, split)) for split in METADATA if has_split(paths.processed, split)}
-    _check_coverage(covered, tokenizer.languages if not start else taken_over["added_languages"])
+    _check_coverage(covered, tokenizer.languages if not start else taken_over["added_languages"], bool(start))
     every = covered["train"].pop("")
     for values in covered.values():
         values.pop("", None)
@@ -93,14 +93,15 @@ def run_tokenizer(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
     }
 
 
-def _check_coverage(covered: dict[str, dict[str, dict[str, Any]]], learnt: Iterable[str]) -> None:
-    """covered: by split and language; learnt: languages whose texts the tokenizer was trained on."""
+def _check_coverage(covered: dict[str, dict[str, dict[str, Any]]], learnt: Iterable[str], started: bool) -> None:
+    """covered: by split and language; learnt: languages whose texts the tokenizer was trained on; started: from a model that has one."""
     for split, languages in covered.items():
         unknown = {name: values["clips_with_unknown"] for name, values in languages.items() if name and values["clips_with_unknown"]}
         if split == "train" and (wrong := sorted(unknown.keys() & set(learnt))):
             raise DataError(f"the tokenizer does not know characters of {', '.join(wrong)}, which it was trained on: a fault of myxtts")
         for name, clips in unknown.items():
-            why = "no training clip has" if name in learnt else "the start model's tokenizer does not know"
+            taught = name in learnt or not started
+            why = "no training clip has" if taught else "the start model's tokenizer does not know"
             print(
                 f"warning: {clips} of {languages[name]['clips']} clips of {split} in {name} have characters that {why}; encode leaves them "
                 "out (data/tokens/rejected.csv names the characters)"

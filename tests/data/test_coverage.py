@@ -52,6 +52,13 @@ def test_the_report_covers_training_and_every_evaluation_set(project, capsys):
     assert data_stages.run_tokenizer(config, project)["coverage"]["eval_unseen_speaker"]["en"]["clips"] == 1
 
 
+def test_an_evaluation_sets_language_that_training_lacks_blames_no_start_model(project, capsys):
+    write_metadata(project.processed / "metadata_eval_unseen_speaker.csv", rows("سلام", language="fa"))
+    data_stages.run_tokenizer(XTTSConfig.from_dict({"model": {"num_text_tokens": 80}}), project)
+    said = capsys.readouterr().out
+    assert "1 of 1 clips of eval_unseen_speaker in fa have characters that no training clip has" in said and "start model" not in said
+
+
 def test_balance_is_that_of_the_params(project):
     words = [f"{a}{b}{c}" for a in "bdgkl" for b in "aeiou" for c in "mnprs"]
     large = [" ".join(words[i : i + 5]) for i in range(0, 120, 5)] * 20

@@ -1,8 +1,11 @@
 """`myxtts data detect`: each corpus is known for what it is, by looking at a little of it."""
 
+import io
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import layouts
@@ -113,3 +116,36 @@ def test_the_command(tmp_path):
     assert said.stdout == "vctk\n"
     failed = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
     assert failed.returncode == 1 and "is a corpus of layout vctk" in failed.stderr and "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_an_archive_whose_table_comes_after_thousands_of_clips(tmp_path, kind):
+    names = [f"audio/{number:05}.wav" for number in range(5200)]
+    table = "".join(f"audio/{number:05}.wav|text {number}\n" for number in reversed(range(5200)))
+    archive = tmp_path / f"corpus.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as file:
+            for name in names:
+                file.writestr(name, b"")
+            file.writestr("audio/film.m4a", bytes(1000))
+            file.writestr("metadata.csv", "audio_file|text\n" + table)
+    else:
+        with tarfile.open(archive, "w:gz") as file:
+            for name, content in [*((name, b"") for name in names), ("metadata.csv", ("audio_file|text\n" + table).encode())]:
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                file.addfile(entry, io.BytesIO(content))
+    assert layout_of(archive) == "coqui"
+
+
+def test_little_of_an_archive_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(detection, "_HEAD", 100)
+    monkeypatch.setattr(detection, "_HEADS", 250)
+    with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as file:
+        for number in range(9):
+            file.writestr(f"{number}.m4a", bytes(1000))
+            file.writestr(f"{number}.txt", "words\n" * 100)
+            file.writestr(f"{number}.wav", bytes(1000))
+    detection._sketch(tmp_path / "corpus.zip", tmp_path / "sketch")
+    sizes = {path.name: path.stat().st_size for path in (tmp_path / "sketch").iterdir()}
+    assert sum(sizes.values()) <= 300 and len(sizes) == 18 and not any(name.endswith("m4a") for name in sizes)

@@ -178,6 +178,11 @@ def test_forms_of_published_corpora(tmp_path):
         ("b", "cv/clips/b.mp3", "en", ""),
     ]
     assert [row.reason for row in rejected] == ["unknown_language"]
+    layouts.text(corpus / "train.tsv", "\n".join([lines[0], lines[2], lines[3]]))
+    layouts.text(corpus / "test.tsv", lines[0] + "\n")
+    rows, rejected = read(corpus, "common_voice")  # what validated.tsv holds besides is trained on, and nothing comes twice
+    assert [(row.id, row.split) for row in rows] == [("b", "train"), ("a", "train")]
+    assert [row.reason for row in rejected] == ["unknown_language"]
     corpus = touch(tmp_path / "piper", "wav/a.wav", "wav/b.wav")
     layouts.text(corpus / "metadata.csv", "a|One\nb.wav|Two\n")
     assert [(row.id, row.text, row.speaker) for row in read(corpus, "piper", speaker="me")[0]] == [("a", "One", "me"), ("b", "Two", "me")]
@@ -211,3 +216,59 @@ def test_suffixes_of_published_corpora_in_capitals(tmp_path):
     rows, rejected = read(vctk, "vctk")
     assert [(row.id, row.text) for row in rows] == [("p1_001", "One")]
     assert [(row.id, row.reason) for row in rejected] == [("p1_002", "missing_text"), ("p1_003", "missing_audio")]
+
+
+def test_folders_that_are_splits_are_no_speakers(tmp_path):
+    names = ("Train/alice/a", "Train/bob/b", "test/carol/c", "dev/d")
+    corpus = touch(tmp_path / "corpus", *(f"{name}.wav" for name in names))
+    for name in names:
+        layouts.text(corpus / f"{name}.txt", "Words.")
+    rows, _ = read(corpus, "folder", speaker="me")
+    assert sorted((row.speaker, row.split) for row in rows) == [("alice", "train"), ("bob", "train"), ("carol", "eval"), ("me", "eval")]
+    (corpus / "Train").rename(corpus / "Tariq")  # Dev may be a person too
+    assert {row.speaker for row in read(corpus, "folder")[0]} == {"Tariq", "test", "dev"}
+
+
+@pytest.mark.parametrize(
+    ("written", "lies", "found"),
+    [
+        ("a", "wavs/a.WAV", True),
+        ("a.wav", "wavs/a.WAV", True),
+        ("a.WAV", "wavs/a.wav", False),
+        ("آب", "wavs/آب.wav", True),
+        ("café.mp3", "wavs/cafe\u0301.MP3", True),
+        ("b", "wavs/a.WAV", False),
+    ],
+)
+def test_other_spellings_of_a_file(tmp_path, written, lies, found):
+    corpus = touch(tmp_path / "corpus", lies)
+    layouts.text(corpus / "metadata.csv", f"{written}|One|one\n")
+    rows, rejected = read(corpus, "ljspeech")
+    assert [row.audio for row in rows] == [f"corpus/{lies}"] * found and [row.reason for row in rejected] == ["missing_audio"] * (not found)
+
+
+def test_which_tables_are_read(tmp_path, capsys):
+    """Never some of them in silence, nor one for what it is not."""
+    corpus = touch(tmp_path / "corpus", "a.wav", "b.wav", "c.wav")
+    layouts.text(corpus / "cv-valid-train.csv", "filename,text\na.wav,One\n")
+    layouts.text(corpus / "cv-valid-test.csv", "filename,text\nb.wav,Two\n")
+    assert [(row.id, row.split) for row in read(corpus, "csv")[0]] == [("a", "train"), ("b", "eval")]
+    assert capsys.readouterr().out == ""
+    layouts.text(corpus / "speakers.csv", "name,age\nann,30\n")
+    read(corpus, "csv")
+    assert capsys.readouterr().out == "note: not read, for others name the splits: speakers.csv\n"
+    layouts.text(corpus / "metadata.csv", "filename,text\nc.wav,Three\n")
+    with pytest.raises(DataError, match=r"holds metadata.csv and cv-valid-test.csv, cv-valid-train.csv: which .* Name it train"):
+        read(corpus, "csv")
+
+
+def test_what_has_another_form_is_refused_with_the_remedy(tmp_path):
+    corpus = touch(tmp_path / "corpus", "a.wav")
+    for text in ('[{"audio": "a.wav", "text": "One"}]', '\ufeff[\n {"audio": "a.wav", "text": "One"}\n]'):
+        layouts.text(corpus / "metadata.json", text)
+        with pytest.raises(DataError, match=r"is one JSON array; expected one object a line: jq"):
+            read(corpus, "jsonl")
+    layouts.text(corpus / "metadata.csv", "file|text|normalized\na|One|one\n")
+    assert [row.id for row in read(corpus, "ljspeech")[0]] == ["a"]
+    layouts.text(corpus / "metadata.csv", "file|One|one\na|One|one\n")  # no header: a clip of that name
+    assert [row.reason for row in read(corpus, "ljspeech")[1]] == ["missing_audio"]

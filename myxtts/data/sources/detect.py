@@ -1,16 +1,20 @@
 """Which layout a folder or archive has: every layout's reader is tried on its first rows, every tree's pattern on its first files.
 
-No more than a few thousand entries and a part of each table are looked at, so it is quick on a corpus of any size.
+No more than a few thousand files and a part of each table are looked at, so it is quick on a folder of any size; of an archive, the names
+of all entries.
 """
 
 import os
 import shlex
+import sys
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+
+from tqdm import tqdm
 
 from myxtts.config import DataError
 from myxtts.config.data import CorpusConfig
@@ -27,7 +31,10 @@ _ENTRIES = 5000  # files that are looked at
 _SHARE = 500  # of them in one folder inside
 _ROWS = 200  # rows of a table, recordings of a tree
 _LINES = 20_000  # of a table, to count them
-_HEAD = 1 << 20  # bytes of a text in an archive
+_ARCHIVE_ENTRIES = 1_000_000
+_HEAD = 1 << 20  # bytes of a table or text in an archive
+_HEADS = 256 << 20  # of all of them
+_TEXT_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".lab")
 _TABLES = {"csv": (".csv", ".tsv"), "jsonl": (".jsonl", ".json")}
 _TREES = ("vctk", "libritts", "folder")
 
@@ -245,18 +252,26 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def _sketch(archive: Path, folder: Path) -> None:
-    """The first entries of an archive as empty recordings and the beginnings of texts."""
-    for entry in islice(read_entries(archive), _ENTRIES):
+    """An archive's entries as empty recordings, the beginnings of tables, and of some texts. Others are left out."""
+    room = _HEADS
+    entries = tqdm(read_entries(archive), f"entries of {archive.name}", unit="", delay=3, leave=False)
+    for number, entry in enumerate(entries):
+        if number == _ARCHIVE_ENTRIES:
+            print(f"note: only the first {number:,} entries of {archive} are looked at", file=sys.stderr)
+            break
         name = check_name(archive, entry.name)
         path = folder / name
-        if entry.kind != "file" or not name or path.exists() or any(parent.is_file() for parent in path.parents):
+        if entry.kind != "file" or not name.lower().endswith((*AUDIO_SUFFIXES, *_TEXT_SUFFIXES)) or path.exists():
+            continue
+        if any(parent.is_file() for parent in path.parents):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-        if not name.lower().endswith(AUDIO_SUFFIXES):
+        if room > 0 and not name.lower().endswith(AUDIO_SUFFIXES):
             with naming_damage(archive), entry.open() as file:
                 head = file.read(_HEAD)
             path.write_bytes(head if len(head) < _HEAD else head[: head.rfind(b"\n") + 1])
+            room -= len(head)
 
 
 def _said(finding: Finding) -> str:

@@ -37,6 +37,7 @@ def read_jsonl(corpus: Corpus) -> Iterator[Row]:
     columns = _by_row_names(corpus.settings.columns)
     known: dict[tuple[str, ...], dict[str, str]] = {}
     for file, split in table_files(corpus, (".jsonl", ".json")):
+        _refuse_array(file)
         scan(file, limit=corpus.look)
         never, there = set(columns.values()), {}
         for line in read_lines(file):
@@ -51,6 +52,13 @@ def read_jsonl(corpus: Corpus) -> Iterator[Row]:
         if never and there:
             names = ", ".join(list(there)[:_SHOWN])[:300]
             raise DataError(f"{file}: no object has {min(never)!r}, which data.source.columns names: there are {names}")
+
+
+def _refuse_array(file: Path) -> None:
+    with file.open("rb") as opened:
+        start = opened.read(1000).removeprefix(b"\xef\xbb\xbf").split()
+    if start and (start[0] == b"[" or start[0].startswith(b"[{")):
+        raise DataError(f"{file} is one JSON array; expected one object a line: jq -c '.[]' {file.name} > lines.jsonl, and take it away")
 
 
 def read_csv(corpus: Corpus) -> Iterator[Row]:
@@ -77,6 +85,13 @@ def table_files(corpus: Corpus, suffixes: tuple[str, ...]) -> list[tuple[Path, s
     if not of_splits and len(found) > 1:
         names = ", ".join(path.name for path in files[:6])
         raise DataError(f"{corpus.folder} holds several {kinds} ({names}): name the one that lists the clips metadata{suffixes[0]}")
+    if of_splits and named:
+        raise DataError(
+            f"{corpus.folder} holds {named[0][0].name} and {', '.join(path.name for path, _ in of_splits)}: which lists the clips? Name it "
+            f"train{suffixes[0]}, or move it or the others elsewhere"
+        )
+    if len(found) < len(files) and corpus.look is None:
+        print(f"note: not read, for others name the splits: {', '.join(path.name for path in files if path not in dict(found))}")
     # training first: where a clip stands in both, it is trained on, as in every layout
     return sorted(found, key=lambda item: item[1] != "train")
 

@@ -6,6 +6,7 @@ import os
 import posixpath
 import re
 import stat
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +19,8 @@ from myxtts.data.sources.identifiers import safe_id, segment_suffix
 from myxtts.text.languages import get_language
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
-_SPLITS = {name: name for name in ("", "train", "eval")} | {"training": "train"}
-_SPLITS |= dict.fromkeys(("dev", "val", "valid", "validation", "evaluation", "test"), "eval")
+SPLITS = {name: name for name in ("", "train", "eval")} | {"training": "train"}
+SPLITS |= dict.fromkeys(("dev", "val", "valid", "validation", "evaluation", "test"), "eval")
 FOLLOW = "data.source.follow_links: true (of a mix: that of the corpus)"
 _MAX_FOLDERS = 10_000  # whose real place is remembered
 
@@ -96,8 +97,10 @@ def _dvc_caches(root: Path) -> list[Path]:
 
 def split_of_name(name: str) -> str:
     """The split that the name of a file or folder speaks of: `train-clean-100`, `dev_manifest.json`; "" where it says nothing."""
-    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word in _SPLITS and word]
-    return _SPLITS[words[0]] if words else ""
+    words = [word for word in re.split(r"[^a-z]+", name.lower()) if word in SPLITS and word]
+    # cv-valid-train.csv: the clips there were validated by listeners
+    said = [word for word in words if word not in ("valid", "val")] or words
+    return SPLITS[said[0]] if said else ""
 
 
 class Checker:
@@ -219,7 +222,23 @@ class AudioFinder:
                 reason = ("unreadable_audio", f"{name}: {error.strerror}; make its folder readable")
             except (OSError, ValueError):  # a name too long, or with a NUL: no such file
                 continue
+        if other := self._other_form(relative, has_suffix):
+            return other
         raise _Refused(*reason)
+
+    def _other_form(self, relative: str, has_suffix: bool) -> str | None:
+        """The file where its suffix is in capitals, or its name composed otherwise, as archives that were made on a Mac have it."""
+        forms = [relative] if relative.isascii() else [unicodedata.normalize(form, relative) for form in ("NFC", "NFD")]
+        for form in forms:
+            stem, dot, suffix = form.rpartition(".") if has_suffix else (form, "", "")
+            for folder, added in self._places[has_suffix]:
+                for name in (f"{folder}{form}{added}", f"{folder}{stem}{dot}{suffix.upper()}{added.upper()}"):
+                    try:
+                        if self._is_file(f"{self._corpus}/{name}"):
+                            return name
+                    except (OSError, ValueError):
+                        continue
+        return None
 
     def _is_file(self, path: str) -> bool:
         mode = os.lstat(path).st_mode
@@ -277,9 +296,9 @@ def _segment(cells: dict[str, str]) -> tuple[float | None, float | None]:
 
 
 def _split(written: str) -> str:
-    if written.strip().lower() not in _SPLITS:
+    if written.strip().lower() not in SPLITS:
         raise _Refused("unknown_split", f"expected train, eval, dev, test or nothing, got {written[:40]!r}")
-    return _SPLITS[written.strip().lower()]
+    return SPLITS[written.strip().lower()]
 
 
 def _has_surrogates(text: str) -> bool:

@@ -16,9 +16,11 @@ from myxtts.config import DataError
 from myxtts.data.manifest import METADATA, unescape
 from myxtts.data.sources.lines import read_lines, scan
 from myxtts.data.sources.rows import Corpus, Row
+from myxtts.data.sources.seen import SeenIds
 
 METADATA_COLUMNS = ("id", "text", "normalized", "speaker", "language", "seconds", "corpus")  # all of a processed corpus
 LJSPEECH_COLUMNS = ("id", "text", "normalized")
+VALIDATED = "validated.tsv"
 COMMON_VOICE_SPLITS = {"train.tsv": "train", "dev.tsv": "eval", "test.tsv": "eval"}
 _NAMES = {"speaker_name": "speaker", "audio": "audio_file", "file": "audio_file", "transcription": "text"}
 _COMMON_VOICE_NAMES = {"path": "audio_file", "sentence": "text", "client_id": "speaker", "locale": "language"}
@@ -57,28 +59,37 @@ def read_coqui(corpus: Corpus) -> Iterator[Row]:
 
 
 def read_common_voice(corpus: Corpus) -> Iterator[Row]:
-    """`train.tsv`, `dev.tsv` and `test.tsv` where there is a train.tsv, else `validated.tsv`, which holds their clips and more."""
-    for name, split in common_voice_files(corpus.folder).items():
-        file = corpus.file(name)
-        first = scan(file, "\t", corpus.look).first
-        header = column_names(first.split("\t"), _COMMON_VOICE_NAMES)
-        if {"audio_file", "text"} - set(header):
-            raise DataError(f"{file}: expected a header with the columns path and sentence, got {first[:80]!r}; is it another layout?")
-        for row in _with_header(file, split, "\t", header):
-            if row.cells.get("text"):
-                row.cells["text"] = row.cells["text"].replace('\\"', '"')  # as their exports write a quote
-            row.cells["speaker"] = row.cells.get("speaker", "")[:_CLIENT_DIGITS]
-            # the id is the clip's name; an older path lacks its suffix
-            yield row
+    """`train.tsv`, `dev.tsv` and `test.tsv`, then what `validated.tsv` holds besides: more than half of it, in most languages."""
+    with SeenIds() as seen:
+        for name, split in common_voice_files(corpus.folder).items():
+            for row in _common_voice_table(corpus.file(name), split, corpus.look):
+                path = row.cells.get("audio_file", "")
+                if name != VALIDATED:
+                    seen.add(path, row.place)
+                elif path in seen:
+                    continue
+                yield row
+
+
+def _common_voice_table(file: Path, split: str, look: int | None) -> Iterator[Row]:
+    first = scan(file, "\t", look).first
+    header = column_names(first.split("\t"), _COMMON_VOICE_NAMES)
+    if {"audio_file", "text"} - set(header):
+        raise DataError(f"{file}: expected a header with the columns path and sentence, got {first[:80]!r}; is it another layout?")
+    for row in _with_header(file, split, "\t", header):
+        if row.cells.get("text"):
+            row.cells["text"] = row.cells["text"].replace('\\"', '"')  # as their exports write a quote
+        row.cells["speaker"] = row.cells.get("speaker", "")[:_CLIENT_DIGITS]
+        # the id is the clip's name; an older path lacks its suffix
+        yield row
 
 
 def common_voice_files(corpus: Path) -> dict[str, str]:
     """Tables of a Common Voice folder that are read, with their splits. Raises DataError when there is none."""
-    found = {name: split for name, split in COMMON_VOICE_SPLITS.items() if (corpus / name).is_file()}
-    if "train.tsv" in found:
+    splits = COMMON_VOICE_SPLITS if (corpus / "train.tsv").is_file() else {}
+    found = {name: split for name, split in (splits | {VALIDATED: "train" if splits else ""}).items() if (corpus / name).is_file()}
+    if found:
         return found
-    if (corpus / "validated.tsv").is_file():
-        return {"validated.tsv": ""}
     raise DataError(f"{corpus} holds neither train.tsv nor validated.tsv: expected the folder of one language of Common Voice")
 
 
@@ -114,7 +125,7 @@ def _table(file: Path, split: str, columns: tuple[str, ...], at_least: int, cut:
     """Rows of a file without header. The number of columns is that of most rows; a row with another one is marked wrong."""
     seen = scan(file, "|", look)
     counts = seen.columns.copy()
-    if seen.first.partition("|")[0].strip().lower() in ("id", "audio_file"):  # a header though none is expected: it names the columns
+    if _is_header(seen.first):  # a header though none is expected: it names the columns
         yield from _with_header(file, split, "|", column_names(cut(seen.first, "|"), _NAMES), cut)
         return
     counts[seen.first.count("|")] += 1
@@ -123,6 +134,11 @@ def _table(file: Path, split: str, columns: tuple[str, ...], at_least: int, cut:
     wanted = f"expected {expected} columns ({'|'.join(columns[:expected])})"
     ours = columns == METADATA_COLUMNS and expected == len(columns)  # nobody else writes all seven
     yield from _rows(file, split, "|", columns, expected, wanted, cut, unescape if ours else str)
+
+
+def _is_header(line: str) -> bool:
+    first, *others = (cell.strip().lower() for cell in line.split("|"))
+    return first in ("id", "audio_file") or (first in _NAMES and bool({"text", "transcription", "normalized"} & set(others)))
 
 
 def _with_header(file: Path, split: str, separator: str, header: tuple[str, ...], cut: Split = split_quoted) -> Iterator[Row]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from myxtts.config import DataError
 from myxtts.data.scratch import open_scratch
 from myxtts.data.sources.lines import MAX_LINE_BYTES, read_lines
-from myxtts.data.sources.rows import AUDIO_SUFFIXES, FOLLOW, Corpus, Row, split_of_name
+from myxtts.data.sources.rows import AUDIO_SUFFIXES, FOLLOW, SPLITS, Corpus, Row, split_of_name
 
 _LABEL = re.compile(r"\s*(-?\d+(?:[.,]\d+)?)\t(-?\d+(?:[.,]\d+)?)(?:\t(.*))?$")  # a line of Audacity's labels
 _NO_SPEAKER = ("wav", "wavs", "audio", "clips")  # names of folders that hold audio, whoever speaks in it
@@ -29,7 +29,12 @@ class Group(NamedTuple):
 
 
 def read_folder(corpus: Corpus) -> Iterator[Row]:
-    """`x.wav` with `x.txt` or `x.lab`; a file of Audacity's labels (start, end, text with tabs between) gives a row a label."""
+    """`x.wav` with `x.txt` or `x.lab`; a file of Audacity's labels (start, end, text with tabs between) gives a row a label.
+
+    The topmost folder is the speaker; where there is one that is called train, it and its like (dev, test) are the splits, and the
+    folders in them the speakers.
+    """
+    splits = _split_folders(corpus.folder)
     for item in _groups(corpus, "", _folder_key):
         if isinstance(item, Row):
             yield item
@@ -42,8 +47,17 @@ def read_folder(corpus: Corpus) -> Iterator[Row]:
             yield Row(audio, 0, {"audio_file": audio}, "", "missing_text", "no .txt or .lab of the same name beside it")
         else:
             parts = [part for part in audio.split("/")[:-1] if part.lower() not in _NO_SPEAKER]
+            split = splits[parts.pop(0)] if parts and audio.split("/")[0] in splits else ""
             cells = {"audio_file": audio, "id": item.key, "speaker": parts[0] if parts else ""}
-            yield from _text_rows(corpus.folder, texts[0], cells)
+            for row in _text_rows(corpus.folder, texts[0], cells):
+                yield row._replace(split=split)
+
+
+def _split_folders(folder: Path) -> dict[str, str]:
+    """Folders that are splits by their whole name, if one of them is for training: a person may be called Dev."""
+    names = [path.name for path in folder.iterdir() if path.name.lower() in SPLITS and path.name and path.is_dir()]
+    found = {name: SPLITS[name.lower()] for name in names}
+    return found if "train" in found.values() else {}
 
 
 def read_vctk(corpus: Corpus) -> Iterator[Row]:
