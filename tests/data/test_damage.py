@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from myxtts.config import DataError
 from myxtts.config.data import SourceConfig
 from myxtts.data.manifest import ManifestWriter, Rejected, Utterance, read_manifest, read_rejected
-from myxtts.data.sources import LAYOUTS, lines, read_source
+from myxtts.data.sources import LAYOUTS, read_source
 from myxtts.data.sources.lines import MAX_LINE_BYTES
 
 HEADERS = {"coqui": "audio_file|text|speaker\n", "csv": "audio_file,text,speaker\n", "common_voice": "path\tsentence\tclient_id\n"}
@@ -399,14 +399,3 @@ def test_any_bytes_give_rows_or_a_reason(tmp_path_factory, layout, raw):
         else:
             assert len(read_manifest(folder / "manifest.csv")) == manifest.clips
             assert len(read_rejected(folder / "rejected.csv")) == manifest.reasons.total()
-
-
-def test_lines_are_numbered_as_an_editor_does(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 5)
-    (tmp_path / "it").write_bytes(b"12345\n123456789\n\n1234\n12345")
-    assert [(line.number, line.text, line.reason) for line in lines.read_lines(tmp_path / "it")] == [
-        (1, "12345", ""),
-        (2, "123456", "line_too_long"),
-        (4, "1234", ""),
-        (5, "12345", ""),
-    ]

@@ -10,7 +10,7 @@ from myxtts.config import DataError
 from myxtts.config.data import LAYOUTS as CONFIGURED
 from myxtts.config.data import SourceConfig
 from myxtts.data.manifest import Rejected, Utterance, write_metadata
-from myxtts.data.sources import LAYOUTS, is_safe_id, safe_id
+from myxtts.data.sources import LAYOUTS, is_safe_id, lines, safe_id
 from myxtts.data.sources import read_source as stream_source
 
 
@@ -210,3 +210,14 @@ def test_shared_corpora(name, count, speakers):
     rows, rejected = read_source(SourceConfig(layout="coqui", path=f"../shared/data/{name}"), root)
     assert len(rows) == count and not rejected and len({r.speaker for r in rows}) == speakers
     assert (root / rows[0].audio).is_file()
+
+
+def test_lines_are_numbered_as_an_editor_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 5)
+    (tmp_path / "it").write_bytes(b"12345\n123456789\n\n1234\n12345")
+    assert [(line.number, line.text, line.reason) for line in lines.read_lines(tmp_path / "it")] == [
+        (1, "12345", ""),
+        (2, "123456", "line_too_long"),
+        (4, "1234", ""),
+        (5, "12345", ""),
+    ]

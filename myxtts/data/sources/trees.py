@@ -55,8 +55,10 @@ def read_folder(corpus: Corpus) -> Iterator[Row]:
 
 def _split_folders(folder: Path) -> dict[str, str]:
     """Folders that are splits by their whole name, if one of them is for training: a person may be called Dev."""
-    names = [path.name for path in folder.iterdir() if path.name.lower() in SPLITS and path.name and path.is_dir()]
-    found = {name: SPLITS[name.lower()] for name in names}
+    try:
+        found = {path.name: SPLITS[path.name.lower()] for path in folder.iterdir() if path.name.lower() in SPLITS and path.is_dir()}
+    except OSError:  # the walk says so
+        return {}
     return found if "train" in found.values() else {}
 
 
