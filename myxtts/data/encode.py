@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from myxtts.audio.mel import conditioning_mel, fit_frames, log_mel_numpy, speaker_mel
 from myxtts.config import DataError, XTTSConfig
+from myxtts.data.bars import bar
 from myxtts.data.manifest import Rejected, Utterance, corpus_weights, counted, read_split, write_rejected
 from myxtts.data.records import mel_schema, read_records, token_schema, write_records
 from myxtts.data.waves import SPLITS, waves
@@ -126,7 +126,7 @@ def _codes(rows: list[Utterance], path: Path, dvae: DVAE, mel_norm: np.ndarray) 
     step = 64
     compiled = tf.function(dvae.encode, reduce_retracing=False)
     per_code = dvae.config.frames_per_code
-    for record in tqdm(read_records(path, mel_schema(len(mel_norm))), total=len(rows), desc="codes", unit="clip", mininterval=2):
+    for record in bar(read_records(path, mel_schema(len(mel_norm))), "codes", "clip", len(rows)):
         mel = record["mel"].astype(np.float32) / mel_norm
         frames = len(mel)
         padded = np.pad(mel, ((0, -frames % step), (0, 0)), mode="edge")
@@ -175,9 +175,7 @@ def _write_references(config: XTTSConfig, kept: list[IndexRow], mel_norm: np.nda
         for name, shape in shapes.items()
     }
     low, high = waves(kept, out, speaker_config.sample_rate), waves(kept, out, prompt_config.sample_rate)
-    for number, (wave_16k, wave) in enumerate(
-        zip(tqdm(low, total=len(kept), desc=f"references {split}", mininterval=2), high, strict=True)
-    ):
+    for number, (wave_16k, wave) in enumerate(zip(bar(low, f"references {split}", "clip", len(kept)), high, strict=True)):
         arrays["prompts"][number] = fit_frames(log_mel_numpy(wave, prompt_config) / mel_norm, shapes["prompts"][1])
         arrays["speakers"][number] = fit_frames(log_mel_numpy(wave_16k, speaker_config), shapes["speakers"][1])
     for array in arrays.values():

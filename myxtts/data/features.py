@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel_numpy
 from myxtts.audio.wave import write_atomically
 from myxtts.config import XTTSConfig
+from myxtts.data.bars import bar
 from myxtts.data.cache import Cache, fingerprint
 from myxtts.data.manifest import Utterance, corpus_weights, iter_split
 from myxtts.data.records import mel_schema, write_records
@@ -70,7 +70,7 @@ def _mels(processed: Path, split: str, mel_config: MelConfig, cache: Cache) -> I
     """A split's clips in order, each with its mel (F, M) float16; those that are not in the cache yet are computed and put there."""
     settings = fingerprint(MEL_VERSION, asdict(mel_config))
     rows = iter_split(processed, split)
-    with tqdm(desc=f"mels {split}", unit="clip", mininterval=2) as bar:
+    with bar(None, f"mels {split}", "clip") as made:
         while some := list(islice(rows, _CLIPS_AT_ONCE)):
             keys = [fingerprint(settings, cache.digest(processed / row.audio)) for row in some]
             entries = [cache.find(key) for key in keys]
@@ -82,7 +82,7 @@ def _mels(processed: Path, split: str, mel_config: MelConfig, cache: Cache) -> I
                     cache.keep(key, {}, mel.tobytes())
                 else:
                     mel = np.frombuffer(entry.file.read_bytes(), np.float16).reshape(-1, mel_config.num_mels)
-                bar.update()
+                made.update()
                 yield row, mel
             cache.commit()
 

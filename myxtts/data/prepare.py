@@ -21,11 +21,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from tqdm import tqdm
-
 from myxtts.config import DataError, XTTSConfig
 from myxtts.config.data import PrepareConfig
 from myxtts.data import clips
+from myxtts.data.bars import bar
 from myxtts.data.cache import Cache
 from myxtts.data.clips import Clip, ClipSettings, Part, Recording
 from myxtts.data.engines import apply
@@ -87,7 +86,7 @@ def check_strict(config: XTTSConfig, summary: dict[str, Any], out: Path) -> None
 def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) -> list[str]:
     """The manifest into the table, texts checked; returns what the user must know of them."""
     folders, written = set(), TextNotes()
-    for row in tqdm(iter_manifest(raw / MANIFEST), "texts", unit="row", mininterval=2):
+    for row in bar(iter_manifest(raw / MANIFEST), "texts", "row"):
         if not is_safe_id(row.id):
             raise _changed_by_hand(raw)
         folders.add(row.audio.rpartition("/")[0])
@@ -137,7 +136,7 @@ class _Work:
 
     def __init__(self, config: XTTSConfig, table: Table, cache: Cache):
         self._prepare, self._table, self._cache = config.prepare, table, cache
-        self._bar = tqdm(total=table.count("reason = ''"), desc="clips", unit="clip", mininterval=1)
+        self._bar = bar(None, "clips", "clip", table.count("reason = ''"))
         self._began, self._seconds, self._committed = monotonic(), 0.0, monotonic()
         self._found = 0
 
@@ -182,7 +181,7 @@ class _Work:
         if monotonic() - self._committed > _COMMIT:
             self._cache.commit()
             self._committed = monotonic()
-            self._bar.set_postfix_str(f"{self._seconds / (monotonic() - self._began):.0f} x real time")
+            self._bar.set_postfix_str(f"{self._seconds / (monotonic() - self._began):.0f} x real time", refresh=False)
 
     def _note(self, recording: Recording, part: Part, facts: dict[str, Any]) -> None:
         reason, detail = judge(facts, self._prepare)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.audio.recognition import heard_phones
 from myxtts.config import DataError, XTTSConfig
 from myxtts.config.stages import KINDS
+from myxtts.data.bars import bar
 from myxtts.data.manifest import Utterance, write_json
 from myxtts.evaluation.choice import SPEECH_OF, Chosen, choose_sentences
 from myxtts.evaluation.metrics import METRICS
@@ -61,7 +61,7 @@ def evaluate(config: XTTSConfig, synthesizer: Synthesizer, processed: Path, out:
         raise DataError(f"{processed} has no evaluation clips (metadata_eval.csv is empty): raise prepare.eval_fraction, or add some")
     voices, logged = _Voices(synthesizer, processed), Counter()
     results = []
-    for item in tqdm(chosen, desc="evaluate", unit="sentence", mininterval=2):
+    for item in bar(chosen, "evaluate", "sentence"):
         row = _evaluate_row(config, synthesizer, processed, item, voices, seed)
         logged[item.speech] += 1
         if logged[item.speech] <= config.evaluate.num_logged:

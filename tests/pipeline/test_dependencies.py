@@ -21,8 +21,9 @@ ENTRIES = {
     "evaluate": ["evaluation.evaluate", "models.xtts", "synthesis.speech", "pipeline.voice_stages"],
     "bundle": ["serving.bundle", "serving.registry", "synthesis.speech", "pipeline.voice_stages"],
 }
-# tracking records a run and shapes no output; a training stage speaks only its previews with synthesis
-FREE = {stage: ("tracking", "synthesis") if stage in ("dvae", "gpt", "decoder") else ("tracking",) for stage in ENTRIES}
+# tracking records a run, bars are looked at, and neither shapes an output; a training stage speaks only its previews with synthesis
+ALWAYS = ("tracking", "data.bars")
+FREE = {stage: (*ALWAYS, "synthesis") if stage in ("dvae", "gpt", "decoder") else ALWAYS for stage in ENTRIES}
 
 
 def path_of(module: str) -> Path | None:

@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from tqdm import tqdm
-
 from myxtts.config import DataError
 from myxtts.config.data import CorpusConfig
+from myxtts.data.bars import bar
 from myxtts.data.manifest import Utterance, counted
 from myxtts.data.sources import LAYOUTS
 from myxtts.data.sources.archives import check_name, is_archive, naming_damage, read_entries, top_folder
@@ -254,7 +253,7 @@ def _files(folder: Path) -> Iterator[str]:
 def _sketch(archive: Path, folder: Path) -> None:
     """An archive's entries as empty recordings, the beginnings of tables, and of some texts. Others are left out."""
     room = _HEADS
-    entries = tqdm(read_entries(archive), f"entries of {archive.name}", unit="", delay=3, leave=False)
+    entries = bar(read_entries(archive), archive.name, "entry", delay=3, leave=False)
     for number, entry in enumerate(entries):
         if number == _ARCHIVE_ENTRIES:
             print(f"note: only the first {number:,} entries of {archive} are looked at", file=sys.stderr)

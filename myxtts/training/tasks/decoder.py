@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 from filelock import FileLock
 from keras import ops
-from tqdm import tqdm
 
 from myxtts.audio.mel import MelConfig, dvae_mel, log_mel
 from myxtts.config.schema import XTTSConfig
+from myxtts.data.bars import bar
 from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow, decoder_batches, gpt_batches
 from myxtts.data.encode import read_index, read_text_marks, rows_by_speaker
 from myxtts.data.records import latent_schema, read_records, write_records
@@ -55,7 +55,7 @@ def _latents(config: XTTSConfig, model: XTTS, tokens: Path, split: str, numbers:
         latents = model.gpt.condition(batch["prompt"])
         return model.gpt(latents, made.text_ids, made.text_mask, made.audio_ids, made.audio_mask).audio_latents
 
-    for batch in tqdm(batches, total=batches.per_epoch, desc=f"latents {split}", unit="batch", mininterval=2):
+    for batch in bar(batches, f"latents {split}", "batch", batches.per_epoch):
         latents, lengths, rows = run(batch).numpy(), batch["code_lengths"].numpy(), batch["row"].numpy()
         for position in np.flatnonzero(lengths):
             row = int(rows[position])
