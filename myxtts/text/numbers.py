@@ -9,9 +9,10 @@ from myxtts.text.contacts import spell_telephones
 from myxtts.text.counting import number_pattern, one_of, pad, say, say_digits, say_integer
 from myxtts.text.dates import spell_dates, spell_times
 from myxtts.text.languages import Language
+from myxtts.text.languages.record import roman_value
 from myxtts.text.quantities import spell_quantities
 
-__all__ = ["roman_value", "say_integer", "spell_numbers", "spell_roman"]
+__all__ = ["say_integer", "spell_numbers", "spell_roman"]
 
 _DIGIT = re.compile("[0-9]")
 _LONG = re.compile(r"\d{31,}")  # no number that a pattern should try at every digit
@@ -24,8 +25,6 @@ _MINUS = re.compile(r"(?<![\w)/.,%-])-(?=[^\w\s]?\d)")
 _COLON = re.compile(r"(?<=\d):(?=\d)")
 _GENERATION = re.compile(r"(?<![A-Za-z0-9_.,:/+-])([2-6])G(?![A-Za-z0-9_])")  # of mobile networks; 5 g are grams
 _YEARS = re.compile(r"(?<![\w,.])(1[1-9]\d\d|20[1-9]\d)('?s)?(?![\w]|[,.]\d)")
-_ROMAN = re.compile("M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
-_ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
 def spell_numbers(text: str, language: Language) -> str:
@@ -218,11 +217,3 @@ def _roman_before(language: Language) -> list:
 def _roman(language: Language) -> re.Pattern:
     """With the full stop of an ordinal (Karl IV. war), told by a small letter after it."""
     return re.compile(rf"(?<!\w)((?i:{one_of(language.roman)})) ([IVXLCM]+)(?!\w)(\.?)(?=(?:\s([^\W\d_]))?)")
-
-
-def roman_value(numeral: str) -> int:
-    """XIV -> 14; 0 for what is no Roman numeral in its usual form."""
-    if not numeral or not _ROMAN.fullmatch(numeral):
-        return 0
-    values = [_ROMAN_DIGITS[letter] for letter in numeral]
-    return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))

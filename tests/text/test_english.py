@@ -2,8 +2,8 @@
 
 import pytest
 
+from myxtts.text.languages.record import roman_value
 from myxtts.text.normalize import normalize, normalize_with_report, unknown_characters
-from myxtts.text.numbers import roman_value
 
 DATES = [
     ("11/25/2026", "november twenty-fifth, twenty twenty-six"),

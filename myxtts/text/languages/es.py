@@ -2,7 +2,7 @@
 
 import re
 
-from myxtts.text.languages.record import LATIN, Language, decimals_as_number, months, noun, nouns, with_endings, words
+from myxtts.text.languages.record import LATIN, Language, decimals_as_number, months, noun, nouns, roman_value, with_endings, words
 
 _count = words("es")
 _WORD = r"[^\W\d_]"
@@ -21,6 +21,10 @@ _FEMININE = {
     r"un (?=mil\b)": "una ",
 }
 counted = with_endings(count, {"m": {r"veintiuno$": "veintiún", r"uno$": "un"}, "f": _FEMININE})
+
+
+def _century(match: re.Match) -> str | None:
+    return f"siglo {count(value)}" if (value := roman_value(match[1])) else None
 
 
 def one_million(text: str) -> str:
@@ -144,7 +148,7 @@ SPANISH = Language(
         r"\.?º|o": ordinal,
     },
     readings={
-        rf"(?<!\w)[Ss]\. (?=(?:{'|'.join(map(count, range(1, 22)))})\b(?! mi))": lambda match: "siglo ",  # its numeral is read by now
+        r"(?<!\w)[Ss]\. ?([IVX]+)(?!\w)": _century,
         r"(?<![\w.,])(\d{1,3})\.er(?!\w)": lambda match: before_noun(int(match[1])),
         # 21 personas, 200 casas; 21 años, 1 libro
         rf"{_NUMBER}{_CHANGING}(?= (?!{_MASCULINE_AS}){_WORD}+as\b)": lambda match: counted(int(match[1]), "f"),
@@ -157,7 +161,7 @@ SPANISH = Language(
     digits_after=("código", "código postal", "pin"),
     version_after=("versión",),
     range_word="a",
-    roman=dict.fromkeys(("siglo", "s.", "capítulo", "tomo", "parte", "volumen", "tema", "acto", "guerra mundial"), "{cardinal}")
+    roman=dict.fromkeys(("siglo", "capítulo", "tomo", "parte", "volumen", "tema", "acto", "guerra mundial"), "{cardinal}")
     | dict.fromkeys(_KINGS.split(), of_a_king)
     | {"isabel": feminine},
     symbols={

@@ -14,11 +14,11 @@ from num2words import num2words
 ZWNJ = "\u200c"  # zero width non-joiner: a letter of Persian spelling
 LATIN = "abcdefghijklmnopqrstuvwxyz"
 HAN = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0x3007, 0x3007))
+_ROMAN = re.compile("M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
+_ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 
 
 # which form of a noun a number takes: 0 for the first; None stands for a number with decimals
-
-
 def one_or_more(number: int | None) -> int:
     return int(number != 1)
 
@@ -331,3 +331,11 @@ def with_endings(count: Callable[[int], str], endings: Mapping[str, Mapping[str,
 @lru_cache(maxsize=10_000)  # bounded: a corpus of millions of rows has as many numbers
 def _in_words(number: int, code: str | None, to: str, options: tuple[tuple[str, Any], ...]) -> str:
     return num2words(number, lang=code, to=to, **dict(options)).replace(",", "").lower()
+
+
+def roman_value(numeral: str) -> int:
+    """XIV -> 14; 0 for what is no Roman numeral in its usual form."""
+    if not numeral or not _ROMAN.fullmatch(numeral):
+        return 0
+    values = [_ROMAN_DIGITS[letter] for letter in numeral]
+    return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
