@@ -111,6 +111,9 @@ class PrepareConfig(Section):
     min_seconds: float = Field(0.4, gt=0)
     max_seconds: float = Field(11.6, gt=0, le=60)
     max_text_chars: int = Field(250, ge=1)
+    refuse_annotations: bool = Field(
+        True, description="texts with [laughter], <b>, {noise} or &amp; in them, which would be read as words; (asides) are read"
+    )
     max_clipped_share: float | None = Field(
         0.001, gt=0, le=1, description="samples in flat tops at the recording's ceiling, as a share of all, at most; empty = any"
     )

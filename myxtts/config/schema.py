@@ -65,9 +65,10 @@ class XTTSConfig(Section):
             raise ConfigError(f"{path} is not valid YAML in UTF-8: {error}") from None
         if not isinstance(values, dict):
             raise ConfigError(f"{path} must hold sections (a mapping); it holds {type(values).__name__}")
+        overrides = list(overrides)
         for override in overrides:
             apply_override(values, override)
-        return cls.from_dict(values, source=str(path))
+        return cls.from_dict(values, source=f"{path} with {', '.join(overrides)}" if overrides else str(path))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], source: str = "configuration") -> "XTTSConfig":

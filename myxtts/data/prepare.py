@@ -4,6 +4,7 @@ A row that cannot be used goes to rejected.csv with its reason: those of the raw
 
 | reason | meaning |
 |---|---|
+| annotated_text | it holds what is about the words: [laughter], <b>, &amp; |
 | empty_text, text_too_long, unknown_characters | the normalised text has nothing to say, too much, or signs its language lacks |
 | missing_audio, unreadable_audio, empty_audio, truncated_audio, bad_audio, too_large | the file cannot be had or decoded |
 | bad_segment, crashed_decoder | the recording ends before the clip does; decoding it ended the process |
@@ -58,6 +59,7 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
         _process(config, table, root, kept)
         rate_limits = screen(table, config.prepare)
         notes = _place(table, config.prepare)
+        text_notes = [*_empty_corpora(config, table), *text_notes]
         summary = write_processed(config, table, raw, out, partial(_file_of, config, root, kept), rate_limits)
         kept.prune()
     reasons = summary["rejected_by_reason"]
@@ -79,7 +81,8 @@ def check_strict(config: XTTSConfig, summary: dict[str, Any], out: Path) -> None
             (out / name).unlink(missing_ok=True)
         raise DataError(
             f"{summary['rejected']} rows were rejected ({counted(reasons)}) and prepare.strict allows none: see {out / REJECTED}; correct "
-            "or remove these rows, change the rule that refused them, or set prepare.strict to false"
+            "or remove these rows, change the rule that refused them, or let them be left out (prepare.strict: false, no --strict); "
+            "dvc repro prepare brings the metadata back"
         )
 
 
@@ -145,7 +148,7 @@ class _Work:
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
-        print(f"{self._bar.n - self._found} clips worked on, {self._found} as they were before")
+        print(f"clips worked on: {self._bar.n - self._found}, as they were before: {self._found}")
         self._cache.commit()
 
     def missing(self, recordings: Iterator[Recording], settings: ClipSettings) -> Iterator[Recording]:
@@ -205,6 +208,17 @@ def _chunks(rows: Iterator[Row]) -> Iterator[tuple[Part, ...]]:
             parts = []
     if parts:
         yield tuple(parts)
+
+
+def _empty_corpora(config: XTTSConfig, table: Table) -> list[str]:
+    """Corpora of a mix that give no clip: the others would hide it."""
+    used = {name for (name,) in table.base.execute("SELECT DISTINCT corpus FROM rows WHERE reason = ''")}
+    return [
+        f"corpus {name} gives no clip: are its layout ({corpus.layout}) and language ({corpus.language}) right? "
+        f"(data.source.corpora.{name}; rejected.csv has the reason of each row)"
+        for name, corpus in config.data.source.corpora.items()
+        if name not in used
+    ] * bool(used)
 
 
 def _place(table: Table, settings: PrepareConfig) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ from myxtts.text.normalize import normalize_with_report, unknown_characters
 # a text this many times as long as the limit on what is spoken is not normalised: of a megabyte on one line that would take for ever
 _MOST_WRITTEN = 10
 _ENOUGH = 20  # texts that say something of their language
-_MOST_ANNOTATIONS = 10_000
+# what is about the words and not one of them: [laughter], <b>, {noise}, &amp;
+_ANNOTATION = re.compile(r"\[[^\W\d_][^\[\]]{0,40}\]|</?[^\W\d_][^<>]{0,60}>|\{[^{}]{1,40}\}|&#?\w{2,8};")
+_SHOWN_CHARACTERS = 6
 
 
 def check_text(row: Utterance, settings: PrepareConfig) -> tuple[Utterance | Rejected, dict[str, int]]:
@@ -24,23 +26,23 @@ def check_text(row: Utterance, settings: PrepareConfig) -> tuple[Utterance | Rej
     written = row.normalized or row.text
     if len(written) > _MOST_WRITTEN * settings.max_text_chars:
         return _too_long(row, f"{len(written)} characters as it is written", settings), {}
+    if settings.refuse_annotations and (found := _ANNOTATION.search(written)):
+        detail = (
+            f"{found.group()!r} is about the words and would be read as one, in {_shown(row, written)}; write what is spoken alone, or let "
+            "such texts pass (prepare.refuse_annotations: false)"
+        )
+        return Rejected(row.id, row.audio, "annotated_text", detail), {}
     text, removed = normalize_with_report(written, row.language, settings.cleaners)
     return _checked(row, written, text, settings), dict(removed)
 
 
-# [laughter], <b>, {noise}, &amp;
-_ANNOTATION = re.compile(r"\[[^\W\d_][^\[\]]{0,40}\]|</?[^\W\d_][^<>]{0,60}>|\{[^{}]{1,40}\}|&#?\w{2,8};")
-
-
 class TextNotes:
-    """What a user should know of the texts as they are written, before normalisation takes it away.
+    """How many texts of each language are written with letters that it does not have: a sign that the language is another one.
 
-    How many of each language have letters that it lacks, a sign that the language is another one (ü becomes u in English); and how many
-    hold what is rather about the words than one of them.
+    Normalisation folds some of them (ü becomes u in English), so they are looked for before it.
     """
 
     def __init__(self) -> None:
-        self._annotated, self._annotations = 0, Counter()
         self._texts: Counter[str] = Counter()
         self._foreign: Counter[str] = Counter()
         self._letters: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -52,26 +54,13 @@ class TextNotes:
         self._texts[language] += 1
         self._foreign[language] += bool(found)
         self._letters[language].update(found)
-        if found := _ANNOTATION.findall(text):
-            self._annotated += 1
-            if len(self._annotations) < _MOST_ANNOTATIONS:  # of a corpus with a million kinds, the first
-                self._annotations.update(found)
 
     def notes(self) -> list[str]:
-        """A sentence for each language of which more than a tenth of 20 or more texts are like that, and one for annotations."""
-        return [*self._of_letters(), *self._of_annotations()]
-
-    def _of_annotations(self) -> list[str]:
-        shown = ", ".join(name for name, _ in self._annotations.most_common(5))
-        return [
-            f"{self._annotated} of {self._texts.total()} texts hold what may be about the words rather than spoken ({shown}), and is read "
-            "as words: take it out of the corpus' texts, or leave these rows out"
-        ] * bool(self._annotated)
-
-    def _of_letters(self) -> list[str]:
+        """A sentence for each language of which more than a tenth of 20 or more texts are like that."""
         return [
             f"{count} of {self._texts[language]} texts in {language} have letters that it does not have "
-            f"({' '.join(letter for letter, _ in self._letters[language].most_common(8))}): is data.source.language right?"
+            f"({' '.join(letter for letter, _ in self._letters[language].most_common(8))}): is data.source.language "
+            "(of a mix: that of the corpus) right?"
             for language, count in sorted(self._foreign.items())
             if self._texts[language] >= _ENOUGH and 10 * count > self._texts[language]
         ]
@@ -85,7 +74,8 @@ def _checked(row: Utterance, written: str, text: str, settings: PrepareConfig) -
         return _too_long(row, f"{len(text)} characters", settings)
     unknown = unknown_characters(text, row.language, settings.cleaners)
     if unknown:
-        names = " ".join(f"{character!r} (U+{ord(character):04X})" for character in sorted(unknown)[:20])
+        names = " ".join(f"{character!r} (U+{ord(character):04X})" for character in sorted(unknown)[:_SHOWN_CHARACTERS])
+        names += f" and {len(unknown) - _SHOWN_CHARACTERS} more" if len(unknown) > _SHOWN_CHARACTERS else ""
         remedy = "write them as they are spoken, or correct the language"
         detail = f"not known in language {row.language}: {names}, in {_shown(row, written)}; {remedy}"
         return Rejected(row.id, row.audio, "unknown_characters", detail)

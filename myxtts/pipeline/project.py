@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -101,18 +102,23 @@ def what_was_made(root: Path) -> str:
     lines += [f"  spoken sentences  {path}" for path in sorted((paths.evaluation / "audio").glob("*speech*.wav"))[:4]]
     lines.append("Figures (reports/evaluate.json)")
     lines += [f"  {name:<32}{metrics[name]:.4g}" for name in sorted(metrics) if isinstance(metrics[name], int | float)]
-    reference = next(iter(sorted((paths.evaluation / "audio").glob("*ground_truth*.wav"))), None)
     page = "(no page: its run waits to be delivered, myxtts sync, or is in another store, MLFLOW_TRACKING_URI)"
     if link["experiment_id"]:
         page = experiment_url(uri, link["experiment_id"], link["run_id"])
     start = [] if is_http(uri) else [f"  .venv/bin/mlflow ui --backend-store-uri {shown_uri(uri)}"]  # a server is up already
     lines += ["How to open it", *start, f"  then  {page}" if start else f"  {page}"]
-    if reference:
-        lines += [
-            "Speak",
-            f'  .venv/bin/myxtts say "good morning" --speaker {os.path.relpath(reference, root)} --language en --out out.wav',
-        ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_speak(paths)])
+
+
+def _speak(paths: Paths) -> list[str]:
+    """The command that says a held-out sentence in the voice and language of its recording."""
+    samples = _read(paths.evaluation / "samples.json")
+    for sample in samples:
+        if reference := next((name for name in sample["files"] if name.endswith("_ground_truth.wav")), None):
+            speaker = os.path.relpath(paths.evaluation / reference, paths.root)
+            command = ["myxtts", "say", sample["text"], "--speaker", speaker, "--language", sample["language"], "--out", "out.wav"]
+            return ["Speak", f"  .venv/bin/{shlex.join(command)}"]
+    return []
 
 
 def _started_from(paths: Paths) -> list[str]:

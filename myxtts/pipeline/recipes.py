@@ -22,12 +22,7 @@ def use_recipe(root: Path, recipe: str, overrides: list[str]) -> str:
 
     Where the recipe starts from a model, the sizes that it leaves open become that model's. Raises MyXTTSError for an unknown recipe.
     """
-    source = root / "recipes" / f"{recipe}.yaml"
-    known = recipe_names(root)
-    if not known:
-        raise MyXTTSError(f"no recipes/*.yaml in {root}: run in the project folder, which has dvc.yaml and recipes/ (a clone of MyXTTS)")
-    if recipe not in known:
-        raise MyXTTSError(f"no recipe {recipe!r}: expected one of {', '.join(known)}, or edit params.yaml yourself")
+    source, known = recipe_file(root, recipe), recipe_names(root)
     config = XTTSConfig.load(source, overrides)
     wanted = config.data.source
     if not (root / wanted.path).exists():
@@ -51,23 +46,39 @@ def use_recipe(root: Path, recipe: str, overrides: list[str]) -> str:
     return message
 
 
-def corpus_overrides(path: Path, layout: str | None) -> list[str]:
+def corpus_overrides(path: Path, layout: str | None, overrides: list[str]) -> list[str]:
     """What makes a recipe that of a corpus: its place, its layout where none is given, its language where the texts tell. Says which.
+
+    overrides: the user's own, whose names of columns are needed to read the texts.
 
     Raises MyXTTSError where no layout fits, or none has the name; DataError where there is nothing at `path`.
     """
     if layout is not None and layout not in LAYOUTS:
         raise MyXTTSError(f"no layout {layout!r}: expected one of {', '.join(LAYOUTS)} (myxtts data detect {shlex.quote(str(path))})")
-    findings = detect(path)
+    given: dict[str, Any] = {}
+    for override in overrides:
+        apply_override(given, override)
+    findings = detect(path, given.get("data", {}).get("source", {}).get("columns"))
     best = findings[0] if layout is None else next(finding for finding in findings if finding.layout == layout)
     if layout is None and not best.fits:
         raise MyXTTSError(describe(path, findings))
-    print(f"corpus {path}: layout {best.layout}" + (f" ({best.evidence})" if best.evidence else ""))
+    doubt = "" if best.fits else ", which does not seem to fit"
+    print(f"corpus {path}: layout {best.layout}{doubt}" + (f" ({best.evidence})" if best.evidence else ""))
     values = {"path": str(path), "layout": best.layout}
-    if best.language:
+    if best.language and best.named < best.usable:
         values["language"] = best.language
         print(f"language of rows that name none: {best.language}, by the texts (another: --set data.source.language=CODE)")
     return [f"data.source.{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]  # JSON is YAML
+
+
+def recipe_file(root: Path, recipe: str) -> Path:
+    """Raises MyXTTSError for an unknown recipe."""
+    known = recipe_names(root)
+    if not known:
+        raise MyXTTSError(f"no recipes/*.yaml in {root}: run in the project folder, which has dvc.yaml and recipes/ (a clone of MyXTTS)")
+    if recipe not in known:
+        raise MyXTTSError(f"no recipe {recipe!r}: expected one of {', '.join(known)}, or edit params.yaml yourself")
+    return root / "recipes" / f"{recipe}.yaml"
 
 
 def recipe_names(root: Path) -> list[str]:

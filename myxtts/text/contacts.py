@@ -83,7 +83,7 @@ def spell_addresses(text: str, language: Language, removed: Counter[str] | None 
         written = match.group()[len(match["scheme"] or "") :]
         body = written.rstrip("/")
         if removed is not None:
-            removed.update((match["scheme"] or "") + written[len(body) :])
+            removed.update(written[len(body) :])
         words = "".join(f" {language.address[c]} " if c in language.address else c for c in body)
         return pad(match, re.sub(r"\s+", " ", words).strip(), language)
 

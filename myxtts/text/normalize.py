@@ -98,9 +98,9 @@ def normalize_with_report(text: str, language: str, cleaners: str = "myxtts") ->
 
     Counted: control and format characters, variation selectors, accents over letters that have none, vowel signs of Persian and
     Arabic, tatweel, quotation marks, brackets, apostrophes and hyphens outside words, marks before the first word, signs that
-    have no word (`*`, `_`, `|`), emoji, arrows and shapes, the scheme of a web address. Not counted: white space; a mark or letter
-    that became another form of itself (`٬`, `ي`, `é` in English); the second of two marks; what a number, date, amount or address was
-    read from. The reference's cleaners (`coqui`) take out straight quotation marks alone.
+    have no word (`*`, `_`, `|`), emoji, arrows and shapes. Not counted: white space; a mark or letter that became another form of itself
+    (`٬`, `ي`, `é` in English); the second of two marks; what a number, date, amount or address was read from.
+    The reference's cleaners (`coqui`) take out straight quotation marks alone.
     """
     record, removed = get_language(language), Counter()
     if not _is_coqui(cleaners, record):

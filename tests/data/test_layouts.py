@@ -95,6 +95,16 @@ def test_several_corpora_with_weights(tmp_path, clips):
     ]
 
 
+def test_a_corpus_of_a_mix_that_gives_no_clip_is_named(tmp_path, clips):
+    layouts.ljspeech(tmp_path / "all" / "one", clips)
+    layouts.ljspeech(tmp_path / "all" / "two", clips)
+    corpora = {"lj": {"layout": "ljspeech", "path": "one"}, "ours": {"layout": "folder", "path": "two", "language": "fa"}}
+    what = config(layout="mix", path="all", corpora=corpora)
+    make_raw(what, tmp_path, tmp_path / "raw")
+    notes = prepare(what, tmp_path, tmp_path / "raw", tmp_path / "processed")["text_notes"]
+    assert notes[0].startswith("corpus ours gives no clip: are its layout (folder) and language (fa) right?") and len(notes) == 1
+
+
 @pytest.mark.parametrize("path", ["../one", "/etc", "two/../../one"])
 def test_a_mix_stays_in_its_folder(tmp_path, path):
     touch(tmp_path, "one/x.wav", "all/two/x.wav")

@@ -79,6 +79,12 @@ def test_the_worst_clips_are_named_with_their_fault_and_played(processed):
     assert "Signal-to-noise ratio 4, 13.0 deviations below the median 30 dB" in "".join(items), "26 dB below, in steps of 2 at least"
 
 
+def test_what_is_good_is_no_fault_for_being_less_so(processed):
+    processed.keep(60, sound=True, snr_db="60").keep(3, sound=True, snr_db="36").keep(sound=True, snr_db="34")
+    items = report(processed)[1].items["worst-clips"]
+    assert len([item for item in items if "noisy" in item]) == 1 and "34" in next(item for item in items if "noisy" in item)
+
+
 def test_no_fault_hides_the_others(processed):
     processed.keep(200)
     for index in range(40):
@@ -139,9 +145,19 @@ GOOD = {"used": {"en": {"e": 50}}, "removed": {"en": {}}}
     [
         (lambda made: made.corpora["studio"].update(licence=""), "The licence of corpus studio is not stated."),
         (lambda made: made.corpora["studio"].update(consent=""), "The consent of the speakers of corpus studio is not stated."),
-        (lambda made: made.keep(language="fa"), "Less than 10 minutes of speech in a language: fa 0.0."),
+        (
+            lambda made: made.keep(language="fa").keep(20, language="fa", split="eval"),
+            "Less than 10 minutes of speech in a language: fa 0.",
+        ),
+        (
+            lambda made: made.keep(200, language="fa", seconds="4.0"),
+            "Evaluation set eval_seen has fewer than 20 clips of a language: fa",
+        ),
         (lambda made: made.keep(60, seconds="100.0"), "Speaker ann has 90% of all speech, more than 80%."),
-        (lambda made: made.keep(19, split="eval_unseen_speaker"), "Evaluation set eval_unseen_speaker has 19 clips, fewer than 20."),
+        (
+            lambda made: made.keep(19, split="eval_unseen_speaker"),
+            "Evaluation set eval_unseen_speaker has fewer than 20 clips of a language: en 19.",
+        ),
         (
             lambda made: [made.reject("low_snr") for _ in range(60)],
             "60 of 460 rows (13.0%) are rejected, more than 10%; most of them (60) as low_snr",

@@ -1,11 +1,9 @@
 """What prepare says of texts: which are refused, in which words, and what is noticed of them all."""
 
-from dataclasses import replace
-
 import pytest
 
 from myxtts.config.data import PrepareConfig
-from myxtts.data.manifest import Utterance
+from myxtts.data.manifest import Rejected, Utterance
 from myxtts.data.texts import TextNotes, check_text
 
 
@@ -22,15 +20,31 @@ def test_texts_of_another_language_are_named():
     assert set("öüß") <= set(note)
 
 
-@pytest.mark.parametrize("text", ["Well [laughter] yes.", "A <b>bold</b> word.", "Bread &amp; butter.", "One {breath} two."])
-def test_texts_with_annotations_are_named(text):
-    (note,) = notes_of("One.", "Two.", text)
-    assert note.startswith("1 of 3 texts hold what may be about the words rather than spoken (") and "leave these rows out" in note
+def checked(text: str, normalized: str = "", **settings) -> Utterance | Rejected:
+    row = Utterance("a", "a.wav", text, normalized, "ann", "en", None, "", "corpus")
+    return check_text(row, PrepareConfig(**settings))[0]
 
 
-@pytest.mark.parametrize("text", ["We saw [1] and 3 < 4 > 2.", "AT&T; Johnson & Johnson;", "I ❤ [...] it."])
-def test_what_is_no_annotation_is_not_named(text):
-    assert notes_of(text) == []
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Well [laughter] yes.", "[laughter]"),
+        ("A <b>bold</b> word.", "<b>"),
+        ("Bread &amp; butter.", "&amp;"),
+        ("One {breath} two.", "{breath}"),
+        ("بله [خنده] بله", "[خنده]"),
+    ],
+)
+def test_texts_with_annotations_are_refused(text, found):
+    refused = checked(text)
+    assert refused.reason == "annotated_text" and f"{found!r} is about the words" in refused.detail and f"in {text!r}" in refused.detail
+    assert getattr(checked(text, refuse_annotations=False), "reason", "") != "annotated_text"
+    assert checked(text, normalized="well yes").normalized == "well yes"  # what is read is without
+
+
+@pytest.mark.parametrize("text", ["We saw [1] and 3 < 4 > 2.", "AT&T; Johnson & Johnson;", "I like [...] it.", "Yes (he laughed) yes"])
+def test_what_is_no_annotation_is_kept(text):
+    assert isinstance(checked(text), Utterance)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +62,10 @@ def test_other_forms_of_a_languages_letters_are_not_foreign(language, text):
 
 
 def test_a_message_shows_the_text_that_was_judged():
-    row = Utterance("a", "a.wav", "Hello there", "həˈloʊ", "ann", "en", None, "", "corpus")
-    (refused, _), (nothing, _) = (check_text(replace(row, normalized=text), PrepareConfig()) for text in ("həˈloʊ", "—"))
+    refused, nothing = (checked("Hello there", text) for text in ("həˈloʊ", "—"))
     assert "in 'həˈloʊ' of its normalised column" in refused.detail and "nothing to say in '—' of its normalised column" in nothing.detail
+
+
+def test_unknown_characters_are_named_some_and_counted_all():
+    detail = checked("Words абвгдежзий").detail
+    assert detail.count("U+04") == 6 and "and 4 more" in detail

@@ -94,3 +94,27 @@ def test_make_hands_the_name_on_as_it_is(folder, name):
     subprocess.run(["sh", "-c", use], cwd=folder, check=True, env=environment)
     found = XTTSConfig.load(folder / "params.yaml")
     assert (found.data.source.path, found.data.source.layout, found.data.source.max_clips, found.seed) == (name, "folder", 2, 7)
+
+
+def test_names_of_columns_are_known_to_the_look_at_the_corpus(folder, capsys):
+    corpus(folder / "data/mine")
+    lines = "".join(f"{n}.wav;{text}\n" for n, text in enumerate(PERSIAN))
+    (folder / "data/mine/list.csv").write_text(f"فایل;متن\n{lines}", encoding="utf-8")
+    columns = "data.source.columns={audio: فایل, text: متن}"
+    cli.main(["use", "real_speech", "--corpus", "data/mine", "--layout", "csv", "--set", columns])
+    found = source()
+    assert (found["layout"], found["language"], found["columns"]) == ("csv", "fa", {"audio": "فایل", "text": "متن"})
+    assert "does not seem to fit" not in capsys.readouterr().out
+    cli.main(["use", "real_speech", "--corpus", "data/mine", "--layout", "vctk"])
+    assert "corpus data/mine: layout vctk, which does not seem to fit" in capsys.readouterr().out
+
+
+def test_rows_that_name_their_language_need_no_other(folder, capsys):
+    corpus(folder / "data/mine")
+    rows = "".join(f"{n}.wav|{text}|fa\n" for n, text in enumerate(PERSIAN))
+    (folder / "data/mine/metadata.csv").write_text(f"audio_file|text|language\n{rows}", encoding="utf-8")
+    cli.main(["data", "detect", "data/mine"])
+    said = capsys.readouterr().out
+    assert "its rows name their language" in said and "CODE" not in said
+    cli.main(["use", "real_speech", "--corpus", "data/mine"])
+    assert source()["language"] == "en" and "by the texts" not in capsys.readouterr().out

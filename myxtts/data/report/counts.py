@@ -53,6 +53,11 @@ class SpeakerSums:
         select = f"SELECT {column}, SUM(clips), SUM(seconds), COUNT(DISTINCT speaker) FROM sums GROUP BY {column} ORDER BY 3 DESC, 1"
         return self._table.execute(select).fetchall()
 
+    def languages(self, split: str) -> dict[str, int]:
+        """{language: clips} of a split, none of them zero."""
+        self._put()
+        return dict(self._table.execute("SELECT language, SUM(clips) FROM sums WHERE split = ? GROUP BY language ORDER BY 1", (split,)))
+
     def speakers(self, most: int) -> list[tuple[str, int, float, str]]:
         """(speaker, clips, seconds, languages) of the speakers with most seconds."""
         self._put()

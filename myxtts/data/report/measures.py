@@ -16,6 +16,7 @@ class Measure:
     least_spread: the robust standard deviation that is counted with where clips differ by less: in a studio's corpus an SNR that is
     1 dB from the median says nothing.
     low_is, high_is: what a clip is called that lies far below or above the median; "" = that is no fault.
+    fine: from here on a low value is no fault either, however high the others are.
     """
 
     title: str
@@ -27,6 +28,7 @@ class Measure:
     low_is: str = ""
     high_is: str = ""
     factor: float = 1.0  # from the column to the unit
+    fine: float = math.inf
 
     def figure(self, value: float) -> str:
         """A value in the unit, with no more digits than the bins tell apart."""
@@ -40,7 +42,7 @@ class Measure:
 # Loudness, clipping, SNR and bandwidth are of the recording before anything was done to it.
 MEASURES = {
     "seconds": Measure("Duration", "s", 0.0, 120.0, 0.02, 1.0),
-    "snr_db": Measure("Signal-to-noise ratio", "dB", -20.0, 100.0, 0.1, 2.0, low_is="noisy"),
+    "snr_db": Measure("Signal-to-noise ratio", "dB", -20.0, 100.0, 0.1, 2.0, low_is="noisy", fine=35.0),
     "loudness_lufs": Measure("Loudness", "LUFS", -80.0, 10.0, 0.1, 2.0, low_is="quiet", high_is="loud"),
     "characters_per_second": Measure(
         "Characters per second",
@@ -52,7 +54,7 @@ MEASURES = {
         low_is="slow, or more is said than the text has",
         high_is="fast, or the text has more than is said",
     ),
-    "bandwidth_hz": Measure("Bandwidth", "Hz", 0.0, 48000.0, 20.0, 500.0, low_is="muffled"),
+    "bandwidth_hz": Measure("Bandwidth", "Hz", 0.0, 48000.0, 20.0, 500.0, low_is="muffled", fine=10_000.0),
     "clipped_share": Measure("Samples at full scale", "%", 0.0, 1.0, 0.0001, 0.0002, high_is="clipped", factor=100.0),
 }
 RATE = "characters_per_second"  # compared within a language: a Chinese character takes longer to say than a Spanish one

@@ -81,19 +81,26 @@ def _amounts(counts: ClipCounts) -> list[Finding]:
 
 
 def _evaluation(counts: ClipCounts) -> list[Finding]:
-    return [
-        Finding(
-            f"Evaluation set {'eval_seen' if split == 'eval' else split} has {clips} clips, fewer than {LEAST_EVALUATION_CLIPS}.",
-            "Figures measured on it differ by chance: raise prepare.eval_fraction"
-            + (
-                ", or hold out more speakers (prepare.eval_speakers, prepare.eval_speaker_fraction)."
-                if split == "eval_unseen_speaker"
-                else "."
-            ),
-        )
-        for split, clips, _, _ in counts.sums.by("split")
-        if split != "train" and clips < LEAST_EVALUATION_CLIPS
-    ]
+    """Of each evaluation set that there is, the languages that have too few clips in it, none among them."""
+    found = []
+    trained = counts.sums.languages("train")
+    for split, *_ in counts.sums.by("split"):
+        if split == "train":
+            continue
+        clips = counts.sums.languages(split)
+        # speakers are held out, not languages: one without any in that set is no fault
+        asked = trained | clips if split == "eval" else clips
+        few = [f"{language} {clips.get(language, 0)}" for language in sorted(asked) if clips.get(language, 0) < LEAST_EVALUATION_CLIPS]
+        if few:
+            unseen = ", or hold out more speakers (prepare.eval_speakers, prepare.eval_speaker_fraction)"
+            found.append(
+                Finding(
+                    f"Evaluation set {'eval_seen' if split == 'eval' else split} has fewer than {LEAST_EVALUATION_CLIPS} clips of a "
+                    f"language: {_listed(few)}.",
+                    f"Figures measured on it differ by chance: raise prepare.eval_fraction{unseen if split != 'eval' else ''}.",
+                )
+            )
+    return found
 
 
 def _quality(counts: ClipCounts, rejects: RejectCounts) -> list[Finding]:

@@ -66,7 +66,8 @@ class Norms:
             if norm is None or not math.isfinite(value):
                 continue
             deviation = (value - norm.median) / norm.spread
-            if abs(deviation) > abs(most) and (measure.high_is if deviation > 0 else measure.low_is):
+            fault = measure.high_is if deviation > 0 else measure.low_is if value < measure.fine else ""
+            if fault and abs(deviation) > abs(most):
                 found, most = name, deviation
         return found, most if found else 0.0
 

@@ -9,7 +9,7 @@ import shlex
 import sys
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -49,6 +49,7 @@ class Finding:
     reasons: Counter[str] = field(default_factory=Counter)
     near: bool = False  # nothing was read, but there are tables of its kind
     texts: list[str] = field(default_factory=list)  # some
+    named: int = 0  # usable rows that name their language
 
     @property
     def language(self) -> str | None:
@@ -60,27 +61,27 @@ class Finding:
         return self.usable > 0 and 2 * self.usable >= self.tried
 
 
-def detect(path: Path) -> list[Finding]:
-    """What every layout makes of a corpus, the best first; the first fits, or none does.
+def detect(path: Path, columns: Mapping[str, str] | None = None) -> list[Finding]:
+    """What every layout makes of a corpus, the best first; the first fits, or none does. columns: `data.source.columns`.
 
     Raises DataError when there is nothing at `path`, or an archive is damaged or refused.
     """
     if is_archive(path):
         with tempfile.TemporaryDirectory() as folder:
             _sketch(path, Path(folder))
-            return _of_folder(top_folder(Path(folder)))
+            return _of_folder(top_folder(Path(folder)), columns)
     if path.is_file():
         raise DataError(f"{path} is a file; expected a corpus: give its folder, {path.parent}, or an archive (zip, tar, tar.gz, …)")
     if not path.is_dir():
         raise DataError(f"no corpus at {path}: expected a folder, or an archive (zip, tar, tar.gz, tar.bz2, tar.xz)")
-    return _of_folder(path)
+    return _of_folder(path, columns)
 
 
 def describe(path: Path, findings: list[Finding]) -> str:
     """The findings in words, with the command that uses the best."""
     fitting = [finding for finding in findings if finding.fits]
     if not fitting:
-        nearest = next((finding for finding in findings if finding.tried or finding.near), None)
+        nearest = next((item for item in findings if item.near or (item.tried if item.layout not in _TREES else item.usable)), None)
         lines = [f"{path}: no layout fits; {_what_is_there(path)}"]
         if nearest:
             lines.append(f"nearest is {nearest.layout}: {_said(nearest)}")
@@ -93,7 +94,9 @@ def describe(path: Path, findings: list[Finding]) -> str:
     if len(fitting) > 1:
         lines.append(f"taken: {best}, which {_WHY.get(best, 'fits best')}")
     use = f"use it: myxtts use real_speech --corpus {shlex.quote(str(path))}"
-    if fitting[0].language:
+    if fitting[0].usable == fitting[0].named:
+        lines += [use, "its rows name their language"]
+    elif fitting[0].language:
         lines += [use, f"language of rows that name none: {fitting[0].language}, by the texts"]
     else:
         lines += [f"{use} --set data.source.language=CODE", f"CODE, of rows that name no language: one of {', '.join(LANGUAGES)}"]
@@ -108,9 +111,9 @@ _WHY = {
 }
 
 
-def _of_folder(folder: Path) -> list[Finding]:
+def _of_folder(folder: Path, columns: Mapping[str, str] | None = None) -> list[Finding]:
     files = list(islice(_files(folder), _ENTRIES))
-    findings = [_try_table(layout, folder) for layout in LAYOUTS if layout not in _TREES]
+    findings = [_try_table(layout, folder, columns) for layout in LAYOUTS if layout not in _TREES]
     findings += [_TREE_PROBES[layout](folder, files) for layout in _TREES]
     metadata = _plain_metadata(folder)
     return sorted(findings, key=lambda finding: _rank(finding, metadata), reverse=True)
@@ -124,10 +127,10 @@ def _rank(finding: Finding, metadata: str) -> tuple:
     return (finding.fits, place if finding.fits else finding.usable, rows, finding.near, finding.tried, place)
 
 
-def _try_table(layout: str, folder: Path) -> Finding:
+def _try_table(layout: str, folder: Path, columns: Mapping[str, str] | None) -> Finding:
     """The first rows of a layout of tables, checked as the raw stage does."""
     finding = Finding(layout)
-    corpus = Corpus(folder.name, CorpusConfig(layout=layout), folder, folder.parent, look=_LINES)
+    corpus = Corpus(folder.name, CorpusConfig(layout=layout, columns=dict(columns or {})), folder, folder.parent, look=_LINES)
     checker = Checker(corpus, LAYOUTS[layout].folders)
     tables: set[str] = set()
     try:
@@ -138,6 +141,7 @@ def _try_table(layout: str, folder: Path) -> Finding:
             if isinstance(result, Utterance):
                 finding.usable += 1
                 finding.texts.append(result.text)
+                finding.named += bool(row.cells.get("language"))
             else:
                 finding.reasons[result.reason] += 1
     except DataError as error:

@@ -15,6 +15,10 @@ from myxtts.config import DataError
 MAX_LINE_BYTES = 1 << 18  # a sentence has a few hundred; rows of JSON with the times of every word some tens of thousands
 _SKIP = 1 << 16
 _BOM = b"\xef\xbb\xbf"
+ICONV = (
+    "iconv -f WINDOWS-1252 -t UTF-8 (or WINDOWS-1256 for Persian and Arabic, WINDOWS-1251 for Russian, WINDOWS-1250 for Czech, Polish and "
+    "Hungarian: the one that shows it right)"
+)
 _FEW = 0.1  # more of the lines that are no UTF-8 than this, and more than are: the file has another encoding
 
 
@@ -130,8 +134,5 @@ def _check_beginning(path: Path, raw: bytes) -> None:
 
 
 def _not_utf8(path: Path, line: int, offset: int, byte: int, encoding: str = "") -> DataError:
-    other = "" if encoding else " (or WINDOWS-1256 for Persian and Arabic, WINDOWS-1251 for Russian: the one that shows it right)"
-    return DataError(
-        f"{path} is not UTF-8: byte 0x{byte:02x} at offset {offset} (line {line}); "
-        f"convert it, for example: iconv -f {encoding or 'WINDOWS-1252'} -t UTF-8{other}"
-    )
+    remedy = f"iconv -f {encoding} -t UTF-8" if encoding else ICONV
+    return DataError(f"{path} is not UTF-8: byte 0x{byte:02x} at offset {offset} (line {line}); convert it, for example: {remedy}")

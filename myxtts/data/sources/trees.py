@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from myxtts.config import DataError
 from myxtts.data.scratch import open_scratch
-from myxtts.data.sources.lines import MAX_LINE_BYTES, read_lines
+from myxtts.data.sources.lines import ICONV, MAX_LINE_BYTES, read_lines
 from myxtts.data.sources.rows import AUDIO_SUFFIXES, FOLLOW, SPLITS, Corpus, Row, split_of_name
 
 _LABEL = re.compile(r"\s*(-?\d+(?:[.,]\d+)?)\t(-?\d+(?:[.,]\d+)?)(?:\t(.*))?$")  # a line of Audacity's labels
@@ -175,7 +175,7 @@ def _read_text(corpus: Path, path: str) -> str | Row:
             return Row(path, 0, {}, "", "text_too_long", f"more than {MAX_LINE_BYTES} bytes: is it the text of this recording alone?")
         return " ".join(raw.decode("utf-8-sig").split())
     except UnicodeDecodeError as error:
-        remedy = "convert it, for example: iconv -f WINDOWS-1252 -t UTF-8"
+        remedy = f"convert it, for example: {ICONV}"
         return Row(path, 0, {}, "", "bad_encoding", f"byte 0x{error.object[error.start]:02x} at offset {error.start} is no UTF-8; {remedy}")
     except OSError as error:
         return Row(path, 0, {}, "", "unreadable_text", f"{error.strerror}; make it readable")
