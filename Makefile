@@ -55,9 +55,9 @@ corpus: setup
 	@myxtts pipeline
 	@myxtts made
 
-# TensorFlow traces with one thread: two processes halve the time; each file stays in one, for its fixtures
+# TensorFlow traces with one thread: two processes halve the time; each file stays in one, for its fixtures (tests/conftest.py)
 test: setup
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadgroup
 
 test-slow: setup
 	pytest -m slow

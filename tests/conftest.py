@@ -20,6 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 SPEAKERS = ("ada", "bob", "ada", "cyd", "bob", "ada", "bob", "ada", "bob", "ada", "bob")  # cyd has one clip only
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, a file stays in one, and all that use the project that tests/pipeline makes, which takes two minutes."""
+    made = "tests/pipeline with its project"
+    files = {item.path for item in items if "project" in item.fixturenames and item.path.parent.name == "pipeline"}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(made if item.path in files else str(item.path.relative_to(ROOT))))
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return ROOT

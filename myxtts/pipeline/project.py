@@ -111,9 +111,9 @@ def what_was_made(root: Path) -> str:
 
 
 def _speak(paths: Paths) -> list[str]:
-    """The command that says a held-out sentence in the voice and language of its recording."""
-    samples = _read(paths.evaluation / "samples.json")
-    for sample in samples:
+    """The command that says a held-out sentence in the voice and language of its recording; none where no recording was kept."""
+    samples = paths.evaluation / "samples.json"
+    for sample in _read(samples) if samples.is_file() else []:
         if reference := next((name for name in sample["files"] if name.endswith("_ground_truth.wav")), None):
             speaker = os.path.relpath(paths.evaluation / reference, paths.root)
             command = ["myxtts", "say", sample["text"], "--speaker", speaker, "--language", sample["language"], "--out", "out.wav"]
