@@ -36,7 +36,7 @@ from myxtts.data.screening import judge, screen
 from myxtts.data.sources import is_safe_id
 from myxtts.data.splits import Refusal, plan_splits
 from myxtts.data.table import Row, Table
-from myxtts.data.texts import TextNotes, check_text
+from myxtts.data.texts import ForeignLetters, check_text
 
 _PARTS = 32  # clips of one recording that are cut at once
 _COMMIT = 2.0  # seconds of work that a kill may cost
@@ -88,12 +88,12 @@ def check_strict(config: XTTSConfig, summary: dict[str, Any], out: Path) -> None
 
 def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) -> list[str]:
     """The manifest into the table, texts checked; returns what the user must know of them."""
-    folders, written = set(), TextNotes()
+    folders, letters = set(), ForeignLetters()
     for row in bar(iter_manifest(raw / MANIFEST), "texts", "row"):
         if not is_safe_id(row.id):
             raise _changed_by_hand(raw)
         folders.add(row.audio.rpartition("/")[0])
-        written.add(row.normalized or row.text, row.language)
+        letters.add(row.normalized or row.text, row.language)
         checked, removed = check_text(row, config.prepare)
         facts = {"removed": removed} if removed else {}
         if isinstance(checked, Utterance):
@@ -104,7 +104,7 @@ def _read(config: XTTSConfig, table: Table, root: Path, raw: Path, out: Path) ->
     if twice:
         raise _changed_by_hand(raw)
     _clear(out, {root / folder for folder in folders})
-    return written.notes()
+    return letters.notes()
 
 
 def _changed_by_hand(raw: Path) -> DataError:
@@ -218,7 +218,7 @@ def _empty_corpora(config: XTTSConfig, table: Table) -> list[str]:
         f"(data.source.corpora.{name}; rejected.csv has the reason of each row)"
         for name, corpus in config.data.source.corpora.items()
         if name not in used
-    ] * bool(used)
+    ]
 
 
 def _place(table: Table, settings: PrepareConfig) -> tuple[str, ...]:

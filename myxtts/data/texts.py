@@ -36,7 +36,7 @@ def check_text(row: Utterance, settings: PrepareConfig) -> tuple[Utterance | Rej
     return _checked(row, written, text, settings), dict(removed)
 
 
-class TextNotes:
+class ForeignLetters:
     """How many texts of each language are written with letters that it does not have: a sign that the language is another one.
 
     Normalisation folds some of them (ü becomes u in English), so they are looked for before it.
@@ -49,7 +49,7 @@ class TextNotes:
 
     def add(self, text: str, language: str) -> None:
         record = get_language(language)
-        letters = set(unicodedata.normalize("NFKC", text).lower())
+        letters = () if text.isascii() else set(unicodedata.normalize("NFKC", text).lower())  # every language knows a to z
         found = [letter for letter in letters if letter.isalpha() and not (record.knows(letter) or letter in record.letter_forms)]
         self._texts[language] += 1
         self._foreign[language] += bool(found)

@@ -4,11 +4,11 @@ import pytest
 
 from myxtts.config.data import PrepareConfig
 from myxtts.data.manifest import Rejected, Utterance
-from myxtts.data.texts import TextNotes, check_text
+from myxtts.data.texts import ForeignLetters, check_text
 
 
 def notes_of(*texts: str, language: str = "en") -> list[str]:
-    notes = TextNotes()
+    notes = ForeignLetters()
     for text in texts:
         notes.add(text, language)
     return notes.notes()

@@ -37,8 +37,7 @@ def read_jsonl(corpus: Corpus) -> Iterator[Row]:
     columns = _by_row_names(corpus.settings.columns)
     known: dict[tuple[str, ...], dict[str, str]] = {}
     for file, split in table_files(corpus, (".jsonl", ".json")):
-        _refuse_array(file)
-        scan(file, limit=corpus.look)
+        _refuse_array(file, scan(file, limit=corpus.look).first)
         never, there = set(columns.values()), {}
         for line in read_lines(file):
             record = _json_object(file.name, line, split)
@@ -54,10 +53,9 @@ def read_jsonl(corpus: Corpus) -> Iterator[Row]:
             raise DataError(f"{file}: no object has {min(never)!r}, which data.source.columns names: there are {names}")
 
 
-def _refuse_array(file: Path) -> None:
-    with file.open("rb") as opened:
-        start = opened.read(1000).removeprefix(b"\xef\xbb\xbf").split()
-    if start and (start[0] == b"[" or start[0].startswith(b"[{")):
+def _refuse_array(file: Path, first: str) -> None:
+    start = first.split(maxsplit=1)[:1]
+    if start and (start[0] == "[" or start[0].startswith("[{")):
         raise DataError(f"{file} is one JSON array; expected one object a line: jq -c '.[]' {file.name} > lines.jsonl, and take it away")
 
 

@@ -7,6 +7,7 @@ import posixpath
 import re
 import stat
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -212,33 +213,32 @@ class AudioFinder:
         """Path of the file relative to the corpus. Raises _Refused where there is none, or it may not be read."""
         has_suffix = relative[relative.rfind(".") :].lower() in AUDIO_SUFFIXES
         reason = ("missing_audio", f"no file {_shown(relative)} in the corpus; correct the name, or put the file there")
-        for folder, suffix in (self._usual[has_suffix], *self._places[has_suffix]):
-            name = f"{folder}{relative}{suffix}"
+        for name, place in self._names(relative, has_suffix):
             try:
                 if self._is_file(f"{self._corpus}/{name}"):
-                    self._usual[has_suffix] = (folder, suffix)
+                    self._usual[has_suffix] = place
                     return name
             except PermissionError as error:
                 reason = ("unreadable_audio", f"{name}: {error.strerror}; make its folder readable")
             except (OSError, ValueError):  # a name too long, or with a NUL: no such file
                 continue
-        if other := self._other_form(relative, has_suffix):
-            return other
         raise _Refused(*reason)
 
-    def _other_form(self, relative: str, has_suffix: bool) -> str | None:
-        """The file where its suffix is in capitals, or its name composed otherwise, as archives that were made on a Mac have it."""
+    def _names(self, relative: str, has_suffix: bool) -> Iterator[tuple[str, tuple[str, str]]]:
+        """Names that the file may have, the likeliest first, each with its folder and added suffix.
+
+        Last those of a suffix in capitals, and of a name that is composed otherwise, as archives that were made on a Mac have it.
+        """
+        for folder, added in (self._usual[has_suffix], *self._places[has_suffix]):
+            yield f"{folder}{relative}{added}", (folder, added)
         forms = [relative] if relative.isascii() else [unicodedata.normalize(form, relative) for form in ("NFC", "NFD")]
         for form in forms:
             stem, dot, suffix = form.rpartition(".") if has_suffix else (form, "", "")
-            for folder, added in self._places[has_suffix]:
-                for name in (f"{folder}{form}{added}", f"{folder}{stem}{dot}{suffix.upper()}{added.upper()}"):
-                    try:
-                        if self._is_file(f"{self._corpus}/{name}"):
-                            return name
-                    except (OSError, ValueError):
-                        continue
-        return None
+            for place in self._places[has_suffix]:
+                folder, added = place
+                if form != relative:
+                    yield f"{folder}{form}{added}", place
+                yield f"{folder}{stem}{dot}{suffix.upper()}{added.upper()}", place
 
     def _is_file(self, path: str) -> bool:
         mode = os.lstat(path).st_mode
