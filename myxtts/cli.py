@@ -73,13 +73,11 @@ def _params(options: argparse.Namespace) -> None:
 
 
 def _use(options: argparse.Namespace) -> None:
-    from myxtts.pipeline.recipes import corpus_overrides, recipe_file, use_recipe
+    from myxtts.pipeline.recipes import use_recipe
 
     if options.layout and not options.corpus:
         raise MyXTTSError("--layout says how to read --corpus PATH, which is not given; without it: --set data.source.layout=LAYOUT")
-    recipe_file(Path.cwd(), options.recipe)  # a slip of the name is said before the corpus is looked at
-    found = corpus_overrides(options.corpus, options.layout, options.set) if options.corpus else []
-    print(use_recipe(Path.cwd(), options.recipe, [*found, *options.set]))
+    print(use_recipe(Path.cwd(), options.recipe, options.set, options.corpus, options.layout))
 
 
 def _data(options: argparse.Namespace) -> None:

@@ -17,13 +17,22 @@ from myxtts.pipeline.start import open_start, start_sizes
 VOCABULARY = "model.num_text_tokens"
 
 
-def use_recipe(root: Path, recipe: str, overrides: list[str]) -> str:
+def use_recipe(root: Path, recipe: str, overrides: list[str], corpus: Path | None = None, layout: str | None = None) -> str:
     """Makes params.yaml the named recipe's copy, with overrides. A params.yaml of the user's own is kept as params.yaml.bak-<n>.
 
+    corpus: recordings that the recipe is to be used on, of this layout, or of the one that is found out; overrides go before it.
     Where the recipe starts from a model, the sizes that it leaves open become that model's. Raises MyXTTSError for an unknown recipe.
     """
-    source, known = recipe_file(root, recipe), recipe_names(root)
-    config = XTTSConfig.load(source, overrides)
+    source = root / "recipes" / f"{recipe}.yaml"
+    known = recipe_names(root)
+    if not known:
+        raise MyXTTSError(f"no recipes/*.yaml in {root}: run in the project folder, which has dvc.yaml and recipes/ (a clone of MyXTTS)")
+    if recipe not in known:
+        raise MyXTTSError(f"no recipe {recipe!r}: expected one of {', '.join(known)}, or edit params.yaml yourself")
+    config = XTTSConfig.load(source, overrides)  # what is wrong with them is said before the corpus is looked at
+    if corpus is not None:
+        overrides = [*_corpus_overrides(corpus, layout, config.data.source.columns), *overrides]
+        config = XTTSConfig.load(source, overrides)
     wanted = config.data.source
     if not (root / wanted.path).exists():
         raise MyXTTSError(f"no corpus at {wanted.path}: data.source.path must name its folder, relative to {root}")
@@ -46,39 +55,25 @@ def use_recipe(root: Path, recipe: str, overrides: list[str]) -> str:
     return message
 
 
-def corpus_overrides(path: Path, layout: str | None, overrides: list[str]) -> list[str]:
+def _corpus_overrides(path: Path, layout: str | None, columns: dict[str, str]) -> list[str]:
     """What makes a recipe that of a corpus: its place, its layout where none is given, its language where the texts tell. Says which.
 
-    overrides: the user's own, whose names of columns are needed to read the texts.
-
-    Raises MyXTTSError where no layout fits, or none has the name; DataError where there is nothing at `path`.
+    columns: of `data.source`, which are needed to read the texts. Raises MyXTTSError where no layout fits, or none has the name;
+    DataError where there is nothing at `path`.
     """
     if layout is not None and layout not in LAYOUTS:
         raise MyXTTSError(f"no layout {layout!r}: expected one of {', '.join(LAYOUTS)} (myxtts data detect {shlex.quote(str(path))})")
-    given: dict[str, Any] = {}
-    for override in overrides:
-        apply_override(given, override)
-    findings = detect(path, given.get("data", {}).get("source", {}).get("columns"))
+    findings = detect(path, columns)
     best = findings[0] if layout is None else next(finding for finding in findings if finding.layout == layout)
     if layout is None and not best.fits:
         raise MyXTTSError(describe(path, findings))
     doubt = "" if best.fits else ", which does not seem to fit"
     print(f"corpus {path}: layout {best.layout}{doubt}" + (f" ({best.evidence})" if best.evidence else ""))
     values = {"path": str(path), "layout": best.layout}
-    if best.language and best.named < best.usable:
+    if best.language and not best.names_languages:
         values["language"] = best.language
         print(f"language of rows that name none: {best.language}, by the texts (another: --set data.source.language=CODE)")
     return [f"data.source.{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items()]  # JSON is YAML
-
-
-def recipe_file(root: Path, recipe: str) -> Path:
-    """Raises MyXTTSError for an unknown recipe."""
-    known = recipe_names(root)
-    if not known:
-        raise MyXTTSError(f"no recipes/*.yaml in {root}: run in the project folder, which has dvc.yaml and recipes/ (a clone of MyXTTS)")
-    if recipe not in known:
-        raise MyXTTSError(f"no recipe {recipe!r}: expected one of {', '.join(known)}, or edit params.yaml yourself")
-    return root / "recipes" / f"{recipe}.yaml"
 
 
 def recipe_names(root: Path) -> list[str]:

@@ -57,6 +57,11 @@ class Finding:
         return guess_language(self.texts)
 
     @property
+    def names_languages(self) -> bool:
+        """Whether each of its rows does."""
+        return self.named == self.usable
+
+    @property
     def fits(self) -> bool:
         return self.usable > 0 and 2 * self.usable >= self.tried
 
@@ -94,7 +99,7 @@ def describe(path: Path, findings: list[Finding]) -> str:
     if len(fitting) > 1:
         lines.append(f"taken: {best}, which {_WHY.get(best, 'fits best')}")
     use = f"use it: myxtts use real_speech --corpus {shlex.quote(str(path))}"
-    if fitting[0].usable == fitting[0].named:
+    if fitting[0].names_languages:
         lines += [use, "its rows name their language"]
     elif fitting[0].language:
         lines += [use, f"language of rows that name none: {fitting[0].language}, by the texts"]
