@@ -93,7 +93,7 @@ def _stage(options: argparse.Namespace) -> None:
     if options.strict:
         options.set.append("prepare.strict=true")
     config = _config(options)
-    if options.name not in ("raw", "tokenizer"):
+    if options.name not in ("raw", "prepare", "tokenizer"):
         _import_tensorflow()
     from myxtts.pipeline.paths import Paths
     from myxtts.pipeline.stages import run_stage

@@ -1,4 +1,4 @@
-"""The only mel spectrogram of the house: several named MelConfigs, one differentiable function.
+"""The only mel spectrogram of the house: several named MelConfigs, one differentiable function, for tensors and for NumPy.
 
 B batch, N samples, F frames, M mel bands, W spectrum bins. Mels are channels-last: (B, F, M).
 """
@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-from keras import ops
 
 from myxtts.config import AudioConfig, DataError, SpeakerEncoderConfig
 
@@ -75,6 +74,18 @@ def log_mel(wave: Any, config: MelConfig) -> Any:
     centred on multiples of hop_length, the ends padded by reflection. Differentiable; runs eagerly and compiled.
     Raises DataError where N is too short to be reflected.
     """
+    from keras import ops
+
+    return _log_mel(wave, config, ops)
+
+
+def log_mel_numpy(wave: np.ndarray, config: MelConfig) -> np.ndarray:
+    """`log_mel` of one wave (N,), as numpy (F, M) float32. Needs no tensors: importing Keras takes longer than a small corpus' mels."""
+    return _log_mel(np.asarray(wave, np.float32)[None], config, _NumPyOps)[0]
+
+
+def _log_mel(wave: Any, config: MelConfig, ops: Any) -> Any:
+    """ops: keras.ops, or what has the same functions."""
     wave = ops.cast(wave, "float32")
     if len(wave.shape) != 2:
         raise DataError(f"log_mel expects waves of shape (batch, samples); it got {tuple(wave.shape)}; add the batch axis")
@@ -98,9 +109,32 @@ def log_mel(wave: Any, config: MelConfig) -> Any:
     return ops.log(ops.maximum(mel, config.log_floor))
 
 
-def log_mel_numpy(wave: np.ndarray, config: MelConfig) -> np.ndarray:
-    """`log_mel` of one wave (N,), as numpy (F, M) float32."""
-    return ops.convert_to_numpy(log_mel(np.asarray(wave, np.float32)[None], config))[0]
+class _NumPyOps:
+    """What `_log_mel` needs of keras.ops, of arrays."""
+
+    square, matmul, log, maximum, concatenate = np.square, np.matmul, np.log, np.maximum, np.concatenate
+
+    @staticmethod
+    def cast(values: np.ndarray, dtype: str) -> np.ndarray:
+        return np.asarray(values, dtype)
+
+    @staticmethod
+    def convert_to_tensor(values: np.ndarray) -> np.ndarray:
+        return values
+
+    @staticmethod
+    def stft(
+        wave: np.ndarray, win_length: int, hop_length: int, n_fft: int, window: np.ndarray, center: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Real and imaginary part, (B, F, W) each; the window stands in the middle of n_fft."""
+        left = (n_fft - win_length) // 2
+        padded = np.pad(wave, ((0, 0), (n_fft // 2, n_fft // 2)), mode="reflect")
+        # the part of each frame that the window lets through, at its place among zeros
+        pieces = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=1)[:, ::hop_length, left : left + win_length]
+        frames = np.zeros((*pieces.shape[:2], n_fft), np.float32)
+        frames[..., left : left + win_length] = pieces * window
+        spectrum = np.fft.rfft(frames)
+        return spectrum.real, spectrum.imag
 
 
 def fit_frames(mel: np.ndarray, frames: int) -> np.ndarray:

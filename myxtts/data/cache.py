@@ -91,7 +91,7 @@ class Cache:
         _, facts, size, changed, used = found
         file = None
         if size is not None:
-            file = self._file(key)
+            file = self.file(key)
             if _stamp(file) != (size, changed):
                 return None
         if used != self._today:
@@ -102,7 +102,7 @@ class Cache:
         """Stores an entry; others find it, and it is there after a kill, from the next `commit` on. Raises DataError (disk full)."""
         file, size, changed = None, None, None
         if made is not None:
-            file = self._file(key)
+            file = self.file(key)
             write_atomically(file, made)
             size, changed = _stamp(file)
         name = self._key(key)
@@ -156,7 +156,7 @@ class Cache:
                 self._base.execute("DELETE FROM entries WHERE used < ? AND key LIKE ?", (old, kind))
                 self._base.execute("DELETE FROM files WHERE used < ?", (old,))
         for (key,) in keys:
-            self._file(key.partition("/")[2]).unlink(missing_ok=True)
+            self.file(key.partition("/")[2]).unlink(missing_ok=True)
         return len(keys)
 
     def _wait(self, waiting: dict, name: Any, value: Any) -> None:
@@ -171,7 +171,8 @@ class Cache:
     def _key(self, key: str) -> str:
         return f"{self._kind}/{key}"
 
-    def _file(self, key: str) -> Path:
+    def file(self, key: str) -> Path:
+        """Where what was made lies, if it is there; `find` says whether it is, and as it was made."""
         return self._files / key[:2] / f"{key[2:]}.bin"
 
     @contextlib.contextmanager
@@ -186,7 +187,10 @@ class Cache:
 
 
 def hand_out(file: Path, target: Path) -> None:
-    """`target` becomes a hard link to a cached file, or a copy where that cannot be. Raises DataError when the disk is full."""
+    """`target` becomes a hard link to a cached file, or a copy where that cannot be.
+
+    Raises FileNotFoundError where the file is not there, DataError when the disk is full.
+    """
     partial = target.with_name(f".{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -196,6 +200,8 @@ def hand_out(file: Path, target: Path) -> None:
         except OSError:
             shutil.copyfile(file, partial)
             partial.replace(target)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()

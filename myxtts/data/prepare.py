@@ -26,7 +26,7 @@ from myxtts.config import DataError, XTTSConfig
 from myxtts.config.data import PrepareConfig
 from myxtts.data import clips
 from myxtts.data.bars import bar
-from myxtts.data.cache import Cache
+from myxtts.data.cache import Cache, hand_out
 from myxtts.data.clips import Clip, ClipSettings, Part, Recording
 from myxtts.data.engines import apply
 from myxtts.data.manifest import MANIFEST, METADATA, REJECTED, Utterance, counted, iter_manifest
@@ -60,7 +60,7 @@ def prepare(config: XTTSConfig, root: Path, raw: Path, out: Path, cache: Path | 
         rate_limits = screen(table, config.prepare)
         notes = _place(table, config.prepare)
         text_notes = [*_empty_corpora(config, table), *text_notes]
-        summary = write_processed(config, table, raw, out, partial(_file_of, config, root, kept), rate_limits)
+        summary = write_processed(config, table, raw, out, partial(_hand_out, config, root, kept), rate_limits)
         kept.prune()
     reasons = summary["rejected_by_reason"]
     if not summary["clips"]:
@@ -237,13 +237,14 @@ def _place(table: Table, settings: PrepareConfig) -> tuple[str, ...]:
     return plan.notes
 
 
-def _file_of(config: XTTSConfig, root: Path, cache: Cache, row: Row) -> Path:
-    """The processed clip of a row; made again where another run has removed it meanwhile."""
-    found = cache.find(row.key)
-    if found is None or found.file is None:
+def _hand_out(config: XTTSConfig, root: Path, cache: Cache, row: Row, target: Path) -> None:
+    """The processed clip of a row as `target`; made again where another run has removed it meanwhile."""
+    try:
+        hand_out(cache.file(row.key), target)
+    except FileNotFoundError:
         recording = Recording(str(root / row.utterance.audio), row.utterance.audio, (Part.of(row),))
         clip = clips.process([recording], ClipSettings.of(config))[0][0]
         if clip.wav is None:
-            raise DataError(f"{row.utterance.audio} was changed while it was prepared: run the stage again")
-        found = cache.keep(row.key, clip.facts, clip.wav)
-    return found.file
+            raise DataError(f"{row.utterance.audio} was changed while it was prepared: run the stage again") from None
+        cache.keep(row.key, clip.facts, clip.wav)
+        hand_out(cache.file(row.key), target)

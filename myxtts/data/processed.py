@@ -18,7 +18,6 @@ from typing import Any
 
 from myxtts.audio.wave import atomic_file
 from myxtts.config import XTTSConfig
-from myxtts.data.cache import hand_out
 from myxtts.data.manifest import (
     CORPORA,
     METADATA,
@@ -51,12 +50,12 @@ def write_processed(
     table: Table,
     raw: Path,
     out: Path,
-    file_of: Callable[[Row], Path],
+    hand_out: Callable[[Row, Path], None],
     rate_limits: Mapping[str, tuple[float, float]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Writes all files of the data set from the finished table, in the manifest's order; returns its summary.
 
-    file_of: the processed clip of a row, which becomes `wavs/<id>.wav`. rate_limits: {language: (low, high)} characters per second that the
+    hand_out: makes `wavs/<id>.wav` of a row's processed clip. rate_limits: {language: (low, high)} characters per second that the
     rule max_rate_deviation allowed. Raises DataError when the disk is full.
     """
     tally = _Tally()
@@ -74,7 +73,7 @@ def write_processed(
                 rejected(Rejected(utterance.id, utterance.audio, row.reason, row.detail))
             else:
                 utterance = replace(utterance, audio=f"wavs/{utterance.id}.wav", seconds=row.facts["seconds"])
-                hand_out(file_of(row), out / utterance.audio)
+                hand_out(row, out / utterance.audio)
                 metadata[utterance.split].write(metadata_line(utterance).encode())
             listed(_cells(row, utterance))
             tally.add(row, utterance)

@@ -1,17 +1,23 @@
-"""TFRecord schema, both directions. Arrays travel as raw bytes; a record's first axis may vary, the schema fixes the others."""
+"""TFRecord schema, both directions. Arrays travel as raw bytes; a record's first axis may vary, the schema fixes the others.
+
+A record is a tf.train.Example, written here without TensorFlow, whose import takes longer than preparing a small corpus again.
+"""
 
 import mmap
 import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import numpy as np
-import tensorflow as tf
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from myxtts.audio.wave import atomic_file
 from myxtts.config import DataError
 
 
@@ -64,39 +70,65 @@ def serialize(schema: Schema, values: Mapping[str, Any]) -> bytes:
     """One record. Raises DataError where a value does not fit the schema or is missing."""
     if set(values) != set(schema):
         raise DataError(f"a record must hold {sorted(schema)}, got {sorted(values)}")
-    features = {}
+    example = _example()()
     for name, field in schema.items():
-        features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[field.encode(values[name])]))
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+        example.features.feature[name].bytes_list.value.append(field.encode(values[name]))
+    return example.SerializeToString()
 
 
 def parse(schema: Schema, record: bytes) -> dict[str, Any]:
     """The inverse of `serialize`. Arrays are views of the record's bytes, not to be written to. Raises DataError."""
     try:
-        features = tf.train.Example.FromString(record).features.feature
+        features = _example().FromString(record).features.feature
         return {name: field.decode(features[name].bytes_list.value[0]) for name, field in schema.items()}
     except (DecodeError, ValueError, IndexError) as error:
         raise DataError(f"a record is damaged ({error}): delete its file and run the stage that makes it again (dvc repro -f)") from None
 
 
+@cache
+def _example() -> type:
+    """tf.train.Example as far as it holds bytes (tensorflow/core/example/feature.proto)."""
+    file = descriptor_pb2.FileDescriptorProto(name="example.proto", syntax="proto3")
+    kind = descriptor_pb2.FieldDescriptorProto
+
+    def message(name: str, field: str, of: str | None, repeated: bool = False) -> descriptor_pb2.DescriptorProto:
+        made = file.message_type.add(name=name)
+        label = kind.LABEL_REPEATED if repeated else kind.LABEL_OPTIONAL
+        made.field.add(name=field, number=1, label=label, type=kind.TYPE_MESSAGE if of else kind.TYPE_BYTES, type_name=of)
+        return made
+
+    message("BytesList", "value", None, repeated=True)
+    message("Feature", "bytes_list", ".BytesList")
+    entry = message("Features", "feature", ".Features.FeatureEntry", repeated=True).nested_type.add(name="FeatureEntry")
+    entry.options.map_entry = True
+    entry.field.add(name="key", number=1, label=kind.LABEL_OPTIONAL, type=kind.TYPE_STRING)
+    entry.field.add(name="value", number=2, label=kind.LABEL_OPTIONAL, type=kind.TYPE_MESSAGE, type_name=".Feature")
+    message("Example", "features", ".Features")
+    pool = descriptor_pool.DescriptorPool()  # of its own: TensorFlow, where it is imported, has messages of these names in the common one
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("Example"))
+
+
 def write_records(path: Path, schema: Schema, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Writes records to `path` atomically and returns how many there are."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial-{os.getpid()}")
+    """Writes records to `path` atomically and returns how many there are. Raises DataError (disk full, no permission)."""
+    return write_serialized(path, (serialize(schema, row) for row in rows))
+
+
+def write_serialized(path: Path, records: Iterable[bytes]) -> int:
+    """`write_records` of what `serialize` gave."""
     count = 0
-    try:
-        with tf.io.TFRecordWriter(str(partial)) as writer:
-            for row in rows:
-                writer.write(serialize(schema, row))
-                count += 1
-        partial.replace(path)
-    except (OSError, tf.errors.OpError) as error:
-        raise DataError(
-            f"{path} could not be written ({error}): free disk space or correct the permissions, then run the stage again"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_file(path) as file:
+        for record in records:
+            length = struct.pack("<Q", len(record))
+            file.write(b"".join((length, _checksum(length), record, _checksum(record))))
+            count += 1
     return count
+
+
+def _checksum(content: bytes) -> bytes:
+    """TFRecord's: CRC-32C, rotated and moved, for a checksum of checksums would be weak."""
+    crc = google_crc32c.value(content)
+    return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
 class RecordFile:

@@ -1,16 +1,18 @@
-"""The waves of a data set's clips, decoded a few ahead."""
+"""The waves of a data set's clips, and what is made of each, a few ahead."""
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from myxtts.audio import wave as wave_io
 
 SPLITS = ("train", "eval")
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 class HasAudio(Protocol):
@@ -18,18 +20,16 @@ class HasAudio(Protocol):
 
 
 def waves(rows: Iterable[HasAudio], folder: Path, sample_rate: int, workers: int = 4) -> Iterator[np.ndarray]:
-    """Yields the wave (N,) of each row's `audio` (relative to `folder`) at `sample_rate`, in order.
+    """Yields the wave (N,) of each row's `audio` (relative to `folder`) at `sample_rate`, in order."""
+    return in_threads(lambda row: wave_io.load(folder / row.audio, sample_rate)[0], rows, workers)
 
-    Decodes a few ahead in threads: soundfile and soxr release the GIL.
-    """
 
-    def load(row: HasAudio) -> np.ndarray:
-        return wave_io.load(folder / row.audio, sample_rate)[0]
-
-    pending = iter(rows)
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Yields function(item) in the items' order, worked on a few ahead: for work that releases the GIL (soundfile, soxr, NumPy)."""
+    pending = iter(items)
     with ThreadPoolExecutor(workers) as pool:
-        queue = [pool.submit(load, row) for row in islice(pending, 4 * workers)]
+        queue = deque(pool.submit(function, item) for item in islice(pending, 4 * workers))
         while queue:
-            done = queue.pop(0)
-            queue.extend(pool.submit(load, row) for row in islice(pending, 1))
+            done = queue.popleft()
+            queue.extend(pool.submit(function, item) for item in islice(pending, 1))
             yield done.result()

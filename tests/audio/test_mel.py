@@ -60,6 +60,17 @@ def test_named_configs_are_those_of_xtts_v2():
     assert (speaker.n_fft, speaker.win_length, speaker.hop_length, speaker.num_mels, speaker.fmax) == (512, 400, 160, 64, 8000)
 
 
+@pytest.mark.parametrize(
+    "config", [dvae_mel(AUDIO), conditioning_mel(AUDIO), speaker_mel(SPEAKER)], ids=["dvae", "conditioning", "speaker"]
+)
+@pytest.mark.parametrize("samples", [1025, 5 * 1024, 22050])
+def test_numpy_and_tensors_give_the_same(config, samples):
+    wave = speech_like(samples)
+    found = log_mel_numpy(wave[0], config)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, log_mel(wave, config)[0], atol=1e-3)
+
+
 @pytest.mark.parametrize("samples", [6 * 22050, 10 * 1024, 10 * 1024 + 255, 4001])
 def test_shape_where_every_dimension_differs(samples):
     mel = log_mel(speech_like(samples, batch=3), dvae_mel(AUDIO))
@@ -104,6 +115,8 @@ def test_errors_say_what_was_expected():
         log_mel(np.zeros((1, 1024), np.float32), conditioning_mel(AUDIO))
     with pytest.raises(DataError, match="add the batch axis"):
         log_mel(np.zeros(5000, np.float32), dvae_mel(AUDIO))
+    with pytest.raises(DataError, match="more than 1024 samples"):
+        log_mel_numpy(np.zeros(1024, np.float32), conditioning_mel(AUDIO))
 
 
 def test_fit_frames_cuts_or_repeats():

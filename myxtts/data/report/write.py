@@ -20,6 +20,7 @@ from typing import Any
 from myxtts.audio.wave import write_atomically
 from myxtts.config import DataError
 from myxtts.config.data import PrepareConfig
+from myxtts.data.engines import cores
 from myxtts.data.manifest import CORPORA, REJECTED
 from myxtts.data.processed import CHARACTERS, CLIPS, LIMITS
 from myxtts.data.report.counts import ClipCounts, RejectCounts, count_clips, count_rejected
@@ -27,6 +28,7 @@ from myxtts.data.report.measures import RATE
 from myxtts.data.report.page import Report, page, unseen_letters
 from myxtts.data.report.warnings import RARE, Finding, find_warnings
 from myxtts.data.report.worst import Clip, Norms, pick_clips, played
+from myxtts.data.waves import in_threads
 
 MEASURED = ("seconds", "snr_db", "loudness_lufs", "bandwidth_hz", "characters_per_second")
 
@@ -55,7 +57,10 @@ def write_report(processed: Path, root: Path, out: Path, settings: PrepareConfig
             return played(processed / clip.audio)
         return played(root / clip.audio, clip.start, clip.end)  # of the recording that it is a part of
 
-    html = page(Report(counts, rejects, corpora, characters, norms, worst, rejected, findings, settings, rate_limits), play)
+    heard = [*worst, *rejected.values()]
+    sounds = dict(zip((clip.id for clip in heard), in_threads(play, heard, cores()), strict=True))
+    report = Report(counts, rejects, corpora, characters, norms, worst, rejected, findings, settings, rate_limits)
+    html = page(report, lambda clip: sounds[clip.id])
     write_atomically(out, html.encode())
     return figures(counts, rejects, characters["used"])
 
