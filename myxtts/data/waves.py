@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from myxtts.audio import wave as wave_io
 
@@ -27,7 +28,8 @@ def waves(rows: Iterable[HasAudio], folder: Path, sample_rate: int, workers: int
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
     """Yields function(item) in the items' order, worked on a few ahead: for work that releases the GIL (soundfile, soxr, NumPy)."""
     pending = iter(items)
-    with ThreadPoolExecutor(workers) as pool:
+    # threads of NumPy's matrix product below these would wait for one another more than they work: half the speed
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
         queue = deque(pool.submit(function, item) for item in islice(pending, 4 * workers))
         while queue:
             done = queue.popleft()
