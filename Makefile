@@ -55,9 +55,10 @@ corpus: setup
 	@myxtts pipeline
 	@myxtts made
 
-# TensorFlow traces with one thread: two processes halve the time; each file stays in one, for its fixtures (tests/conftest.py)
+# TensorFlow traces with one thread: two processes halve the time; each file stays in one, for its fixtures (tests/conftest.py). In order, for the
+# longest group has few tests: sorted by their number it would come last, and alone
 test: setup
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-slow: setup
 	pytest -m slow

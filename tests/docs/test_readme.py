@@ -61,6 +61,13 @@ def test_every_command_that_can_be_typed_is_carried_out():
     assert set(subparsers()) == set(COMMANDS)
 
 
+def test_with_several_workers_a_file_stays_in_one(request):
+    """Versions of pytest and xdist that do not know each other lose the groups without a word: every project is made twice then."""
+    if not getattr(request.config.option, "loadgroup", False):
+        pytest.skip("needs several workers (make test)")
+    assert request.node.nodeid.endswith("@tests/docs/test_readme.py")
+
+
 def test_help_works_without_heavy_imports():
     code = (
         "import sys; sys.argv = ['myxtts', '--help']\n"
