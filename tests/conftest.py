@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SPEAKERS = ("ada", "bob", "ada", "cyd", "bob", "ada", "bob", "ada", "bob", "ada", "bob")  # cyd has one clip only
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several workers, a file stays in one, and all that use the project that tests/pipeline makes, which takes two minutes."""
     made = "tests/pipeline with its project"
