@@ -141,7 +141,7 @@ def _spoken(text: str, language: Language, removed: Counter[str] | None) -> str:
     text = _STOP_BEFORE_WORD.sub(". ", text) if language.spaced else text
     text = _abbreviations(text, language, _plain_abbreviations(language))
     text = spell_numbers(text, language)
-    text = _abbreviations(text, language, _measure_abbreviations(language))  # one whose number was another sign's (€5 s.)
+    text = _abbreviations(text, language, _all_abbreviations(language))  # one that stood at a number (€5 s.) or its unit (5 °Cг-н)
     text = _INITIALISM.sub(lambda match: _initialism(match, language), text) if "." in text else text
     text = fold_foreign_letters(_symbols(text, language, removed), language)  # num2words puts vowel signs on some Arabic numbers
     text = _punctuation(text, language, removed)
@@ -243,8 +243,8 @@ def _plain_abbreviations(language: Language) -> list:
 
 
 @cache
-def _measure_abbreviations(language: Language) -> list:
-    return _abbreviation_patterns(language, lambda name: name in language.units)
+def _all_abbreviations(language: Language) -> list:
+    return _abbreviation_patterns(language, lambda name: True)
 
 
 def _abbreviation_patterns(language: Language, chosen: Callable[[str], bool]) -> list:
