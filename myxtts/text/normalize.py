@@ -159,7 +159,7 @@ def _pictures(text: str, language: Language, removed: Counter[str] | None) -> st
 
 def _letters(text: str, language: Language, removed: Counter[str] | None) -> str:
     """The language's own spelling. Lower-casing may have made new combining marks."""
-    if text.isascii():
+    if text.isascii() and not language.spelling:
         return text
     text = unicodedata.normalize("NFC", text)
     for written, form in _longer_forms(language):

@@ -70,7 +70,7 @@ _AFTER_YEAR = {"م": "میلادی", "ش": "شمسی", "ق": "قمری"}
 _ERA = re.compile(r"(?<!\d)(?:(1[5-9]\d\d|20\d\d) ?(م)|(\d{3,4}) ?(ش|ق))(?![\w.]\w|\w)\.?")
 _RANGE = re.compile(r"(?<=\d) ?ـ+ ?(?=\d)")
 _DASH = re.compile(r"(?<=\s)ـ+(?=\s)")
-_AND_SO_ON = re.compile(r"(?<!\w)و ?(?:\.{2,}(?!\.)|…)(?=\s*(?:$|[.,،؛:!؟?)»\]\n]))")
+_AND_SO_ON = re.compile(r"(?:(?<!\w)و|&) ?(?:\.(?: ?\.)+(?! ?\.)|…)(?=\s*(?:$|[.,،؛:!؟?)»\]\n]))")
 
 
 def spell_persian(text: str) -> str:
@@ -80,7 +80,7 @@ def spell_persian(text: str) -> str:
     text = _COUNTED.sub(lambda match: f"{_BEFORE_NUMBER[match[1]]} ", text)
     text = _ERA.sub(lambda match: f"{match[1] or match[3]} {_AFTER_YEAR[match[2] or match[4]]}", text)
     text = _RANGE.sub("-", _DASH.sub("—", text))
-    return _AND_SO_ON.sub("و غیره", text)
+    return _AND_SO_ON.sub(" و غیره", text)
 
 
 def join_affixes(text: str) -> str:
