@@ -91,10 +91,20 @@ class HiFiGAN(keras.Model):
                 f"this decoder expects latents (B, S, {self.latent_dim}) and speaker embeddings (B, {self.speaker_dim}); "
                 f"it got {tuple(latents.shape)} and {tuple(speaker.shape)}"
             )
-        x = latents
+        return self.from_frames(self.frames(latents), speaker)
+
+    def frames(self, latents: Any) -> Any:
+        """latents (B, S, D) interpolated to the decoder's frames: (B, F, D) with F = output_samples(S) / hop_length."""
         for scale in self.scales:
-            x = interpolate(x, scale)
-        x = self.before(x) + self.speaker(speaker)[:, None]  # (B, F, C)
+            latents = interpolate(latents, scale)
+        return latents
+
+    def from_frames(self, frames: Any, speaker: Any) -> Any:
+        """Frames (B, F, D) of `frames`, speaker (B, E) -> wave (B, F · hop_length) in [-1, 1].
+
+        Of a part of the frames it gives that part of the wave, but for the samples of `context_frames` at an end that was cut.
+        """
+        x = self.before(frames) + self.speaker(speaker)[:, None]  # (B, F, C)
         for up, stage_speaker, blocks in zip(self.up, self.stage_speakers, self.stages, strict=True):
             x = up(_leaky(x)) + stage_speaker(speaker)[:, None]
             x = sum(block(x) for block in blocks) / len(blocks)
@@ -108,6 +118,24 @@ class HiFiGAN(keras.Model):
         for scale in self.scales:
             frames = math.floor(frames * scale)
         return frames * self.config.hop_length
+
+    def settled_frames(self, num_codes: int) -> int:
+        """How many of the first frames of `num_codes` latents no later latent changes."""
+        settled = num_codes
+        for scale in self.scales:
+            # frame i lies between cells floor(p) and floor(p) + 1 of p = (i + 1/2) / scale - 1/2: the second must be there
+            settled = max(0, math.ceil((settled - 1 + 0.5) * scale - 0.5))
+        return settled
+
+    @property
+    def context_frames(self) -> int:
+        """How many frames before and after a frame its samples depend on, at most: the reach of all convolutions together."""
+        config = self.config
+        block = max(sum((kernel - 1) // 2 * (dilation + 1) for dilation in config.resblock_dilations) for kernel in config.resblock_kernels)
+        reach = 3  # of the last convolution, in samples of its rate
+        for rate, kernel in zip(reversed(config.upsample_rates), reversed(config.upsample_kernels), strict=True):
+            reach = math.ceil((reach + block + kernel - 1) / rate)
+        return reach + 3
 
 
 def interpolate(x: Any, scale: float) -> Any:

@@ -25,7 +25,7 @@ from myxtts.data.encode import prompt_frames, speaker_frames
 from myxtts.models.folder import BUNDLE_FILE, COMPONENTS, PARAMS, TOKENIZER, bundle_files, listed_components, read_json, refuse_checkpoint
 from myxtts.models.xtts import XTTS
 from myxtts.synthesis.generate import Generated, Generation, generate_codes, longest_generation, sound_codes
-from myxtts.synthesis.stream import CHUNK_CODES, latent_chunks, vocode_chunks
+from myxtts.synthesis.stream import CHUNK_CODES, faded_chunks, latent_chunks, vocode_chunks
 from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize, split_sentences
 from myxtts.text.tokenizer import Tokenizer, name_characters
@@ -194,9 +194,9 @@ class Synthesizer:
     ) -> Iterator[np.ndarray]:
         """Yields what `speak` says as pieces of wave (N,), from `chunk_codes` codes each, while the codes are still being generated.
 
-        Together they are as long as the waveform of `speak`, from the same codes; where pieces meet they are cross-faded. Needs
-        `synthesis.vocoder: decoder`: a piece is a whole sentence with Griffin-Lim, which has no chunks. Raises as `speak` does,
-        when its first piece is asked for.
+        Together they are the waveform of `speak`; with `synthesis.coqui_compatible` as long as it, and cross-faded where pieces meet.
+        Needs `synthesis.vocoder: decoder`: a piece is a whole sentence with Griffin-Lim, which has no chunks. Raises as `speak`
+        does, when its first piece is asked for.
         """
         settings = settings or self.config.synthesis
         pause = np.zeros(round(PAUSE_SECONDS * self.sample_rate), np.float32)
@@ -207,7 +207,11 @@ class Synthesizer:
                 yield from self._vocode(self._generate([sentence], voice, language, seed, settings), voice, settings, seed)
                 continue
             generation = Generation(self.model, **self._inputs([sentence], voice, language), settings=settings, seed=seed)
-            yield from vocode_chunks(lambda latents: self.vocode_latents(latents, voice), latent_chunks(generation, chunk_codes))
+            chunks = latent_chunks(generation, chunk_codes)
+            if settings.coqui_compatible:
+                yield from faded_chunks(lambda latents: self.vocode_latents(latents, voice), chunks)
+            else:
+                yield from vocode_chunks(self.model.decoder, chunks, voice.embedding)
 
     def prepare_text(self, text: str, language: str) -> list[str]:
         """Normalised sentences, each short enough for the model. Raises DataError as `speak` does."""

@@ -1,13 +1,13 @@
-"""Speech while it is still being generated: the decoder is run on what there is so far, and the pieces are joined by cross-fades.
+"""Speech while it is still being generated: the decoder is run on what there is so far, piece by piece.
 
-S latents so far, D width, N samples. After the reference's `inference_stream`: each chunk vocodes all latents again, so the decoder hears
-the whole past; only the last OVERLAP samples are held back, because the decoder had not heard what follows them.
+S latents so far, D width, F frames of the decoder, N samples.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from myxtts.models.hifigan import HiFiGAN
 from myxtts.synthesis.generate import Generation
 
 CHUNK_CODES = 20  # 0.93 s at 21.5 codes a second
@@ -24,13 +24,35 @@ def latent_chunks(generation: Generation, chunk_codes: int = CHUNK_CODES) -> Ite
         sent = total
 
 
-def vocode_chunks(
+def vocode_chunks(decoder: HiFiGAN, chunks: Iterable[tuple[np.ndarray, bool]], speaker: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields pieces of the wave (N,), which together are the wave of all latents.
+
+    chunks: those of `latent_chunks`; speaker (1, E). A frame is vocoded once the frames that its samples depend on are there, with
+    those before it: the cost of a piece does not grow with what was said before, and there is no seam.
+    """
+    latents, sent = None, 0  # sent: frames that were yielded
+    hop, context = decoder.config.hop_length, decoder.context_frames
+    for chunk, last in chunks:
+        latents = chunk if latents is None else np.concatenate([latents, chunk])
+        if not len(latents):
+            continue
+        frames = decoder.frames(latents[None])  # of a sentence: next to nothing beside the convolutions
+        there = frames.shape[1] if last else decoder.settled_frames(len(latents))
+        end = there if last else there - context
+        if end > sent:
+            first = max(0, sent - context)
+            wave = np.asarray(decoder.from_frames(frames[:, first:there], speaker))[0]
+            yield wave[(sent - first) * hop : (end - first) * hop]
+            sent = end
+
+
+def faded_chunks(
     vocode: Callable[[np.ndarray], np.ndarray], chunks: Iterable[tuple[np.ndarray, bool]], overlap: int = OVERLAP
 ) -> Iterator[np.ndarray]:
-    """Yields pieces of the wave, which together are as long as `vocode` of all latents.
+    """`vocode_chunks` as the reference's `inference_stream` does it: each piece vocodes all latents again and is faded into the next.
 
-    vocode: latents (S, D) -> wave (N,); chunks: those of `latent_chunks`. Where two pieces meet, `overlap` samples fade from the earlier
-    wave into the later one. A piece that would be shorter than that waits for the next.
+    vocode: latents (S, D) -> wave (N,). Only the last `overlap` samples are held back, because the decoder had not heard what follows
+    them; where two pieces meet, they fade from the earlier wave into the later one. A piece shorter than that waits for the next.
     """
     latents, sent, held = None, 0, None  # held: the last `overlap` samples of the wave that `sent` was cut from
     for chunk, last in chunks:

@@ -135,3 +135,26 @@ def test_wrong_widths_are_an_error(decoder):
         decoder(latents[..., :4], speaker)
     with pytest.raises(ModelError, match=r"\(B, 7\)"):
         decoder(latents, speaker[:, :3])
+
+
+@pytest.mark.parametrize("codes", [1, 2, 5, 13, 40])
+def test_settled_frames_are_those_that_no_later_latent_changes(decoder, codes):
+    random = np.random.default_rng(3)
+    latents = random.normal(size=(1, codes + 30, D)).astype(np.float32)
+    other = np.concatenate([latents[:, :codes], random.normal(size=(1, 30, D)).astype(np.float32)], axis=1)
+    settled = decoder.settled_frames(codes)
+    found = [np.asarray(decoder.frames(part))[0] for part in (latents[:, :codes], latents, other)]
+    np.testing.assert_array_equal(found[0][:settled], found[1][:settled])
+    assert np.abs(found[1][settled] - found[2][settled]).max() > 0, "one more would not be settled"
+
+
+def test_samples_depend_on_no_frame_beyond_the_context(decoder):
+    random = np.random.default_rng(4)
+    frames = random.normal(size=(1, 100, D)).astype(np.float32)
+    other = frames.copy()
+    other[0, 50] += 1
+    speaker = random.normal(size=(1, E)).astype(np.float32)
+    waves = [np.asarray(decoder.from_frames(part, speaker))[0].reshape(100, -1) for part in (frames, other)]
+    touched = np.flatnonzero(np.abs(waves[0] - waves[1]).max(axis=1) > 0)
+    assert 50 - decoder.context_frames <= touched.min() and touched.max() <= 50 + decoder.context_frames
+    assert touched.max() - 50 >= decoder.context_frames - 2, "the context is no larger than it must be"

@@ -24,7 +24,7 @@ from myxtts.models.xtts import XTTS, assign_weights
 from myxtts.synthesis.generate import IMPOSSIBLE, Generation, generate_codes, penalised_at_start
 from myxtts.synthesis.sampling import SamplingSettings, candidates
 from myxtts.synthesis.speech import Voice
-from myxtts.synthesis.stream import latent_chunks, vocode_chunks
+from myxtts.synthesis.stream import faded_chunks, latent_chunks
 from myxtts.training.tasks.gpt import GPTTask, reference_sequences
 
 GREEDY = {"temperature": 0.0}
@@ -244,7 +244,7 @@ def speech(ours: Ours):
 def _stream(ours: Ours) -> list[np.ndarray]:
     generation = Generation(**_arguments(ours, STREAMED), settings=ours.settings(**GREEDY, repetition_penalty=5.0))
     vocode = lambda latents: np.asarray(ours.model.decoder(latents[None], ours.case.embedding))[0]  # noqa: E731
-    return list(vocode_chunks(vocode, latent_chunks(generation, STREAM_CHUNK)))
+    return list(faded_chunks(vocode, latent_chunks(generation, STREAM_CHUNK)))
 
 
 def stream(ours: Ours):

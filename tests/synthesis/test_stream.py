@@ -6,7 +6,8 @@ from conftest import SENTENCES
 
 from myxtts.config.stages import SynthesisConfig
 from myxtts.synthesis.generate import Generation, generate_codes
-from myxtts.synthesis.stream import latent_chunks, vocode_chunks
+from myxtts.synthesis.speech import Synthesizer, Voice
+from myxtts.synthesis.stream import faded_chunks, latent_chunks, vocode_chunks
 
 PER_CODE = 10
 
@@ -25,13 +26,13 @@ def cut(latents: np.ndarray, *sizes: int) -> list[tuple[np.ndarray, bool]]:
 @pytest.mark.parametrize("sizes", [(4, 4, 2), (4, 6, 0), (10,), (1, 1, 1, 7), (9, 1)])
 def test_pieces_of_an_unchanging_wave_are_the_wave(sizes):
     latents = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
-    pieces = list(vocode_chunks(ramp, cut(latents, *sizes), overlap=12))
+    pieces = list(faded_chunks(ramp, cut(latents, *sizes), overlap=12))
     np.testing.assert_allclose(np.concatenate(pieces), ramp(latents), atol=1e-6)
 
 
 def test_a_changing_wave_is_faded_over_the_overlap():
     waves = iter([np.zeros(40, np.float32), np.ones(80, np.float32)])
-    first, second = vocode_chunks(lambda latents: next(waves), [(np.zeros((4, 1)), False), (np.zeros((4, 1)), True)], overlap=8)
+    first, second = faded_chunks(lambda latents: next(waves), [(np.zeros((4, 1)), False), (np.zeros((4, 1)), True)], overlap=8)
     assert (len(first), len(second)) == (32, 48)
     np.testing.assert_array_equal(first, 0)
     np.testing.assert_allclose(second[:8], np.linspace(0, 1, 8), atol=1e-6)
@@ -40,7 +41,7 @@ def test_a_changing_wave_is_faded_over_the_overlap():
 
 def test_a_piece_shorter_than_the_overlap_waits():
     latents = np.arange(6, dtype=np.float32)[:, None]
-    pieces = list(vocode_chunks(ramp, cut(latents, 1, 1, 1, 3), overlap=15))
+    pieces = list(faded_chunks(ramp, cut(latents, 1, 1, 1, 3), overlap=15))
     assert [len(piece) for piece in pieces] == [15, 45]  # the first that leaves 15 samples beside the 15 held back: after three codes
     np.testing.assert_allclose(np.concatenate(pieces), ramp(latents), atol=1e-6)
 
@@ -60,15 +61,11 @@ def test_chunks_of_latents_are_those_of_the_whole(model, chunk, compatible):
 
 @pytest.fixture(scope="module")
 def synthesizer(bundle):
-    from myxtts.synthesis.speech import Synthesizer
-
     return Synthesizer.load(bundle)
 
 
 @pytest.mark.parametrize("vocoder", ["decoder", "griffin_lim"])
 def test_a_stream_is_what_speak_says(synthesizer, vocoder):
-    from myxtts.synthesis.speech import Voice
-
     rng = np.random.default_rng(2)
     voice = Voice(rng.normal(size=(1, 3, 16)).astype(np.float32), rng.normal(size=(1, 18)).astype(np.float32))
     text = " ".join(sentence for sentence, language in SENTENCES if language == "en")
@@ -78,5 +75,40 @@ def test_a_stream_is_what_speak_says(synthesizer, vocoder):
     streamed = np.concatenate(pieces)
     assert len(streamed) == len(whole)
     assert len(pieces) > 5 if vocoder == "decoder" else len(pieces) == 5  # three sentences and two pauses
+    assert np.sqrt(np.mean((streamed - whole) ** 2)) < 1e-4 * np.sqrt(np.mean(whole**2))  # -80 dB
+
+
+def test_as_the_reference_a_stream_is_faded(synthesizer):
+    voice = Voice(*(np.random.default_rng(2).normal(size=(1, *shape)).astype(np.float32) for shape in ((3, 16), (18,))))
+    settings = synthesizer.config.synthesis.model_copy(update={"vocoder": "decoder", "coqui_compatible": True})
+    whole = synthesizer.speak(SENTENCES[0][0], voice, SENTENCES[0][1], seed=3, settings=settings).waveform
+    streamed = np.concatenate(list(synthesizer.stream(SENTENCES[0][0], voice, SENTENCES[0][1], seed=3, settings=settings, chunk_codes=5)))
+    assert len(streamed) == len(whole)
+    difference = np.sqrt(np.mean((streamed - whole) ** 2)) / np.sqrt(np.mean(whole**2))
     # cross-fades mix in what the decoder said before it had heard what follows: a little, and at the seams only
-    assert np.sqrt(np.mean((streamed - whole) ** 2)) < 0.1 * np.sqrt(np.mean(whole**2))
+    assert 1e-4 < difference < 0.1
+
+
+@pytest.mark.parametrize("sizes", [(20, 20, 7), (1, 1, 1, 44), (47,), (3, 0, 44), (40, 7, 0)])
+def test_pieces_are_the_wave_to_the_last_sample(model, sizes):
+    latents = np.random.default_rng(5).normal(size=(47, 16)).astype(np.float32)
+    speaker = np.random.default_rng(6).normal(size=(1, 18)).astype(np.float32)
+    whole = np.asarray(model.decoder(latents[None], speaker))[0]
+    pieces = list(vocode_chunks(model.decoder, cut(latents, *sizes), speaker))
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-5)
+
+
+def test_a_piece_costs_the_same_whatever_was_said_before(model, monkeypatch):
+    latents = np.random.default_rng(5).normal(size=(200, 16)).astype(np.float32)
+    seen = []
+    original = type(model.decoder).from_frames
+
+    def from_frames(self, frames, speaker):
+        seen.append(frames.shape[1])
+        return original(self, frames, speaker)
+
+    monkeypatch.setattr(type(model.decoder), "from_frames", from_frames)
+    list(vocode_chunks(model.decoder, cut(latents, *[20] * 10), np.ones((1, 18), np.float32)))
+    assert len(seen) == 10
+    per_chunk = 20 * model.decoder.output_samples(1000) / model.decoder.config.hop_length / 1000
+    assert max(seen) <= per_chunk + 2 * model.decoder.context_frames + 2
