@@ -110,13 +110,21 @@ def _add_machine_commands(command: Command) -> None:
 def _add_speech_commands(command: Command) -> None:
     sub = command("say", "speak a text with a reference voice")
     sub.add_argument("text")
-    sub.add_argument("--speaker", required=True, action="append", metavar="AUDIO", help="recording of the voice; may be repeated")
+    sub.add_argument(
+        "--speaker", required=True, action="append", metavar="AUDIO", help="recording of the voice, or *.voice; may be repeated"
+    )
     sub.add_argument("--language", default="en", metavar="CODE")
     sub.add_argument("--out", type=Path, default=Path("out.wav"), metavar="WAV")
     sub.add_argument("--model", default="models/bundle", metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--temperature", type=float, metavar="T", help="0 = greedy (default: the model's)")
     sub.add_argument("--vocoder", choices=["griffin_lim", "decoder"], help="(default: the model's)")
+
+    sub = command("voice", "save a voice, from recordings of a person or between saved voices")
+    sub.add_argument("paths", nargs="+", metavar="AUDIO", help="recordings of one person, or *.voice to be mixed")
+    sub.add_argument("--weights", nargs="+", type=float, metavar="W", help="share of each saved voice (default: all alike)")
+    sub.add_argument("--out", type=Path, required=True, metavar="FILE", help="*.voice to write")
+    sub.add_argument("--model", default="models/bundle", metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
 
     sub = command("import-coqui", "make a bundle of an XTTS v2 checkpoint of Coqui TTS (released, fine-tuned, or its trainer's)")
     sub.add_argument("--model", required=True, metavar="FILE", help="model.pth")

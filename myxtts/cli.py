@@ -207,6 +207,20 @@ def _say(options: argparse.Namespace) -> None:
     print(f"{options.out}: {speech.seconds:.2f} s at {speech.sample_rate} Hz{note}")
 
 
+def _voice(options: argparse.Namespace) -> None:
+    from myxtts.serving.registry import resolve
+
+    bundle = resolve(options.model, Path.cwd())
+    _import_tensorflow()
+    from myxtts.synthesis.speech import Synthesizer
+
+    synthesizer = Synthesizer.load(bundle)
+    voice = synthesizer.voice(options.paths, options.weights)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    voice.save(options.out)
+    print(f"{options.out}: speak with it by myxtts say --speaker {shlex.quote(str(options.out))}")
+
+
 def _import_coqui(options: argparse.Namespace) -> None:
     _import_tensorflow()
     from myxtts.serving.coqui import import_coqui
@@ -321,6 +335,7 @@ COMMANDS = {
     "suggest": _suggest,
     "doctor": _doctor,
     "say": _say,
+    "voice": _voice,
     "import-coqui": _import_coqui,
     "export-coqui": _export_coqui,
     "runs": _runs,

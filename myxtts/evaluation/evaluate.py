@@ -23,7 +23,8 @@ from myxtts.evaluation.choice import SPEECH_OF, Chosen, choose_sentences
 from myxtts.evaluation.metrics import METRICS
 from myxtts.evaluation.pictures import draw_spectrograms
 from myxtts.synthesis.generate import longest_generation, trace_count
-from myxtts.synthesis.speech import Synthesizer, Voice
+from myxtts.synthesis.speech import Synthesizer
+from myxtts.synthesis.voice import Voice
 
 PICTURED = ("ground_truth", "copy", *SPEECH_OF.values())
 

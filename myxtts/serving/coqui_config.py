@@ -12,7 +12,7 @@ from typing import Any
 
 from myxtts.config import ConfigError, DataError, ModelConfig, XTTSConfig
 from myxtts.config.model import TRAINING_ONLY
-from myxtts.synthesis.speech import LONGEST_REFERENCE_SECONDS
+from myxtts.synthesis.voice import LONGEST_REFERENCE_SECONDS
 from myxtts.text.coqui_tables import COQUI_LANGUAGES
 from myxtts.text.languages import get_language
 from myxtts.text.tokenizer import Tokenizer

@@ -7,68 +7,37 @@
 L conditioning latents, D width, E speaker embedding, S codes, N samples, F frames, M mel bands.
 """
 
+import hashlib
 import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from myxtts.audio import wave as wave_io
 from myxtts.audio.griffin_lim import griffin_lim
-from myxtts.audio.mel import conditioning_mel, dvae_mel, fit_frames, log_mel_numpy, speaker_mel
-from myxtts.audio.vad import trim
+from myxtts.audio.mel import dvae_mel
 from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.config.stages import SynthesisConfig
-from myxtts.data.encode import prompt_frames, speaker_frames
 from myxtts.models.folder import BUNDLE_FILE, COMPONENTS, PARAMS, TOKENIZER, bundle_files, listed_components, read_json, refuse_checkpoint
-from myxtts.models.xtts import XTTS
+from myxtts.models.xtts import XTTS, weights_digest
 from myxtts.synthesis.generate import Generated, Generation, generate_codes, longest_generation, sound_codes
 from myxtts.synthesis.stream import CHUNK_CODES, faded_chunks, latent_chunks, vocode_chunks
+from myxtts.synthesis.voice import VOICE_SUFFIX, Voice
 from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize, split_sentences
 from myxtts.text.tokenizer import Tokenizer, name_characters
 
 PAUSE_SECONDS = 0.25  # between sentences
 SENTENCES_AT_ONCE = 8
-MINIMUM_REFERENCE_SECONDS = 0.4
-# of joined recordings, as in the reference: a shorter piece is left out; each recording is cut before it is joined or embedded
-SHORTEST_PIECE_SECONDS, LONGEST_REFERENCE_SECONDS = 0.33, 30
 # a text as long as its language's character limit takes about so long to say (250 letters of English, 82 of Chinese)
 SECONDS_OF_CHAR_LIMIT = 17.0
 GUARD_FACTOR, GUARD_SECONDS = 3.0, 2.0
 ROOM_SHARE = 0.75  # of the longest generation that a sentence at an ordinary pace may fill: slow speakers need the rest
 _CLAUSE_END = re.compile(r"[,;:،؛](?= )|[，、；：]")
-
-
-@dataclass(frozen=True)
-class Voice:
-    """A speaker, as the networks know one. latents (1, L, D) for the GPT, embedding (1, E) for the decoder; float32."""
-
-    latents: np.ndarray
-    embedding: np.ndarray
-
-    @classmethod
-    def from_audio(cls, paths: str | Path | Sequence[str | Path], synthesizer: "Synthesizer") -> "Voice":
-        """The mean over one or more recordings of a person, of which the first `encode.prompt_seconds` count.
-
-        With `synthesis.reference_seconds`, so much of all recordings joined, in pieces (`joined_mels`). A recording is trimmed and
-        brought to the loudness of the training clips, where `prepare` does so. Raises DataError where a file cannot be decoded or
-        holds less than 0.4 s of sound.
-        """
-        paths = [paths] if isinstance(paths, str | Path) else list(paths)
-        if not paths:
-            raise DataError("a voice needs at least one recording; got none")
-        config, model = synthesizer.config, synthesizer.model
-        waves = [_reference_wave(Path(path), config) for path in paths]
-        if config.synthesis.reference_seconds is None:
-            prompts, speakers = zip(*(reference_mels(wave, config, model.mel_norm) for wave in waves), strict=True)
-        else:
-            prompts, speakers = joined_mels(waves, config, model.mel_norm)
-        latents = [np.asarray(model.gpt.condition(prompt[None])) for prompt in prompts]
-        embeddings = [np.asarray(model.speaker_encoder(speaker[None])) for speaker in speakers]
-        return cls(np.mean(latents, axis=0), np.mean(embeddings, axis=0))
 
 
 @dataclass(frozen=True)
@@ -156,9 +125,33 @@ class Synthesizer:
         """Hz of what it speaks."""
         return self.config.model.audio.output_sample_rate
 
-    def voice(self, paths: str | Path | Sequence[str | Path]) -> Voice:
-        """See Voice.from_audio."""
-        return Voice.from_audio(paths, self)
+    @cached_property
+    def voice_networks(self) -> str:
+        """Names the networks that make a voice, by their weights."""
+        gpt = self.model.gpt
+        parts = (gpt.conditioning_encoder, gpt.perceiver, self.model.speaker_encoder)
+        return hashlib.sha256("".join(weights_digest(part) for part in parts).encode()).hexdigest()[:16]
+
+    def voice(self, paths: str | Path | Sequence[str | Path], weights: Sequence[float] | None = None) -> Voice:
+        """A voice from recordings (see Voice.from_audio), or from files that Voice.save wrote, of which several are mixed.
+
+        weights: the share of each saved voice, see Voice.mix. Raises DataError where a saved voice is another model's, or where
+        both kinds are given.
+        """
+        paths = [paths] if isinstance(paths, str | Path) else list(paths)
+        saved = [Voice.load(path) for path in paths if Path(path).suffix == VOICE_SUFFIX]
+        if not saved and weights is None:
+            return Voice.from_audio(paths, self)
+        if 0 < len(saved) < len(paths):
+            raise DataError("expected recordings or saved voices; got both: save a voice of the recordings first (myxtts voice)")
+        voice = Voice.mix(saved, weights)
+        self.check_voice(voice)
+        return voice
+
+    def check_voice(self, voice: Voice) -> None:
+        """Raises DataError where a voice is not of this model: it would speak, and be nobody."""
+        if voice.networks and voice.networks != self.voice_networks:
+            raise DataError("the voice was made with another model, whose networks say it otherwise: make it again from its recordings")
 
     def speak(self, text: str, voice: Voice, language: str, seed: int = 0, settings: SynthesisConfig | None = None) -> Speech:
         """Speaks a text of any length: normalised, cut into sentences, spoken in batches, joined with short pauses.
@@ -302,37 +295,6 @@ class Synthesizer:
         return Speech(np.concatenate(pieces), self.sample_rate, tuple(sentences), timings)
 
 
-def reference_mels(wave: np.ndarray, config: XTTSConfig, mel_norm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two mels of a reference clip, as long as in training: cut, or repeated where the clip is shorter.
-
-    wave (N,) at output_sample_rate. Returns the prompt (F, M), divided by mel_norm, and the speaker encoder's mel (F', M').
-    """
-    rate, audio = config.model.audio.output_sample_rate, config.model.audio
-    prompt_config, speaker_config = conditioning_mel(audio), speaker_mel(config.model.speaker_encoder)
-    prompt = log_mel_numpy(wave_io.resample(wave, rate, prompt_config.sample_rate), prompt_config) / mel_norm
-    speaker = log_mel_numpy(wave_io.resample(wave, rate, speaker_config.sample_rate), speaker_config)
-    return fit_frames(prompt, prompt_frames(config)), fit_frames(speaker, speaker_frames(config))
-
-
-def joined_mels(waves: Sequence[np.ndarray], config: XTTSConfig, mel_norm: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The mels of a voice as the reference's `get_conditioning_latents` takes them; neither cut nor repeated to one length.
-
-    waves: (N,) each, at input_sample_rate, of which the first LONGEST_REFERENCE_SECONDS count. Returns the prompts (F, M), divided by
-    mel_norm: `synthesis.reference_seconds` of all waves joined, in pieces of `encode.prompt_seconds`, a last one under 0.33 s left
-    out; and of each wave its speaker mel (F', M').
-    """
-    rate = config.model.audio.input_sample_rate
-    prompt_config, speaker_config = conditioning_mel(config.model.audio), speaker_mel(config.model.speaker_encoder)
-    waves = [wave[: LONGEST_REFERENCE_SECONDS * rate] for wave in waves]
-    joined = np.concatenate(waves)[: int(config.synthesis.reference_seconds * rate)]
-    size = int(config.encode.prompt_seconds * rate)
-    pieces = [joined[first : first + size] for first in range(0, len(joined), size)]
-    shortest = min(SHORTEST_PIECE_SECONDS * rate, size)
-    prompts = [log_mel_numpy(piece, prompt_config) / mel_norm for piece in pieces if len(piece) >= shortest]
-    speakers = [log_mel_numpy(wave_io.resample_sinc(wave, rate, speaker_config.sample_rate), speaker_config) for wave in waves]
-    return prompts, speakers
-
-
 def _ordinary_seconds(sentence: str, language: str) -> float:
     return SECONDS_OF_CHAR_LIMIT * len(sentence) / get_language(language).char_limit
 
@@ -348,24 +310,3 @@ def _middle(sentence: str) -> int:
 def _below_full_scale(wave: np.ndarray) -> np.ndarray:
     """Scaled down as a whole where it would clip."""
     return (wave / max(1.0, float(np.abs(wave).max(initial=0.0)))).astype(np.float32)
-
-
-def _reference_wave(path: Path, config: XTTSConfig) -> np.ndarray:
-    """Loaded, trimmed and levelled as `prepare` does with the training clips.
-
-    At output_sample_rate; with `synthesis.reference_seconds` at input_sample_rate, resampled as the reference implementation does.
-    """
-    rate = config.model.audio.output_sample_rate
-    if config.synthesis.reference_seconds is None:
-        wave = wave_io.load(path, rate)[0]
-    else:
-        rate = config.model.audio.input_sample_rate
-        wave = wave_io.resample_sinc(*wave_io.load(path), rate)
-    prepare = config.prepare
-    wave = trim(wave, rate, prepare.trim, prepare.trim_db, prepare.trim_margin)
-    if len(wave) < MINIMUM_REFERENCE_SECONDS * rate:
-        raise DataError(
-            f"{path} holds {len(wave) / rate:.2f} s of sound; a voice needs at least {MINIMUM_REFERENCE_SECONDS} s, better "
-            f"{config.encode.prompt_seconds:g} s: record more"
-        )
-    return wave if prepare.loudness_lufs is None else wave_io.normalize_loudness(wave, rate, prepare.loudness_lufs)

@@ -23,8 +23,8 @@ from myxtts.models.hifigan import interpolate
 from myxtts.models.xtts import XTTS, assign_weights
 from myxtts.synthesis.generate import IMPOSSIBLE, Generation, generate_codes, penalised_at_start
 from myxtts.synthesis.sampling import SamplingSettings, candidates
-from myxtts.synthesis.speech import Voice
 from myxtts.synthesis.stream import faded_chunks, latent_chunks
+from myxtts.synthesis.voice import Voice
 from myxtts.training.tasks.gpt import GPTTask, reference_sequences
 
 GREEDY = {"temperature": 0.0}

@@ -91,6 +91,9 @@ def test_say_speaks_with_the_bundle_and_refuses_bad_input_clearly(project):
     reference = str(next((project.root / "data/processed/wavs").glob("fa_*.wav")))
     project.run("myxtts", "say", "good morning", "--speaker", reference, "--language", "en", "--out", "spoken.wav")
     assert soundfile.info(project.root / "spoken.wav").samplerate == 24000
+    project.run("myxtts", "voice", reference, "--out", "voices/me.voice")
+    project.run("myxtts", "say", "good morning", "--speaker", "voices/me.voice", "--language", "en", "--out", "again.wav")
+    assert (project.root / "again.wav").read_bytes() == (project.root / "spoken.wav").read_bytes()
     for arguments, said in (
         (["hello", "--speaker", "none.wav"], "none.wav"),
         (["hello", "--speaker", reference, "--language", "xx"], "xx"),

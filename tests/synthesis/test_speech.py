@@ -9,8 +9,9 @@ from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import conditioning_mel, log_mel_numpy
 from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.models.folder import bundle_files
-from myxtts.synthesis import speech
-from myxtts.synthesis.speech import PAUSE_SECONDS, SENTENCES_AT_ONCE, Synthesizer, Voice, reference_mels
+from myxtts.synthesis import voice as voice_module
+from myxtts.synthesis.speech import PAUSE_SECONDS, SENTENCES_AT_ONCE, Synthesizer
+from myxtts.synthesis.voice import Voice, reference_mels
 from myxtts.text.tokenizer import Tokenizer
 
 RATE = 24000
@@ -98,9 +99,9 @@ def test_a_voice_does_not_depend_on_the_level_of_the_recording(synthesizer, reco
 def test_silence_around_a_recording_is_no_part_of_the_voice(synthesizer, recording):
     """A reference of 0.6 s behind a second of silence would otherwise be silence."""
     clip, silence = humming(1.2), np.zeros(RATE, np.float32)
-    framed = speech._reference_wave(recording(np.concatenate([silence, clip, silence])), synthesizer.config)
+    framed = voice_module._reference_wave(recording(np.concatenate([silence, clip, silence])), synthesizer.config)
     assert len(clip) <= len(framed) < len(clip) + 0.2 * RATE
-    prompt, _ = speech.reference_mels(framed, synthesizer.config, synthesizer.model.mel_norm)
+    prompt, _ = voice_module.reference_mels(framed, synthesizer.config, synthesizer.model.mel_norm)
     assert (prompt[10:].max(axis=1) > prompt.max() - 3).all()
 
 
@@ -123,12 +124,12 @@ def test_reference_seconds_cuts_joined_recordings_into_pieces(synthesizer):
     waves = [humming(1.0)[:22050], humming(1.1, pitch=250)[: int(1.1 * 22050)]]
     for seconds, lengths in ((30.0, [0.6, 0.6, 0.6]), (1.6, [0.6, 0.6, 0.4]), (0.5, [0.5])):
         config = joining(synthesizer, seconds).config
-        prompts, speakers = speech.joined_mels(waves, config, synthesizer.model.mel_norm)
+        prompts, speakers = voice_module.joined_mels(waves, config, synthesizer.model.mel_norm)
         assert [len(prompt) for prompt in prompts] == [1 + int(length * 22050) // 256 for length in lengths]
         assert [len(mel) for mel in speakers] == [101, 111]  # each recording whole
     joined = np.concatenate(waves)[int(0.6 * 22050) : 2 * int(0.6 * 22050)]
     middle = log_mel_numpy(joined, conditioning_mel(config.model.audio)) / synthesizer.model.mel_norm
-    prompts, _ = speech.joined_mels(waves, joining(synthesizer, 30.0).config, synthesizer.model.mel_norm)
+    prompts, _ = voice_module.joined_mels(waves, joining(synthesizer, 30.0).config, synthesizer.model.mel_norm)
     np.testing.assert_allclose(prompts[1], middle, atol=1e-5)
 
 
@@ -137,7 +138,7 @@ def test_of_each_joined_recording_the_first_thirty_seconds_count(synthesizer):
     long = np.random.default_rng(0).normal(size=31 * 22050).astype(np.float32) * 0.1
     short = long[: 22050 // 2]
     config, norm = joining(synthesizer, 3600.0).config, synthesizer.model.mel_norm
-    found, expected = (speech.joined_mels([wave, short], config, norm) for wave in (long, long[: 30 * 22050]))
+    found, expected = (voice_module.joined_mels([wave, short], config, norm) for wave in (long, long[: 30 * 22050]))
     for mine, wanted in zip(found, expected, strict=True):
         assert len(mine) == len(wanted) and all(map(np.array_equal, mine, wanted))
 
@@ -146,8 +147,8 @@ def test_a_voice_of_joined_recordings_is_the_mean_over_the_pieces(synthesizer, r
     paths = [recording(humming(0.9), "low.wav"), recording(humming(1.0, pitch=250), "high.wav")]
     other = joining(synthesizer, 30.0)
     voice = other.voice(paths)
-    waves = [speech._reference_wave(path, other.config) for path in paths]
-    prompts, speakers = speech.joined_mels(waves, other.config, other.model.mel_norm)
+    waves = [voice_module._reference_wave(path, other.config) for path in paths]
+    prompts, speakers = voice_module.joined_mels(waves, other.config, other.model.mel_norm)
     assert len(prompts) == 3
     latents = np.mean([np.asarray(other.model.gpt.condition(prompt[None])) for prompt in prompts], axis=0)
     np.testing.assert_allclose(voice.latents, latents, atol=1e-6)

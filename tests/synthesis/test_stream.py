@@ -6,8 +6,9 @@ from conftest import SENTENCES
 
 from myxtts.config.stages import SynthesisConfig
 from myxtts.synthesis.generate import Generation, generate_codes
-from myxtts.synthesis.speech import Synthesizer, Voice
+from myxtts.synthesis.speech import Synthesizer
 from myxtts.synthesis.stream import faded_chunks, latent_chunks, vocode_chunks
+from myxtts.synthesis.voice import Voice
 
 PER_CODE = 10
 
