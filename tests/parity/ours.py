@@ -34,6 +34,8 @@ SAMPLING = {"temperature": 3.0, "top_k": 12, "top_p": 0.85, "repetition_penalty"
 class Ours:
     """The model of one case. sampled_codes (1, S): what the reference drew."""
 
+    voice_networks = ""
+
     def __init__(self, case: Case, sampled_codes: np.ndarray):
         self.case, self.sampled_codes = case, sampled_codes
         self.config = XTTSConfig.from_dict(
@@ -194,7 +196,7 @@ def _voice(ours: Ours) -> Voice:
         paths = [Path(folder) / f"{number}.wav" for number in range(2)]
         for path, wave in zip(paths, ours.case.recordings, strict=True):
             soundfile.write(path, wave, INPUT_RATE, subtype="PCM_16")
-        return Voice.from_audio(paths, ours)  # which looks at `config` and `model` of what it is given
+        return Voice.from_audio(paths, ours)  # which looks at `config`, `model` and `voice_networks`
 
 
 def voice_latents(ours: Ours):
