@@ -10,10 +10,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from myxtts.arguments import make_parser
 from myxtts.config import MyXTTSError, XTTSConfig
 from myxtts.config.stages import TRAINED_STAGES
+
+if TYPE_CHECKING:
+    from myxtts.synthesis.speech import Synthesizer
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported: its start-up notes hide ours
 
@@ -189,14 +193,18 @@ def _doctor(options: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
-def _say(options: argparse.Namespace) -> None:
+def _synthesizer(model: str) -> "Synthesizer":
     from myxtts.serving.registry import resolve
 
-    bundle = resolve(options.model, Path.cwd())
+    bundle = resolve(model, Path.cwd())
     _import_tensorflow()
     from myxtts.synthesis.speech import Synthesizer
 
-    synthesizer = Synthesizer.load(bundle)
+    return Synthesizer.load(bundle)
+
+
+def _say(options: argparse.Namespace) -> None:
+    synthesizer = _synthesizer(options.model)
     changes = {name: value for name in ("temperature", "vocoder") if (value := getattr(options, name)) is not None}
     tree = synthesizer.config.to_dict()
     settings = XTTSConfig.from_dict(tree | {"synthesis": tree["synthesis"] | changes}, source="command line").synthesis
@@ -208,13 +216,7 @@ def _say(options: argparse.Namespace) -> None:
 
 
 def _voice(options: argparse.Namespace) -> None:
-    from myxtts.serving.registry import resolve
-
-    bundle = resolve(options.model, Path.cwd())
-    _import_tensorflow()
-    from myxtts.synthesis.speech import Synthesizer
-
-    synthesizer = Synthesizer.load(bundle)
+    synthesizer = _synthesizer(options.model)
     voice = synthesizer.voice(options.paths, options.weights)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     voice.save(options.out)

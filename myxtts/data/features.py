@@ -53,8 +53,10 @@ def write_mels(
         kept.prune()
     _save(out / "train_weights.npy", np.array(weights))
     _save(out / "mel_norm.npy", _deviation(totals, frames_of["train"]) if mel_norm is None else mel_norm)
-    hours = {split: frames / frames_per_second / 3600 for split, frames in frames_of.items()}
-    return {name: value for split in SPLITS for name, value in ((f"{split}/frames", frames_of[split]), (f"{split}/hours", hours[split]))}
+    report: dict[str, float] = {}
+    for split, frames in frames_of.items():
+        report |= {f"{split}/frames": frames, f"{split}/hours": frames / frames_per_second / 3600}
+    return report
 
 
 def _save(path: Path, values: np.ndarray) -> None:

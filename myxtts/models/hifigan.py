@@ -124,7 +124,7 @@ class HiFiGAN(keras.Model):
         settled = num_codes
         for scale in self.scales:
             # frame i lies between cells floor(p) and floor(p) + 1 of p = (i + 1/2) / scale - 1/2: the second must be there
-            settled = max(0, math.ceil((settled - 1 + 0.5) * scale - 0.5))
+            settled = max(0, math.ceil((settled - 0.5) * scale - 0.5))
         return settled
 
     @property
