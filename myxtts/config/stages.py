@@ -170,6 +170,16 @@ class HardwareConfig(Section):
 
 
 class SynthesisConfig(Section):
+    """How a model speaks. Every setting but these first two may differ from one call to the next without a new start."""
+
+    engine: Literal["auto", "tensorflow", "onnxruntime"] = Field(
+        "auto", description="what generates the codes and vocodes; auto: ONNX Runtime on a CPU, where it is faster, TensorFlow on a GPU"
+    )
+    weights: Literal["float32", "bfloat16", "int8"] = Field(
+        "float32",
+        description="of the GPT while it generates: bfloat16 takes half the memory (TensorFlow), int8 a quarter and a third of the time "
+        "(ONNX Runtime); audio differs slightly",
+    )
     temperature: float = Field(0.75, ge=0, le=2, description="0 = greedy")
     top_k: int = Field(50, ge=0, description="0 = all")
     top_p: float = Field(0.85, gt=0, le=1)
@@ -185,6 +195,15 @@ class SynthesisConfig(Section):
         description="recordings of a voice are joined and so many seconds cut into pieces of encode.prompt_seconds, whose latents are "
         "averaged; empty = the first encode.prompt_seconds of each recording",
     )
+
+    @model_validator(mode="after")
+    def _weights_of_the_engine(self):
+        only = {"bfloat16": "tensorflow", "int8": "onnxruntime"}.get(self.weights, self.engine)
+        if self.engine not in ("auto", only):
+            raise ValueError(
+                f"weights {self.weights} are computed with by {only}, not by {self.engine}: set engine: auto, or other weights"
+            )
+        return self
 
 
 class EvaluateConfig(Section):

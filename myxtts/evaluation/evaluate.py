@@ -22,7 +22,8 @@ from myxtts.data.manifest import Utterance, write_json
 from myxtts.evaluation.choice import SPEECH_OF, Chosen, choose_sentences
 from myxtts.evaluation.metrics import METRICS
 from myxtts.evaluation.pictures import draw_spectrograms
-from myxtts.synthesis.generate import longest_generation, trace_count
+from myxtts.synthesis.compiled import trace_count
+from myxtts.synthesis.generate import longest_generation
 from myxtts.synthesis.speech import Synthesizer
 from myxtts.synthesis.voice import Voice
 

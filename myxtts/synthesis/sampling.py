@@ -6,6 +6,7 @@ Randomness comes in as one uniform number for each row, so that a row's codes de
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from myxtts.config.stages import SynthesisConfig
@@ -82,3 +83,20 @@ def draw(weights: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     cumulative = tf.cumsum(weights, axis=-1)
     threshold = uniform[:, None] * cumulative[:, -1:]
     return tf.argmax(tf.cast(cumulative > threshold, tf.int32), axis=-1, output_type=tf.int32)
+
+
+def sample_numpy(logits: np.ndarray, generated: np.ndarray, settings: SynthesisConfig, uniform: np.ndarray) -> np.ndarray:
+    """`sample` without TensorFlow, whose calls take longer than a step of a small network. Arguments and result as there."""
+    logits = np.where(generated, np.where(logits > 0, logits / settings.repetition_penalty, logits * settings.repetition_penalty), logits)
+    if settings.temperature <= 0:
+        return logits.argmax(axis=1).astype(np.int32)
+    count = settings.top_k or logits.shape[1]
+    ids = np.argsort(-logits, axis=1, kind="stable")[:, :count]  # (B, K), the most likely first
+    values = np.take_along_axis(logits, ids, axis=1) / np.float32(settings.temperature)
+    weights = np.exp(values - values[:, :1])
+    weights /= weights.sum(axis=1, keepdims=True)
+    before = np.cumsum(weights, axis=1) - weights
+    weights[:, 1:][before[:, 1:] >= settings.top_p] = 0  # the first is always kept
+    cumulative = np.cumsum(weights, axis=1)
+    choice = (cumulative > uniform[:, None] * cumulative[:, -1:]).argmax(axis=1)
+    return np.take_along_axis(ids, choice[:, None], axis=1)[:, 0].astype(np.int32)

@@ -24,7 +24,8 @@ from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.config.stages import SynthesisConfig
 from myxtts.models.folder import BUNDLE_FILE, COMPONENTS, PARAMS, TOKENIZER, bundle_files, listed_components, read_json, refuse_checkpoint
 from myxtts.models.xtts import XTTS, weights_digest
-from myxtts.synthesis.generate import Generated, Generation, generate_codes, longest_generation, sound_codes
+from myxtts.synthesis.engine import Engine
+from myxtts.synthesis.generate import Generated, begin, generate_codes, longest_generation, sound_codes
 from myxtts.synthesis.stream import CHUNK_CODES, faded_chunks, latent_chunks, vocode_chunks
 from myxtts.synthesis.voice import VOICE_SUFFIX, Voice
 from myxtts.text.languages import get_language
@@ -98,6 +99,7 @@ class Synthesizer:
                 "they are not of one training; take both from one bundle"
             )
         self.config, self.model, self.tokenizer = config, model, tokenizer
+        self.engine = Engine(model)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Synthesizer":
@@ -199,7 +201,9 @@ class Synthesizer:
             if settings.vocoder != "decoder":
                 yield from self._vocode(self._generate([sentence], voice, language, seed, settings), voice, settings, seed)
                 continue
-            generation = Generation(self.model, **self._inputs([sentence], voice, language), settings=settings, seed=seed)
+            generation = begin(
+                self.model, **self._inputs([sentence], voice, language), settings=settings, seed=seed, gpt=self.engine.gpt(settings)
+            )
             chunks = latent_chunks(generation, chunk_codes)
             if settings.coqui_compatible:
                 yield from faded_chunks(lambda latents: self.vocode_latents(latents, voice), chunks)
@@ -262,7 +266,9 @@ class Synthesizer:
         return [piece for half in halves if half for piece in self._divide(half, language)]
 
     def _generate(self, sentences: list[str], voice: Voice, language: str, seed: int, settings: SynthesisConfig) -> Generated:
-        return generate_codes(self.model, **self._inputs(sentences, voice, language), settings=settings, seed=seed)
+        return generate_codes(
+            self.model, **self._inputs(sentences, voice, language), settings=settings, seed=seed, gpt=self.engine.gpt(settings)
+        )
 
     def _inputs(self, sentences: list[str], voice: Voice, language: str) -> dict[str, np.ndarray | list[int]]:
         """What the loop is given for these sentences."""

@@ -21,7 +21,7 @@ from myxtts.config import XTTSConfig
 from myxtts.models import coqui
 from myxtts.models.hifigan import interpolate
 from myxtts.models.xtts import XTTS, assign_weights
-from myxtts.synthesis.generate import IMPOSSIBLE, Generation, generate_codes, penalised_at_start
+from myxtts.synthesis.generate import IMPOSSIBLE, begin, generate_codes, penalised_at_start
 from myxtts.synthesis.sampling import SamplingSettings, candidates
 from myxtts.synthesis.stream import faded_chunks, latent_chunks
 from myxtts.synthesis.voice import Voice
@@ -226,7 +226,7 @@ def sampling_probabilities(ours: Ours):
     output = ours.model.gpt(ours.case.latents, ours.text, np.ones(ours.text.shape, bool), fed, np.ones(fed.shape, bool))
     logits = np.array(output.audio_logits[0])  # (S, A)
     logits[:, model.stop_audio_token] += IMPOSSIBLE
-    penalised = penalised_at_start(ours.model, settings).numpy()[0]
+    penalised = penalised_at_start(ours.model, settings)[0]
     rows = []
     for step, code in enumerate(codes[0]):
         probabilities, ids = candidates(logits[step : step + 1], penalised[None], SamplingSettings.of(settings))
@@ -244,7 +244,7 @@ def speech(ours: Ours):
 
 
 def _stream(ours: Ours) -> list[np.ndarray]:
-    generation = Generation(**_arguments(ours, STREAMED), settings=ours.settings(**GREEDY, repetition_penalty=5.0))
+    generation = begin(**_arguments(ours, STREAMED), settings=ours.settings(**GREEDY, repetition_penalty=5.0))
     vocode = lambda latents: np.asarray(ours.model.decoder(latents[None], ours.case.embedding))[0]  # noqa: E731
     return list(faded_chunks(vocode, latent_chunks(generation, STREAM_CHUNK)))
 

@@ -6,12 +6,31 @@ import tensorflow as tf
 
 from myxtts.config import DataError
 from myxtts.config.stages import SynthesisConfig
+from myxtts.models.gpt_onnx import GPTSession
 from myxtts.models.precision import set_precision
-from myxtts.synthesis.generate import Generation, generate_codes, longest_generation, trace_count
+from myxtts.synthesis import generate
+from myxtts.synthesis.compiled import trace_count
+from myxtts.synthesis.generate import begin, longest_generation
 
 CODES, LATENTS, DIM = 20, 3, 16
 GREEDY = SynthesisConfig(temperature=0, repetition_penalty=1)
 RANDOM = SynthesisConfig(temperature=1.0, top_k=0, top_p=1.0, repetition_penalty=1)
+
+
+engine = None  # each test runs on both
+
+
+@pytest.fixture(params=["tensorflow", "onnxruntime"], autouse=True)
+def _engine(request):
+    global engine
+    engine = request.param
+    yield
+    engine = None
+
+
+def generate_codes(model, *arguments, **named):
+    gpt = GPTSession(model.gpt, "float32", 1) if engine == "onnxruntime" else model.gpt
+    return generate.generate_codes(model, *arguments, gpt=gpt, **named)
 
 
 def texts(*lengths, seed=0):
@@ -170,6 +189,8 @@ def test_repetition_penalty_acts_on_generated_codes(never_stopping):
 
 
 def test_one_trace_serves_all_texts_of_a_bucket(model):
+    if engine != "tensorflow":
+        pytest.skip("of the compiled loop")
     generate_codes(model, voice(), *texts(5, 6), RANDOM, 0, 10)
     before = trace_count()
     for lengths, settings, limit in (((30, 8), RANDOM, 60), ((5, 31), GREEDY, 20), ((9, 9), SynthesisConfig(top_k=3), 7)):
@@ -184,10 +205,12 @@ def test_one_trace_serves_all_texts_of_a_bucket(model):
 
 def test_a_change_of_precision_is_heard(never_stopping):
     """The compiled loop computes in what the network was set to last, there and back."""
+    if engine != "tensorflow":
+        pytest.skip("of the compiled loop")
     model, given = never_stopping, (voice(), *texts(7), GREEDY, 0, 12)
     exact = generate_codes(model, *given)
     set_precision(model.gpt, "bfloat16")
-    rough = Generation(model, *given)
+    rough = begin(model, *given)
     latents = rough.advance()[1]
     set_precision(model.gpt, "float32")
     assert rough.state.cache.keys[0].dtype == tf.bfloat16

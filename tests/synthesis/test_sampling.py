@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from myxtts.config.stages import SynthesisConfig
-from myxtts.synthesis.sampling import SamplingSettings, draw, keep_top_p, penalise_repetition, sample
+from myxtts.synthesis.sampling import SamplingSettings, draw, keep_top_p, penalise_repetition, sample, sample_numpy
 
 PLAIN = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0}
 
@@ -96,3 +96,19 @@ def test_settings_as_tensors_trace_once():
         compiled = step(logits, seen, SamplingSettings.of(chosen), tf.constant([0.9]))
         np.testing.assert_array_equal(compiled, sample(logits, seen, chosen, tf.constant([0.9])))
     assert len(traces) == 1
+
+
+def test_numpy_draws_what_tensorflow_draws():
+    random = np.random.default_rng(0)
+    for trial in range(60):
+        chosen = settings(
+            temperature=random.choice([0.0, 0.5, 1.3]),
+            top_k=int(random.choice([0, 1, 7, 500])),
+            top_p=random.choice([0.1, 0.8, 1.0]),
+            repetition_penalty=random.choice([1.0, 5.0]),
+        )
+        logits = (random.normal(size=(16, 40)) * random.choice([0.1, 3, 20])).astype(np.float32)
+        logits[:, 3] = -1e9  # a token that is never drawn
+        generated, uniform = random.random((16, 40)) < 0.3, random.random(16, dtype=np.float32)
+        ours = sample_numpy(logits, generated, chosen, uniform)
+        np.testing.assert_array_equal(ours, sample(logits, generated, chosen, tf.constant(uniform)).numpy(), err_msg=f"{trial} {chosen}")
