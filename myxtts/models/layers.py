@@ -208,9 +208,13 @@ class WeightNormConv1D(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.outputs,), initializer="zeros")
         self.built = True
 
+    def weight(self) -> Any:
+        """gain · direction / |direction|, of the shape of `direction`, float32."""
+        return _normalised(self.direction, self.gain, keep_axis=2)
+
     def call(self, x: Any) -> Any:
         """(B, F, inputs) -> (B, F', outputs)."""
-        weight = ops.cast(_normalised(self.direction, self.gain, keep_axis=2), x.dtype)
+        weight = ops.cast(self.weight(), x.dtype)
         x = ops.pad(x, ((0, 0), (self.padding, self.padding), (0, 0)))
         y = self._convolve(x, weight) if self.groups == 1 else self._convolve_groups(x, weight)
         return y + ops.cast(self.bias, x.dtype)
@@ -251,9 +255,13 @@ class WeightNormConv1DTranspose(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(self.outputs,), initializer="zeros")
         self.built = True
 
+    def weight(self) -> Any:
+        """gain · direction / |direction|, of the shape of `direction`, float32."""
+        return _normalised(self.direction, self.gain, keep_axis=2)
+
     def call(self, x: Any) -> Any:
         """(B, F, inputs) -> (B, F·stride, outputs)."""
-        weight = ops.cast(_normalised(self.direction, self.gain, keep_axis=2), x.dtype)
+        weight = ops.cast(self.weight(), x.dtype)
         y = ops.conv_transpose(x, weight, strides=self.stride, padding="same", data_format="channels_last")
         return y + ops.cast(self.bias, x.dtype)
 
