@@ -169,6 +169,21 @@ class HardwareConfig(Section):
     )
 
 
+class GuardsConfig(Section):
+    """What keeps a model from babbling. Each intervention is reported in the result; empty or false = this guard is off."""
+
+    duration_factor: float | None = Field(
+        3.0, gt=0, description="a sentence is cut at so many times what it takes at an ordinary pace, and two seconds more"
+    )
+    repetition_seconds: float | None = Field(
+        2.0, gt=0, description="a sentence is cut where its codes have repeated themselves, at least three times, for so long"
+    )
+    tail_seconds: float | None = Field(
+        1.0, ge=0, description="a sentence is cut so long after its codes have looked at the end of the text, or where they start it anew"
+    )
+    trim_noise: bool = Field(True, description="what follows the last speech of a sentence is cut, if it is long, by the voice detector")
+
+
 class SynthesisConfig(Section):
     """How a model speaks. Every setting but these first two may differ from one call to the next without a new start."""
 
@@ -195,6 +210,15 @@ class SynthesisConfig(Section):
         description="recordings of a voice are joined and so many seconds cut into pieces of encode.prompt_seconds, whose latents are "
         "averaged; empty = the first encode.prompt_seconds of each recording",
     )
+
+    speed: float = Field(1.0, ge=0.25, le=4, description="2 = twice as fast, at the same pitch")
+    pause_seconds: float = Field(0.25, ge=0, le=10, description="silence between two sentences")
+    paragraph_pause_seconds: float = Field(0.6, ge=0, le=10, description="silence after a line of the text")
+    batch_size: int = Field(8, ge=1, description="sentences that are spoken at once")
+    candidates: int = Field(
+        1, ge=1, le=16, description="so many versions of each sentence are spoken, with seeds of their own, and the best by score is kept"
+    )
+    guards: GuardsConfig = GuardsConfig()
 
     @model_validator(mode="after")
     def _weights_of_the_engine(self):

@@ -20,7 +20,7 @@ BLOCK_SIZES = (128, 64, 32, 16)  # of values that share a scale; the largest tha
 INT8_COMPUTE = 4  # MatMulNBits' accuracy_level: products in int8, sums in int32
 
 
-def gpt_graph(gpt: GPT, weights: Weights = "float32") -> Graph:
+def gpt_graph(gpt: GPT, weights: Weights = "float32", watched_layer: int | None = None) -> Graph:
     """The graph of `gpt`, whose weights it copies.
 
     Inputs: latents (B, L, D) float32, of zero length after the prefix; ids (B, S) int32, audio tokens counted on from the text's
@@ -28,6 +28,7 @@ def gpt_graph(gpt: GPT, weights: Weights = "float32") -> Graph:
     int32, of each row with what is fed now, minus 1; room (1,) int32, the longest row; key_i and value_i (B, H, P, d) of each layer.
     Outputs: logits (B, A) and latent (B, D) of the last position fed, and the caches.
     weights: int8 rounds those of the products, in blocks that share a scale, and computes in int8; embeddings and norms stay float32.
+    watched_layer: one more output, query (B, S, D): what the heads of that layer look for.
     """
     graph, dim = Graph("gpt"), gpt.config.dim
     latents = graph.input("latents", np.float32, ["batch", "latents", dim])
@@ -40,7 +41,7 @@ def gpt_graph(gpt: GPT, weights: Weights = "float32") -> Graph:
     embedded = graph.op("Add", [graph.op("Gather", [table, ids]), graph.op("Gather", [places, positions])])
     x = graph.op("Concat", [latents, embedded], axis=1)  # (B, L + S, D)
     for index, block in enumerate(gpt.blocks):
-        x = _block(graph, block, x, (lengths, room), index, weights)
+        x = _block(graph, block, x, (lengths, room), index, weights, index == watched_layer)
     last = graph.op("Gather", [x, graph.constant(-1)], axis=1)  # (B, D)
     latent = _norm(graph, gpt.final_norm, _norm(graph, gpt.blocks_norm, last, "blocks_norm"), "final_norm")
     logits = _dense(graph, gpt.audio_head, latent, "audio_head", weights)
@@ -49,11 +50,14 @@ def gpt_graph(gpt: GPT, weights: Weights = "float32") -> Graph:
     return graph
 
 
-def _block(graph: Graph, block: TransformerBlock, x: str, held: tuple[str, str], index: int, weights: Weights) -> str:
+def _block(graph: Graph, block: TransformerBlock, x: str, held: tuple[str, str], index: int, weights: Weights, watched: bool) -> str:
     """A transformer block with its cache: `held` are the lengths and the room."""
     name, heads = f"block_{index}", block.num_heads
     cache = ["batch", heads, "room", block.dim // heads]
     qkv = _dense(graph, block.qkv, _norm(graph, block.attention_norm, x, f"{name}/attention_norm"), f"{name}/qkv", weights)
+    if watched:
+        query, _, _ = graph.op("Split", [qkv], outputs=["query", "query/key", "query/value"], axis=-1, num_outputs=3)
+        graph.output(query, np.float32, ["batch", "fed", block.dim])
     past = [graph.input(f"{kind}_{index}", np.float32, cache) for kind in ("key", "value")]
     outputs = [f"{name}/attended", f"key_{index}_out", f"value_{index}_out"]
     attended, *present = graph.op(
@@ -101,29 +105,42 @@ def int8_blocks(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass
 class StepCache:
-    """What a batch has said so far. caches: of each layer its keys and values (B, H, P, d); lengths (B,) positions that are filled."""
+    """What a batch has said so far. parts: of each layer its keys and values (B, H, P, d), which the session writes into.
 
-    caches: list[onnxruntime.OrtValue]
+    lengths (B,): positions that are filled; text (B,): how many of them are text, after the latents.
+    """
+
+    parts: list[np.ndarray]
     lengths: np.ndarray
+    text: np.ndarray
+
+    def rows(self, rows: np.ndarray) -> "StepCache":
+        """The cache of these rows alone."""
+        return StepCache([np.ascontiguousarray(part[rows]) for part in self.parts], self.lengths[rows], self.text[rows])
 
 
 class GPTSession:
-    """A GPT in ONNX Runtime: `prefill` once, then `step` by `step`. It holds its own copy of the weights, as they were."""
+    """A GPT in ONNX Runtime: `prefill` once, then `step` by `step`. It holds its own copy of the weights, as they were.
 
-    def __init__(self, gpt: GPT, weights: Weights, threads: int):
-        self.session = session(gpt_graph(gpt, weights), threads)
+    watched: (layer, head) whose attention `looks` tells of; None = none.
+    """
+
+    def __init__(self, gpt: GPT, weights: Weights, threads: int, watched: tuple[int, int] | None = None):
+        self.session = session(gpt_graph(gpt, weights, watched and watched[0]), threads)
         self.config, self.num_text_tokens, self.text_positions = gpt.config, gpt.num_text_tokens, gpt.text_positions
+        self.watched = watched
         self._names = [f"{kind}_{index}" for index in range(gpt.config.num_layers) for kind in ("key", "value")]
+        self._query: np.ndarray | None = None
 
     def prefill(self, latents: np.ndarray, text_ids: np.ndarray, text_mask: np.ndarray, max_audio: int) -> StepCache:
         """Feeds the prefix. latents (B, L, D); text_ids (B, T), text_mask (B, T) True = keep, a row's tokens before its padding."""
         rows, text = text_ids.shape
         heads, head_dim = self.config.num_heads, self.config.dim // self.config.num_heads
         shape = (rows, heads, latents.shape[1] + text + max_audio, head_dim)
-        caches = [onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.float32)) for _ in self._names]
-        cache = StepCache(caches, (latents.shape[1] + text_mask.sum(axis=1)).astype(np.int32))
+        lengths = text_mask.sum(axis=1).astype(np.int32)
+        cache = StepCache([np.zeros(shape, np.float32) for _ in self._names], latents.shape[1] + lengths, lengths)
         positions = np.broadcast_to(np.arange(text, dtype=np.int32), text_ids.shape)
-        self._run(cache, latents, text_ids.astype(np.int32), positions, longest=latents.shape[1] + text)
+        self._run(cache, latents, text_ids, positions, longest=latents.shape[1] + text)
         return cache
 
     def step(self, cache: StepCache, ids: np.ndarray, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,24 +150,32 @@ class GPTSession:
         fed = (ids[:, None] + self.num_text_tokens).astype(np.int32)
         return self._run(cache, empty, fed, np.full_like(fed, self.text_positions + index), longest=int(cache.lengths.max()))
 
-    def keep(self, cache: StepCache, rows: np.ndarray) -> StepCache:
-        """The cache of these rows alone."""
-        caches = [onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(part.numpy()[rows])) for part in cache.caches]
-        return StepCache(caches, cache.lengths[rows])
+    def looks(self, cache: StepCache) -> np.ndarray | None:
+        """Which text token the audio token that was fed last looks at, (B,); None where no head is watched."""
+        if self.watched is None:
+            return None
+        layer, head = self.watched
+        size = self.config.dim // self.config.num_heads
+        query, keys = self._query[:, -1, head * size : (head + 1) * size], cache.parts[2 * layer][:, head]  # (B, d), (B, P, d)
+        first = self.config.num_latents
+        return np.array([int(np.argmax(keys[row, first : first + count] @ query[row])) for row, count in enumerate(cache.text)])
 
     def _run(self, cache: StepCache, latents: np.ndarray, ids: np.ndarray, positions: np.ndarray, longest: int):
         binding = self.session.io_binding()
-        fed = {"latents": latents, "ids": ids, "positions": positions, "lengths": cache.lengths - 1, "room": np.array([longest])}
+        fed = {"latents": latents, "ids": ids, "positions": positions, "lengths": cache.lengths - 1, "room": [longest]}
         for name, value in fed.items():
-            dtype = np.float32 if name == "latents" else np.int32
-            binding.bind_cpu_input(name, np.ascontiguousarray(value, dtype))
-        for name, part in zip(self._names, cache.caches, strict=True):
-            binding.bind_ortvalue_input(name, part)
-            binding.bind_ortvalue_output(f"{name}_out", part)  # in place: what is there is never copied
-        binding.bind_output("logits")
-        binding.bind_output("latent")
+            binding.bind_cpu_input(name, np.ascontiguousarray(value, np.float32 if name == "latents" else np.int32))
+        for name, part in zip(self._names, cache.parts, strict=True):
+            value = onnxruntime.OrtValue.ortvalue_from_numpy(part)  # shares its memory, as input and as output: nothing is copied
+            binding.bind_ortvalue_input(name, value)
+            binding.bind_ortvalue_output(f"{name}_out", value)
+        wanted = ["logits", "latent", *([] if self.watched is None else ["query"])]
+        for name in wanted:
+            binding.bind_output(name)
         self.session.run_with_iobinding(binding)
-        return tuple(value.numpy() for value in binding.get_outputs()[-2:])
+        logits, latent, *query = (value.numpy() for value in binding.get_outputs()[-len(wanted) :])
+        self._query = query[0] if query else None
+        return logits, latent
 
 
 def _stacked(*tables: Any) -> np.ndarray:

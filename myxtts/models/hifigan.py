@@ -93,11 +93,17 @@ class HiFiGAN(keras.Model):
             )
         return self.from_frames(self.frames(latents), speaker)
 
-    def frames(self, latents: Any) -> Any:
-        """latents (B, S, D) interpolated to the decoder's frames: (B, F, D) with F = output_samples(S) / hop_length."""
-        for scale in self.scales:
+    def frames(self, latents: Any, speed: float = 1.0) -> Any:
+        """latents (B, S, D) interpolated to the decoder's frames: (B, F, D) with F = output_samples(S, speed) / hop_length.
+
+        speed: 2 = twice as fast, at the same pitch: as the reference does it, by one more interpolation before the others.
+        """
+        for scale in self._scales(speed):
             latents = interpolate(latents, scale)
         return latents
+
+    def _scales(self, speed: float) -> list[float]:
+        return self.scales if speed == 1 else [1 / speed, *self.scales]
 
     def from_frames(self, frames: Any, speaker: Any) -> Any:
         """Frames (B, F, D) of `frames`, speaker (B, E) -> wave (B, F · hop_length) in [-1, 1].
@@ -112,17 +118,17 @@ class HiFiGAN(keras.Model):
         x = self.after(ops.leaky_relu(x, negative_slope=FINAL_SLOPE))  # (B, N, 1)
         return ops.cast(ops.tanh(x[..., 0]), "float32")
 
-    def output_samples(self, num_codes: int) -> int:
+    def output_samples(self, num_codes: int, speed: float = 1.0) -> int:
         """Samples at the output rate that `num_codes` latents become."""
         frames = num_codes
-        for scale in self.scales:
+        for scale in self._scales(speed):
             frames = math.floor(frames * scale)
         return frames * self.config.hop_length
 
-    def settled_frames(self, num_codes: int) -> int:
+    def settled_frames(self, num_codes: int, speed: float = 1.0) -> int:
         """How many of the first frames of `num_codes` latents no later latent changes."""
         settled = num_codes
-        for scale in self.scales:
+        for scale in self._scales(speed):
             # frame i lies between cells floor(p) and floor(p) + 1 of p = (i + 1/2) / scale - 1/2: the second must be there
             settled = max(0, math.ceil((settled - 0.5) * scale - 0.5))
         return settled

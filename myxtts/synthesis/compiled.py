@@ -58,7 +58,7 @@ class CompiledGeneration(Generation):
 
     @property
     def finished(self) -> bool:
-        return bool(tf.reduce_all(self.state.finished)) or int(self.state.step) >= self.last_step
+        return bool(self.ended.all()) or int(self.state.step) >= self.last_step
 
     @property
     def lengths(self) -> np.ndarray:
@@ -67,6 +67,10 @@ class CompiledGeneration(Generation):
     @property
     def stopped(self) -> np.ndarray:
         return self.state.stopped.numpy()[: self.rows]
+
+    @property
+    def ended(self) -> np.ndarray:
+        return self.state.finished.numpy()[: self.rows]
 
     def end(self, row: int) -> None:
         ended = tf.one_hot(row, len(self.state.finished), on_value=True, off_value=False)

@@ -1,35 +1,64 @@
 """What computes: TensorFlow, or ONNX Runtime with its own copy of the networks.
 
-S codes, D width, F frames of the decoder, E speaker embedding, N samples.
+B batch, S codes, D width, F frames of the decoder, E speaker embedding, N samples.
 """
 
 import os
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from myxtts.config.stages import SynthesisConfig
 from myxtts.models.gpt import GPT
 from myxtts.models.gpt_onnx import GPTSession
+from myxtts.models.hifigan import HiFiGAN
+from myxtts.models.hifigan_onnx import decoder_graph
+from myxtts.models.onnx_graph import session
 from myxtts.models.xtts import XTTS
 
 
 class Engine:
     """The networks of a model that speech needs at every step, as `synthesis.engine` and `synthesis.weights` ask for them.
 
-    A session of ONNX Runtime is made when it is first needed, and holds a copy of the weights as they were then.
+    A session of ONNX Runtime is made when it is first needed, and holds a copy of the weights as they were then. alignment_head:
+    (layer, head) of the GPT whose attention follows the text; None = not known.
     """
 
-    def __init__(self, model: XTTS):
-        self.model = model
+    def __init__(self, model: XTTS, alignment_head: tuple[int, int] | None = None):
+        self.model, self.alignment_head = model, alignment_head
         self._sessions: dict[str, GPTSession] = {}
+        self._decoder: DecoderSession | None = None
 
     def gpt(self, settings: SynthesisConfig) -> GPT | GPTSession:
         """What `generate.begin` generates codes with."""
         if not uses_onnxruntime(settings):
             return self.model.gpt
         if settings.weights not in self._sessions:
-            self._sessions[settings.weights] = GPTSession(self.model.gpt, settings.weights, cores())
+            self._sessions[settings.weights] = GPTSession(self.model.gpt, settings.weights, cores(), self.alignment_head)
         return self._sessions[settings.weights]
+
+    def decoder(self, settings: SynthesisConfig) -> "HiFiGAN | DecoderSession":
+        """What turns latents into waves."""
+        if not uses_onnxruntime(settings):
+            return self.model.decoder
+        self._decoder = self._decoder or DecoderSession(self.model.decoder)
+        return self._decoder
+
+
+class DecoderSession:
+    """The decoder's convolutions in ONNX Runtime, with their own copy of the weights as they were; all else is the decoder's."""
+
+    def __init__(self, decoder: HiFiGAN):
+        self.decoder, self.session = decoder, session(decoder_graph(decoder), cores())
+
+    def from_frames(self, frames: Any, speaker: np.ndarray) -> np.ndarray:
+        """As `HiFiGAN.from_frames`: frames (B, F, D), speaker (1 or B, E) -> wave (B, N)."""
+        given = {"frames": np.asarray(frames, np.float32), "speaker": np.asarray(speaker, np.float32)}
+        return self.session.run(["wave"], given)[0]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.decoder, name)
 
 
 def uses_onnxruntime(settings: SynthesisConfig) -> bool:

@@ -78,6 +78,16 @@ class Generation(abc.ABC):
     def stopped(self) -> np.ndarray:
         """Rows that the model ended by itself, (B,) boolean."""
 
+    @property
+    @abc.abstractmethod
+    def ended(self) -> np.ndarray:
+        """Rows that go on no more, (B,) boolean."""
+
+    @property
+    def looks(self) -> np.ndarray | None:
+        """(steps, B) which text token each code looks at; None where that is not known."""
+        return None
+
     @abc.abstractmethod
     def end(self, row: int) -> None:
         """Ends a row where it is; it counts as cut."""

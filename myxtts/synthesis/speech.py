@@ -8,9 +8,8 @@ L conditioning latents, D width, E speaker embedding, S codes, N samples, F fram
 """
 
 import hashlib
-import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,29 +22,39 @@ from myxtts.audio.mel import dvae_mel
 from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.config.stages import SynthesisConfig
 from myxtts.models.folder import BUNDLE_FILE, COMPONENTS, PARAMS, TOKENIZER, bundle_files, listed_components, read_json, refuse_checkpoint
+from myxtts.models.hifigan import interpolate
 from myxtts.models.xtts import XTTS, weights_digest
 from myxtts.synthesis.engine import Engine
-from myxtts.synthesis.generate import Generated, begin, generate_codes, longest_generation, sound_codes
-from myxtts.synthesis.stream import CHUNK_CODES, faded_chunks, latent_chunks, vocode_chunks
+from myxtts.synthesis.generate import longest_generation, sound_codes
+from myxtts.synthesis.guards import Intervention
+from myxtts.synthesis.stream import CHUNK_CODES, FIRST_CHUNK_CODES, arriving, faded_chunks, latent_chunks, vocode_chunks
+from myxtts.synthesis.takes import Job, Take, guarded, joined, silence, speak_jobs, without_noise
+from myxtts.synthesis.texts import Piece, cut_text
 from myxtts.synthesis.voice import VOICE_SUFFIX, Voice
+from myxtts.text.guess import guess_among
 from myxtts.text.languages import get_language
-from myxtts.text.normalize import normalize, split_sentences
 from myxtts.text.tokenizer import Tokenizer, name_characters
 
-PAUSE_SECONDS = 0.25  # between sentences
-SENTENCES_AT_ONCE = 8
-# a text as long as its language's character limit takes about so long to say (250 letters of English, 82 of Chinese)
-SECONDS_OF_CHAR_LIMIT = 17.0
-GUARD_FACTOR, GUARD_SECONDS = 3.0, 2.0
 ROOM_SHARE = 0.75  # of the longest generation that a sentence at an ordinary pace may fill: slow speakers need the rest
-_CLAUSE_END = re.compile(r"[,;:،؛](?= )|[，、；：]")
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A text to be spoken: by which voice, in which language (a code, or "auto"), with which seed."""
+
+    text: str
+    voice: Voice
+    language: str
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class Sentence:
     """One sentence of a Speech: what was spoken (normalised), where it lies in the waveform (seconds), and from which codes.
 
-    stopped: False = the model did not end the sentence by itself; it was cut where the text's length allows no more.
+    stopped: False = the model did not end the sentence by itself, or went on beyond its text; it was cut. interventions: what the
+    guards did. covered: share of the text that the codes looked at, None where that is not known.
     """
 
     text: str
@@ -53,11 +62,17 @@ class Sentence:
     end: float
     codes: np.ndarray = field(repr=False)
     stopped: bool
+    language: str = ""
+    interventions: tuple[Intervention, ...] = ()
+    covered: float | None = None
 
 
 @dataclass(frozen=True)
 class Speech:
-    """waveform (N,) float32 in [-1, 1] at sample_rate Hz, its sentences, and the seconds of work: text, generate, vocode, total."""
+    """waveform (N,) float32 in [-1, 1] at sample_rate Hz, its sentences, and the seconds of work: text, generate, vocode, total.
+
+    Of texts that were spoken together, each has the share of the work that its codes have of all.
+    """
 
     waveform: np.ndarray = field(repr=False)
     sample_rate: int
@@ -80,6 +95,11 @@ class Speech:
         return all(sentence.stopped for sentence in self.sentences)
 
     @property
+    def interventions(self) -> list[str]:
+        """What the guards did, in words, each with the sentence's number."""
+        return [f"sentence {number}: {item}" for number, sentence in enumerate(self.sentences, 1) for item in sentence.interventions]
+
+    @property
     def real_time_factor(self) -> float:
         """Seconds of work for a second of speech; the first call with a new length of text holds compilation."""
         return self.timings["total"] / self.seconds if self.seconds else float("inf")
@@ -92,14 +112,15 @@ class Speech:
 class Synthesizer:
     """Model, tokenizer and configuration, ready to speak."""
 
-    def __init__(self, config: XTTSConfig, model: XTTS, tokenizer: Tokenizer):
+    def __init__(self, config: XTTSConfig, model: XTTS, tokenizer: Tokenizer, alignment_head: tuple[int, int] | None = None):
+        """alignment_head: (layer, head) of the GPT whose attention follows the text, by which guards see its end; None = not known."""
         if tokenizer.size > config.model.num_text_tokens:
             raise ModelError(
                 f"the tokenizer holds {tokenizer.size} tokens, the model embeds {config.model.num_text_tokens}: "
                 "they are not of one training; take both from one bundle"
             )
         self.config, self.model, self.tokenizer = config, model, tokenizer
-        self.engine = Engine(model)
+        self.engine = Engine(model, alignment_head)
 
     @classmethod
     def load(cls, folder: str | Path) -> "Synthesizer":
@@ -111,7 +132,8 @@ class Synthesizer:
         refuse_checkpoint(folder)
         described = folder / BUNDLE_FILE
         # a folder of weights alone speaks too
-        components = listed_components(read_json(described), described) if described.is_file() else COMPONENTS
+        values = read_json(described) if described.is_file() else {}
+        components = listed_components(values, described) if values else COMPONENTS
         missing = [name for name in bundle_files(components) if not (folder / name).is_file()]
         if missing:
             state = "lacks " + ", ".join(missing) if folder.is_dir() else "does not exist"
@@ -156,75 +178,103 @@ class Synthesizer:
             raise DataError("the voice was made with another model, whose networks say it otherwise: make it again from its recordings")
 
     def speak(self, text: str, voice: Voice, language: str, seed: int = 0, settings: SynthesisConfig | None = None) -> Speech:
-        """Speaks a text of any length: normalised, cut into sentences, spoken in batches, joined with short pauses.
+        """Speaks a text of any length: normalised, cut into sentences, spoken in batches, joined with pauses.
 
-        The same text, voice, settings and seed give the same speech, and a sentence the same codes whatever stands around it.
-        settings: those of the bundle where None. Raises DataError for an empty text, a language the tokenizer was not trained
-        on, or characters it does not know.
+        language: a code, or "auto". `[break]`, `[break 0.5s]` and `[break 300ms]` in the text are silences. The same text, voice,
+        settings and seed give the same speech, and a sentence the same codes whatever stands around it. settings: those of the bundle
+        where None. Raises DataError for an empty text, a language the tokenizer was not trained on, or characters it does not know.
         """
+        return self.speak_all([Line(text, voice, language, seed)], settings)[0]
+
+    def speak_all(self, lines: Sequence[Line], settings: SynthesisConfig | None = None) -> list[Speech]:
+        """Speaks several texts, each with its voice, together: what `speak` gives for each, in less time. Raises as `speak` does."""
         settings = settings or self.config.synthesis
         if settings.vocoder == "griffin_lim":
             self.model.component("dvae")  # a model without one says so now and not after generating
         began = time.perf_counter()
-        sentences = self.prepare_text(text, language)
-        texted = time.perf_counter()
-        parts = [sentences[i : i + SENTENCES_AT_ONCE] for i in range(0, len(sentences), SENTENCES_AT_ONCE)]
-        batches = [self._generate(part, voice, language, seed, settings) for part in parts]
-        generated = time.perf_counter()
-        waves = [wave for batch in batches for wave in self._vocode(batch, voice, settings, seed)]
-        ended = time.perf_counter()
-        timings = {"text": texted - began, "generate": generated - texted, "vocode": ended - generated, "total": ended - began}
-        codes = [row for batch in batches for row in batch.codes]
-        stopped = [row for batch in batches for row in batch.stopped]
-        return self._join(sentences, waves, codes, stopped, timings)
+        jobs = [[Job(piece, line.voice, line.seed) for piece in self.pieces(line.text, line.language, settings)] for line in lines]
+        text_seconds = time.perf_counter() - began
+        takes, seconds = speak_jobs(self, [job for part in jobs for job in part], settings)
+        waiting, total = iter(takes), sum(len(take.codes) for take in takes)
+        speeches = []
+        for part in jobs:
+            mine = [next(waiting) for _ in part]
+            share = sum(len(take.codes) for take in mine) / max(total, 1)
+            timings = {name: value * share for name, value in ({"text": text_seconds} | seconds).items()}
+            speeches.append(self._join(mine, timings | {"total": sum(timings.values())}))
+        return speeches
 
     def stream(
         self,
-        text: str,
+        text: str | Iterable[str],
         voice: Voice,
         language: str,
         seed: int = 0,
         settings: SynthesisConfig | None = None,
         chunk_codes: int = CHUNK_CODES,
+        first_chunk_codes: int = FIRST_CHUNK_CODES,
     ) -> Iterator[np.ndarray]:
         """Yields what `speak` says as pieces of wave (N,), from `chunk_codes` codes each, while the codes are still being generated.
 
-        Together they are the waveform of `speak`; with `synthesis.coqui_compatible` as long as it, and cross-faded where pieces meet.
-        Needs `synthesis.vocoder: decoder`: a piece is a whole sentence with Griffin-Lim, which has no chunks. Raises as `speak`
-        does, when its first piece is asked for.
+        text: whole, or in parts as they come, of which a sentence is spoken once the next one has begun or its line has ended.
+        Together the pieces are the waveform of `speak`, but that noise at a sentence's end can only be cut from its last piece; with
+        `synthesis.coqui_compatible` they are cross-faded where they meet. One version of each sentence is spoken, whatever
+        `synthesis.candidates` says. With Griffin-Lim, which has no chunks, a piece is a whole sentence. Raises as `speak` does, when
+        its first piece is asked for.
         """
-        settings = settings or self.config.synthesis
-        pause = np.zeros(round(PAUSE_SECONDS * self.sample_rate), np.float32)
-        for number, sentence in enumerate(self.prepare_text(text, language)):
-            if number:
-                yield pause
-            if settings.vocoder != "decoder":
-                yield from self._vocode(self._generate([sentence], voice, language, seed, settings), voice, settings, seed)
-                continue
-            generation = begin(
-                self.model, **self._inputs([sentence], voice, language), settings=settings, seed=seed, gpt=self.engine.gpt(settings)
-            )
-            chunks = latent_chunks(generation, chunk_codes)
-            if settings.coqui_compatible:
-                yield from faded_chunks(lambda latents: self.vocode_latents(latents, voice), chunks)
-            else:
-                yield from vocode_chunks(self.model.decoder, chunks, voice.embedding)
+        settings = (settings or self.config.synthesis).model_copy(update={"candidates": 1})
+        parts = [text] if isinstance(text, str) else arriving(text, self._split_language(language))
+        pause = 0.0
+        for part in parts:
+            for piece in self.pieces(part, language, settings):
+                if pause:
+                    yield silence(pause, self.sample_rate)
+                yield from self._stream_piece(Job(piece, voice, seed), settings, chunk_codes, first_chunk_codes)
+                pause = piece.pause
+
+    def _stream_piece(self, job: Job, settings: SynthesisConfig, chunk_codes: int, first_codes: int) -> Iterator[np.ndarray]:
+        if settings.vocoder != "decoder":
+            yield speak_jobs(self, [job], settings)[0][0].wave
+            return
+        speaking = guarded(self, [job], settings)
+        if settings.coqui_compatible:
+            chunks = latent_chunks(speaking, chunk_codes)
+            yield from faded_chunks(lambda latents: self.vocode_latents(latents, job.voice, settings), chunks)
+            return
+        chunks = latent_chunks(speaking, chunk_codes, min(first_codes, chunk_codes))
+        held = None  # the last piece shows only when the next one does not come
+        for piece in vocode_chunks(self.engine.decoder(settings), chunks, job.voice.embedding, settings.speed):
+            if held is not None:
+                yield held
+            held = piece
+            if not speaking.finished:
+                yield held
+                held = None
+        if held is not None:
+            yield held[: without_noise(held, self.sample_rate)] if settings.guards.trim_noise else held
 
     def prepare_text(self, text: str, language: str) -> list[str]:
         """Normalised sentences, each short enough for the model. Raises DataError as `speak` does."""
-        code = self.language_code(language)
-        # split as written, for a capital tells an initial from a last word, and a line break ends a heading
-        sentences = [normalize(sentence, code, self.config.prepare.cleaners) for sentence in split_sentences(text, code)]
-        sentences = [sentence for sentence in sentences if any(map(str.isalnum, sentence))]
-        if not sentences:
+        return [piece.text for piece in self.pieces(text, language)]
+
+    def pieces(self, text: str, language: str, settings: SynthesisConfig | None = None) -> list[Piece]:
+        """What is spoken at once, each with the silence after it. Raises DataError as `speak` does."""
+        code = self.language_code(language, text)
+        pieces = cut_text(text, code, self.config.prepare.cleaners, settings or self.config.synthesis, self._fits)
+        if not pieces:
             raise DataError(f"there is nothing to speak in {text!r}: expected a text with words")
-        if unknown := self.tokenizer.unknown_characters("".join(sentences), code):
+        if unknown := self.tokenizer.unknown_characters("".join(piece.text for piece in pieces), code):
             named = name_characters(unknown)
             raise DataError(f"the tokenizer of this model does not know {named}: remove or replace them, or train with such texts")
-        return [piece for sentence in sentences for piece in self._divide(sentence, code)]
+        return pieces
 
-    def language_code(self, language: str) -> str:
-        """The code under which the tokenizer knows a language ("en-us" -> "en"). Raises DataError naming those it knows."""
+    def language_code(self, language: str, text: str = "") -> str:
+        """The code under which the tokenizer knows a language ("en-us" -> "en"); "auto": that of the text.
+
+        Raises DataError naming those it knows, or where the text does not tell.
+        """
+        if language == AUTO:
+            return guess_among(text, self.tokenizer.languages)
         try:
             code = get_language(language).code
         except DataError:
@@ -234,83 +284,47 @@ class Synthesizer:
             raise DataError(f"this model speaks {known}; it was not trained on {language!r}: choose one of them, or train it")
         return code
 
-    def max_codes(self, sentence: str, language: str) -> int:
-        """The guard against babble without end: three times what the sentence takes at an ordinary pace, and two seconds more."""
-        seconds = GUARD_SECONDS + GUARD_FACTOR * _ordinary_seconds(sentence, language)
-        return min(int(np.ceil(seconds * self.config.model.codes_per_second)), longest_generation(self.model))
+    def _split_language(self, language: str) -> str:
+        """Whose rules find the ends of sentences in a text that is still arriving."""
+        return self.tokenizer.languages[0] if language == AUTO else self.language_code(language)
 
-    def vocode_codes(self, codes: np.ndarray, iterations: int, seed: int = 0) -> np.ndarray:
+    def _fits(self, piece: Piece) -> bool:
+        """Whether a piece keeps to the text and audio lengths that the model was made for."""
+        room = ROOM_SHARE * longest_generation(self.model) / self.config.model.codes_per_second
+        fits = len(self.text_ids(piece.text, piece.language)) <= self.config.model.gpt.max_text_tokens
+        return fits and piece.ordinary_seconds <= room
+
+    def vocode_codes(self, codes: np.ndarray, iterations: int, seed: int = 0, speed: float = 1.0) -> np.ndarray:
         """codes (S,) -> wave (N,) float32 in [-1, 1] at `sample_rate`: audio tokenizer, then `iterations` of Griffin-Lim."""
         audio = self.config.model.audio
         codes = sound_codes(codes, self.config.model.dvae.num_codes)  # `coqui_compatible` may draw [START]
         mel = np.asarray(self.model.dvae.decode(codes[None]))[0] * self.model.mel_norm  # (F, M)
+        if speed != 1:
+            mel = np.asarray(interpolate(mel[None], 1 / speed))[0]
         low = griffin_lim(mel, dvae_mel(audio), iterations, seed)
         return _below_full_scale(wave_io.resample(low, audio.input_sample_rate, self.sample_rate))
 
-    def vocode_latents(self, latents: np.ndarray, voice: Voice) -> np.ndarray:
+    def vocode_latents(self, latents: np.ndarray, voice: Voice, settings: SynthesisConfig | None = None) -> np.ndarray:
         """The GPT's latents (S, D) of the codes -> wave (N,) float32 in [-1, 1] at `sample_rate`, by the decoder."""
-        return _below_full_scale(np.asarray(self.model.decoder(latents[None], voice.embedding))[0])
+        settings = settings or self.config.synthesis
+        if not len(latents):
+            return np.zeros(0, np.float32)
+        decoder = self.engine.decoder(settings)
+        frames = decoder.frames(latents[None], settings.speed)
+        return _below_full_scale(np.asarray(decoder.from_frames(frames, voice.embedding))[0])
 
     def text_ids(self, sentence: str, language: str) -> list[int]:
         """A normalised sentence as the GPT reads it: [START], [lang], the text, [STOP]."""
         return [self.tokenizer.start_id, *self.tokenizer.encode(sentence, language), self.tokenizer.stop_id]
 
-    def _divide(self, sentence: str, language: str) -> list[str]:
-        """Halves a sentence, and its halves, until each fits the text and audio lengths that the model was made for."""
-        room = ROOM_SHARE * longest_generation(self.model) / self.config.model.codes_per_second
-        fits = len(self.text_ids(sentence, language)) <= self.config.model.gpt.max_text_tokens
-        if len(sentence) < 2 or (fits and _ordinary_seconds(sentence, language) <= room):
-            return [sentence]
-        cut = _middle(sentence)
-        halves = (half.strip() for half in (sentence[:cut], sentence[cut:]))
-        return [piece for half in halves if half for piece in self._divide(half, language)]
-
-    def _generate(self, sentences: list[str], voice: Voice, language: str, seed: int, settings: SynthesisConfig) -> Generated:
-        return generate_codes(
-            self.model, **self._inputs(sentences, voice, language), settings=settings, seed=seed, gpt=self.engine.gpt(settings)
-        )
-
-    def _inputs(self, sentences: list[str], voice: Voice, language: str) -> dict[str, np.ndarray | list[int]]:
-        """What the loop is given for these sentences."""
-        rows = [self.text_ids(sentence, language) for sentence in sentences]
-        text_ids = np.zeros((len(rows), max(map(len, rows))), np.int32)
-        text_mask = np.zeros(text_ids.shape, bool)
-        for row, ids in enumerate(rows):
-            text_ids[row, : len(ids)], text_mask[row, : len(ids)] = ids, True
-        limits = [self.max_codes(sentence, language) for sentence in sentences]
-        return {"latents": voice.latents, "text_ids": text_ids, "text_mask": text_mask, "max_codes": limits}
-
-    def _vocode(self, batch: Generated, voice: Voice, settings: SynthesisConfig, seed: int) -> list[np.ndarray]:
-        if settings.vocoder == "decoder":
-            return [self.vocode_latents(latents, voice) for latents in batch.latents]
-        return [self.vocode_codes(codes, settings.griffin_lim_iterations, seed) for codes in batch.codes]
-
-    def _join(
-        self, texts: list[str], waves: list[np.ndarray], codes: list[np.ndarray], stopped: list[bool], timings: dict[str, float]
-    ) -> Speech:
-        pause = np.zeros(round(PAUSE_SECONDS * self.sample_rate), np.float32)
-        pieces, sentences, position = [], [], 0
-        for text, wave, row, flag in zip(texts, waves, codes, stopped, strict=True):
-            if pieces:
-                pieces.append(pause)
-                position += len(pause)
-            end = position + len(wave)
-            sentences.append(Sentence(text, position / self.sample_rate, end / self.sample_rate, row, flag))
-            pieces.append(wave)
-            position = end
-        return Speech(np.concatenate(pieces), self.sample_rate, tuple(sentences), timings)
-
-
-def _ordinary_seconds(sentence: str, language: str) -> float:
-    return SECONDS_OF_CHAR_LIMIT * len(sentence) / get_language(language).char_limit
-
-
-def _middle(sentence: str) -> int:
-    """Where to halve it: after a clause mark in its middle half, else at a space, else anywhere; the nearest to the middle."""
-    middle, length = len(sentence) // 2, len(sentence)
-    clauses = [match.end() for match in _CLAUSE_END.finditer(sentence) if length / 4 <= match.end() <= length * 3 / 4]
-    spaces = [index for index, character in enumerate(sentence) if character == " "]
-    return min(clauses or spaces or [middle], key=lambda index: abs(index - middle))
+    def _join(self, takes: list[Take], timings: dict[str, float]) -> Speech:
+        waves, sentences = [], []
+        for take, (wave, start, end) in zip(takes, joined(takes, self.sample_rate), strict=True):
+            waves.append(wave)
+            piece = take.job.piece
+            told = (take.codes, take.stopped, piece.language, tuple(take.interventions), take.covered)
+            sentences.append(Sentence(piece.text, start, end, *told))
+        return Speech(np.concatenate(waves), self.sample_rate, tuple(sentences), timings)
 
 
 def _below_full_scale(wave: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ class StepwiseGeneration(Generation):
         self.cache = session.prefill(inputs.latents, inputs.text_ids, inputs.text_mask, self.last_step)
         self.ids = np.full(self.rows, config.start_audio_token, np.int32)
         self.penalised = np.repeat(penalised_at_start(inputs.model, inputs.settings), self.rows, axis=0)
-        self.ended = np.zeros(self.rows, bool)
+        self._ended = np.zeros(self.rows, bool)
+        self._looks: list[np.ndarray] = []
         self._lengths, self._stopped = np.zeros(self.rows, np.int32), np.zeros(self.rows, bool)
         self.never = np.zeros(config.num_audio_tokens, np.float32)
         if not inputs.settings.coqui_compatible:
@@ -29,7 +30,7 @@ class StepwiseGeneration(Generation):
 
     @property
     def finished(self) -> bool:
-        return bool(self.ended.all()) or self.step_number >= self.last_step
+        return bool(self._ended.all()) or self.step_number >= self.last_step
 
     @property
     def lengths(self) -> np.ndarray:
@@ -39,8 +40,16 @@ class StepwiseGeneration(Generation):
     def stopped(self) -> np.ndarray:
         return self._stopped.copy()
 
+    @property
+    def ended(self) -> np.ndarray:
+        return self._ended.copy()
+
+    @property
+    def looks(self) -> np.ndarray | None:
+        return None if self.session.watched is None else np.array(self._looks, np.int32).reshape(-1, self.rows)
+
     def end(self, row: int) -> None:
-        self.ended[row] = True
+        self._ended[row] = True
 
     def advance(self, steps: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         steps = self.last_step if steps is None else steps
@@ -55,14 +64,17 @@ class StepwiseGeneration(Generation):
         return np.array(codes, np.int32).reshape(-1, self.rows), np.array(latents, np.float32).reshape(-1, self.rows, width)
 
     def _leave_out_ended(self) -> None:
-        going = ~self.ended[self.active]
+        going = ~self._ended[self.active]
         if not going.all():
-            self.active, self.cache = self.active[going], self.session.keep(self.cache, np.flatnonzero(going))
+            self.active, self.cache = self.active[going], self.cache.rows(np.flatnonzero(going))
 
     def _step(self) -> tuple[np.ndarray, np.ndarray]:
         """One code for each active row. Returns (B,) and (B, D)."""
         rows, number, stop = self.active, self.step_number, self.inputs.model.config.stop_audio_token
         logits, states = self.session.step(self.cache, self.ids[rows], number)
+        if (looks := self.session.looks(self.cache)) is not None:
+            self._looks.append(np.zeros(self.rows, np.int32))
+            self._looks[-1][rows] = looks
         logits = logits + self.never
         if number < self.inputs.min_codes:
             logits[:, stop] += IMPOSSIBLE
@@ -70,7 +82,7 @@ class StepwiseGeneration(Generation):
         ends = ids == stop
         accepted = ~ends & (number < self.limits[rows])
         self._stopped[rows] |= ends
-        self.ended[rows] |= ~accepted
+        self._ended[rows] |= ~accepted
         self._lengths[rows] += accepted
         self.ids[rows] = np.where(accepted, ids, stop)
         self.penalised[rows[accepted], ids[accepted]] = True

@@ -3,8 +3,11 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
 
+from myxtts.config import DataError
 from myxtts.text.languages import get_language
 
 _OF_SCRIPT = {"HANGUL": "ko", "HIRAGANA": "ja", "KATAKANA": "ja", "CJK": "zh-cn", "CYRILLIC": "ru"}
@@ -56,3 +59,34 @@ def _by_words(text: str, languages: dict[str, str]) -> str | None:
     best, *others = sorted(shares, key=shares.get, reverse=True)
     clear = shares[best] >= _WORD_SHARE and all(shares[best] >= _CLEARLY * shares[other] for other in others)
     return best if clear else None
+
+
+def guess_among(text: str, languages: Sequence[str]) -> str:
+    """The code, among `languages`, of the language of a text: by its script and words, else by the statistics of py3langid.
+
+    One language alone is it whatever the text says. Raises DataError where nothing tells, or the package that could is not installed.
+    """
+    if len(languages) == 1:
+        return languages[0]
+    if (code := guess_language([text])) in languages:
+        return code
+    identifier = _identifier()
+    if identifier is None:
+        raise DataError(
+            f"the text does not show which of {', '.join(languages)} it is; name the language, or pip install 'myxtts[languages]'"
+        )
+    known = {code.partition("-")[0]: code for code in languages if code.partition("-")[0] in identifier.labels}
+    if not known:
+        raise DataError(f"the text does not show which of {', '.join(languages)} it is: name the language")
+    identifier.set_languages(list(known))
+    return known[identifier.classify(text)[0]]
+
+
+@cache
+def _identifier() -> Any:
+    """The network of py3langid, which is BSD-3-Clause and needs NumPy alone; None where it is not installed."""
+    try:
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    except ImportError:
+        return None
+    return LanguageIdentifier.from_model_file(MODEL_FILE)

@@ -8,10 +8,13 @@ import pytest
 from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import conditioning_mel, log_mel_numpy
 from myxtts.config import DataError, ModelError, XTTSConfig
+from myxtts.config.stages import SynthesisConfig
 from myxtts.models.folder import bundle_files
 from myxtts.synthesis import voice as voice_module
 from myxtts.synthesis.engine import Engine
-from myxtts.synthesis.speech import PAUSE_SECONDS, SENTENCES_AT_ONCE, Synthesizer
+from myxtts.synthesis.speech import Synthesizer
+from myxtts.synthesis.takes import max_codes
+from myxtts.synthesis.texts import Piece
 from myxtts.synthesis.voice import Voice, reference_mels
 from myxtts.text.tokenizer import Tokenizer
 
@@ -193,9 +196,9 @@ def test_sentences_fill_the_waveform_with_pauses_between(synthesizer, voice):
     assert spoken.sentences[0].start == 0
     assert spoken.sentences[-1].end == pytest.approx(spoken.seconds)
     for before, after in zip(spoken.sentences[:-1], spoken.sentences[1:], strict=True):
-        assert after.start - before.end == pytest.approx(PAUSE_SECONDS)
+        assert after.start - before.end == pytest.approx(SynthesisConfig().pause_seconds)
         gap = spoken.waveform[round(before.end * RATE) : round(after.start * RATE)]
-        assert len(gap) == PAUSE_SECONDS * RATE
+        assert len(gap) == SynthesisConfig().pause_seconds * RATE
         assert not gap.any()
     for sentence in spoken.sentences:
         expected = (len(sentence.codes) * 4 - 1) * 256 / 22050  # frames between the first and the last of the mel
@@ -210,9 +213,9 @@ def test_seed_decides_and_neighbours_do_not(synthesizer, voice):
 
 
 def test_more_sentences_than_one_batch(synthesizer, voice):
-    text = "We like water. " * (SENTENCES_AT_ONCE + 2)
+    text = "We like water. " * (SynthesisConfig().batch_size + 2)
     spoken = synthesizer.speak(text, voice, "en")
-    assert len(spoken.sentences) == SENTENCES_AT_ONCE + 2
+    assert len(spoken.sentences) == SynthesisConfig().batch_size + 2
     assert len({tuple(codes) for codes in code_lists(spoken)}) == 1  # one seed: the same sentence is the same everywhere
 
 
@@ -299,16 +302,20 @@ def test_stopped_tells_of_any_cut_sentence(synthesizer, voice):
         synthesizer.engine = Engine(synthesizer.model)  # a new one, for it copies the weights
         spoken = synthesizer.speak("We like water.", voice, "en")
         assert spoken.stopped is stopped
-        assert len(spoken.codes[0]) == (1 if stopped else synthesizer.max_codes("we like water.", "en"))
+        assert len(spoken.codes[0]) == (1 if stopped else limit(synthesizer, "we like water.", "en"))
     bias.assign(before)
     synthesizer.engine = Engine(synthesizer.model)
 
 
+def limit(synthesizer, text, language):
+    return max_codes(synthesizer, Piece(text, language), SynthesisConfig())
+
+
 def test_the_guard_grows_with_the_text(synthesizer):
     per_second = synthesizer.config.model.codes_per_second
-    assert synthesizer.max_codes("a" * 5, "en") == pytest.approx(3 * per_second, abs=2)  # 2 s, and 3 * 17 / 250 s a letter
-    assert synthesizer.max_codes("a", "en") < synthesizer.max_codes("a" * 5, "en") < synthesizer.max_codes("好" * 5, "zh-cn")
-    assert synthesizer.max_codes("a" * 500, "en") == 88
+    assert limit(synthesizer, "a" * 5, "en") == pytest.approx(3 * per_second, abs=2)  # 2 s, and 3 * 17 / 250 s a letter
+    assert limit(synthesizer, "a", "en") < limit(synthesizer, "a" * 5, "en") < limit(synthesizer, "好" * 5, "zh-cn")
+    assert limit(synthesizer, "a" * 500, "en") == 88
 
 
 @pytest.mark.parametrize(

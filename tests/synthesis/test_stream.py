@@ -6,6 +6,7 @@ from conftest import SENTENCES
 
 from myxtts.config.stages import SynthesisConfig
 from myxtts.synthesis.generate import begin, generate_codes
+from myxtts.synthesis.guards import Guarded
 from myxtts.synthesis.speech import Synthesizer
 from myxtts.synthesis.stream import faded_chunks, latent_chunks, vocode_chunks
 from myxtts.synthesis.voice import Voice
@@ -54,7 +55,7 @@ def test_chunks_of_latents_are_those_of_the_whole(model, chunk, compatible):
     inputs = {"latents": np.random.default_rng(1).normal(size=(1, 3, 16)), "text_ids": ids, "text_mask": ids >= 0, "seed": 4}
     settings = SynthesisConfig(temperature=1.0, coqui_compatible=compatible)
     whole = generate_codes(model, **inputs, settings=settings, max_codes=30)
-    chunks = list(latent_chunks(begin(model, **inputs, settings=settings, max_codes=30), chunk))
+    chunks = list(latent_chunks(Guarded(begin(model, **inputs, settings=settings, max_codes=30), settings.guards, 21.5, [7]), chunk))
     assert [last for _, last in chunks] == [False] * (len(chunks) - 1) + [True]
     assert all(len(latents) == chunk for latents, _ in chunks[:-2])
     np.testing.assert_allclose(np.concatenate([latents for latents, _ in chunks]), whole.latents[0], atol=1e-6)

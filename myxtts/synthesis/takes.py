@@ -1,0 +1,186 @@
+"""Pieces of text, each with its voice, are spoken together: generated in batches of similar lengths, guarded, vocoded, and the best kept.
+
+B rows of a batch, S codes, D width, N samples.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from myxtts.audio.mel import log_mel_numpy, speaker_mel
+from myxtts.audio.vad import speech_spans
+from myxtts.audio.wave import resample
+from myxtts.config.stages import SynthesisConfig
+from myxtts.synthesis.generate import begin, longest_generation
+from myxtts.synthesis.guards import Guarded, Intervention, coverage, longest_codes
+from myxtts.synthesis.texts import Piece
+from myxtts.synthesis.voice import Voice
+
+if TYPE_CHECKING:
+    from myxtts.synthesis.speech import Synthesizer
+
+SEED_STEP = 1_000_003  # between the candidates of one sentence
+NOISE_SECONDS, NOISE_MARGIN = 0.4, 0.15  # after the last speech: more than the first is cut, the second is left
+USUAL_PACE = 1.5  # by so much faster or slower than the ordinary pace costs a candidate nothing
+
+
+@dataclass(frozen=True)
+class Job:
+    """A piece of text to be spoken by a voice, with a seed."""
+
+    piece: Piece
+    voice: Voice
+    seed: int
+
+
+@dataclass
+class Take:
+    """A job once spoken: codes (S,), latents (S, D), wave (N,), whether the model ended it by itself, what the guards did to it.
+
+    covered: share of the text that the codes looked at, None where that is not known. score: higher is better, see `_score`.
+    """
+
+    job: Job
+    codes: np.ndarray
+    latents: np.ndarray = field(repr=False)
+    stopped: bool
+    interventions: list[Intervention]
+    covered: float | None
+    wave: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)
+    score: float = 0.0
+
+
+def guarded(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: SynthesisConfig) -> Guarded:
+    """Begins to speak jobs together. Raises DataError as `begin`."""
+    rows = [synthesizer.text_ids(job.piece.text, job.piece.language) for job in jobs]
+    text_ids = np.zeros((len(rows), max(map(len, rows))), np.int32)
+    text_mask = np.zeros(text_ids.shape, bool)
+    for row, ids in enumerate(rows):
+        text_ids[row, : len(ids)], text_mask[row, : len(ids)] = ids, True
+    generation = begin(
+        synthesizer.model,
+        np.concatenate([job.voice.latents for job in jobs]),
+        text_ids,
+        text_mask,
+        settings,
+        seed=[job.seed for job in jobs],
+        max_codes=[max_codes(synthesizer, job.piece, settings) for job in jobs],
+        gpt=synthesizer.engine.gpt(settings),
+    )
+    return Guarded(generation, settings.guards, synthesizer.config.model.codes_per_second, [len(ids) for ids in rows])
+
+
+def max_codes(synthesizer: "Synthesizer", piece: Piece, settings: SynthesisConfig) -> int:
+    """The most codes that a piece may become."""
+    rate, longest = synthesizer.config.model.codes_per_second, longest_generation(synthesizer.model)
+    return longest_codes(piece.ordinary_seconds, settings.guards.duration_factor, rate, longest)
+
+
+def speak_jobs(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: SynthesisConfig) -> tuple[list[Take], dict[str, float]]:
+    """The best take of each job, and the seconds that generating and vocoding took.
+
+    Jobs of similar lengths share a batch, so that few rows wait for others. What is said does not depend on it.
+    """
+    seconds = {"generate": 0.0, "vocode": 0.0}
+    order = sorted(range(len(jobs)), key=lambda index: -len(jobs[index].piece.text))
+    versions = [
+        (index, Job(jobs[index].piece, jobs[index].voice, jobs[index].seed + SEED_STEP * number))
+        for index in order
+        for number in range(settings.candidates)
+    ]
+    best: dict[int, Take] = {}
+    for first in range(0, len(versions), settings.batch_size):
+        batch = versions[first : first + settings.batch_size]
+        began = time.perf_counter()
+        takes = _generate(synthesizer, [job for _, job in batch], settings)
+        generated = time.perf_counter()
+        for (index, _), take in zip(batch, takes, strict=True):
+            finish(synthesizer, take, settings)
+            if index not in best or take.score > best[index].score:
+                best[index] = take
+        seconds["generate"] += generated - began
+        seconds["vocode"] += time.perf_counter() - generated
+    return [best[index] for index in range(len(jobs))], seconds
+
+
+def _generate(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: SynthesisConfig) -> list[Take]:
+    speaking = guarded(synthesizer, jobs, settings)
+    speaking.advance()
+    return [take_of(speaking, row, job) for row, job in enumerate(jobs)]
+
+
+def take_of(speaking: Guarded, row: int, job: Job) -> Take:
+    """What was made of a job, without its wave."""
+    looks = speaking.looks(row)
+    covered = None if looks is None else coverage(looks, speaking.text_lengths[row])
+    parts = speaking.codes(row), speaking.latents(row), speaking.stopped(row)
+    return Take(job, *parts, list(speaking.interventions[row]), covered)
+
+
+def finish(synthesizer: "Synthesizer", take: Take, settings: SynthesisConfig) -> None:
+    """Vocodes a take, trims it, and scores it where there are others to choose from."""
+    if settings.vocoder == "decoder":
+        wave = synthesizer.vocode_latents(take.latents, take.job.voice, settings)
+    else:
+        wave = synthesizer.vocode_codes(take.codes, settings.griffin_lim_iterations, take.job.seed, settings.speed)
+    take.wave = wave
+    if settings.guards.trim_noise and (kept := without_noise(wave, synthesizer.sample_rate)) < len(wave):
+        take.interventions.append(noise_cut(kept, len(wave), synthesizer.sample_rate))
+        take.wave = wave[:kept]
+    if settings.candidates > 1:
+        take.score = _score(synthesizer, take, settings)
+
+
+def without_noise(wave: np.ndarray, sample_rate: int) -> int:
+    """How many samples of a wave (N,) are left without what follows its last speech; all where little does, or no speech is found."""
+    spans = speech_spans(wave, sample_rate) if len(wave) > NOISE_SECONDS * sample_rate else []
+    if not spans or len(wave) - spans[-1][1] <= NOISE_SECONDS * sample_rate:
+        return len(wave)
+    return spans[-1][1] + round(NOISE_MARGIN * sample_rate)
+
+
+def noise_cut(kept: int, samples: int, sample_rate: int) -> Intervention:
+    """The report of samples that `without_noise` cut."""
+    return Intervention("noise", kept / sample_rate, f"cut: {(samples - kept) / sample_rate:.2f} s after the last speech")
+
+
+def _score(synthesizer: "Synthesizer", take: Take, settings: SynthesisConfig) -> float:
+    """How good a take seems, by what can be measured without knowing the right one; higher is better.
+
+    Likeness to the voice (cosine, by the model's own speaker encoder), the share of the text that was looked at, less what its
+    duration is off an ordinary pace (beyond a usual factor, in natural logarithms), less 1 where it did not end by itself and 0.5 for
+    each intervention.
+    """
+    ratio = len(take.codes) / synthesizer.config.model.codes_per_second / take.job.piece.ordinary_seconds
+    off_pace = max(0.0, abs(np.log(max(ratio, 1e-3))) - np.log(USUAL_PACE))
+    covered = 1.0 if take.covered is None else take.covered
+    faults = (0 if take.stopped else 1) + 0.5 * len(take.interventions)
+    return _likeness(synthesizer, take) + covered - off_pace - faults
+
+
+def _likeness(synthesizer: "Synthesizer", take: Take) -> float:
+    config = speaker_mel(synthesizer.config.model.speaker_encoder)
+    low = resample(take.wave, synthesizer.sample_rate, config.sample_rate)
+    if len(low) < config.sample_rate // 4 or not np.any(low):
+        return 0.0
+    embedding = np.asarray(synthesizer.model.speaker_encoder(log_mel_numpy(low, config)[None]))[0]
+    voice = take.job.voice.embedding[0]
+    return float(embedding @ voice / max(np.linalg.norm(embedding) * np.linalg.norm(voice), 1e-9))
+
+
+def silence(seconds: float, sample_rate: int) -> np.ndarray:
+    """So many seconds of zeros."""
+    return np.zeros(round(seconds * sample_rate), np.float32)
+
+
+def joined(takes: Sequence[Take], sample_rate: int) -> Iterator[tuple[np.ndarray, float, float]]:
+    """The waves of takes with the silences between them, each with the seconds where its speech begins and ends."""
+    position = 0
+    for number, take in enumerate(takes):
+        pause = silence(takes[number - 1].job.piece.pause if number else 0.0, sample_rate)
+        start = position + len(pause)
+        position = start + len(take.wave)
+        yield np.concatenate([pause, take.wave]), start / sample_rate, position / sample_rate
