@@ -224,9 +224,7 @@ class SynthesisConfig(Section):
     def _weights_of_the_engine(self):
         only = {"bfloat16": "tensorflow", "int8": "onnxruntime"}.get(self.weights, self.engine)
         if self.engine not in ("auto", only):
-            raise ValueError(
-                f"weights {self.weights} are computed with by {only}, not by {self.engine}: set engine: auto, or other weights"
-            )
+            raise ValueError(f"weights: {self.weights} needs engine: {only}, got {self.engine}; set engine: auto, or other weights")
         return self
 
 

@@ -127,10 +127,11 @@ class HiFiGAN(keras.Model):
 
     def settled_frames(self, num_codes: int, speed: float = 1.0) -> int:
         """How many of the first frames of `num_codes` latents no later latent changes."""
-        settled = num_codes
+        settled = length = num_codes
         for scale in self._scales(speed):
+            length = math.floor(length * scale)
             # frame i lies between cells floor(p) and floor(p) + 1 of p = (i + 1/2) / scale - 1/2: the second must be there
-            settled = max(0, math.ceil((settled - 0.5) * scale - 0.5))
+            settled = max(0, min(math.ceil((settled - 0.5) * scale - 0.5), length))
         return settled
 
     @property

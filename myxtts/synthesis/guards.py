@@ -152,7 +152,7 @@ def read_twice(looks: np.ndarray, tokens: int, tail: int) -> tuple[str, int, str
 
 def coverage(looks: np.ndarray, tokens: int) -> float:
     """The share of a text's tokens, but for [START], [lang] and the end, that some code looked at or passed by without a leap."""
-    if tokens <= 4 or not len(looks):
+    if tokens <= 2 + LAST_TOKENS:
         return 1.0
     seen = np.zeros(tokens, bool)
     for before, now in pairwise(looks):

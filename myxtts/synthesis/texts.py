@@ -39,7 +39,9 @@ def cut_text(text: str, language: str, cleaners: str, settings: SynthesisConfig,
     pieces: list[Piece] = []
     parts = _BREAK.split(text)  # text, number, unit, text, …
     for number, part in enumerate(parts[::3]):
-        found = [piece for line in re.split(r"[\r\n]+", part) for piece in _line(line, language, cleaners, settings, fits)]
+        *lines, last = re.split(r"[\r\n]+", part)
+        found = [piece for line in lines for piece in _ended(_line(line, language, cleaners, settings, fits), settings)]
+        found += _line(last, language, cleaners, settings, fits)
         pieces += found
         value, unit = parts[3 * number + 1 : 3 * number + 3] or (None, None)
         if 3 * number + 1 < len(parts) and pieces:
@@ -56,9 +58,12 @@ def _line(line: str, language: str, cleaners: str, settings: SynthesisConfig, fi
     for sentence in sentences:
         if any(map(str.isalnum, sentence)):
             pieces += _divide(Piece(sentence, language, settings.pause_seconds), CLAUSE_SHARE * settings.pause_seconds, fits)
-    if pieces:
-        pieces[-1] = replace(pieces[-1], pause=settings.paragraph_pause_seconds)
     return pieces
+
+
+def _ended(pieces: list[Piece], settings: SynthesisConfig) -> list[Piece]:
+    """The pieces of a line after which another one comes."""
+    return [*pieces[:-1], *(replace(piece, pause=settings.paragraph_pause_seconds) for piece in pieces[-1:])]
 
 
 def _divide(piece: Piece, clause_pause: float, fits: Callable[[Piece], bool]) -> list[Piece]:

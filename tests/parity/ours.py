@@ -18,16 +18,19 @@ from keras import ops
 
 from myxtts.audio.mel import conditioning_mel, dvae_mel, log_mel, speaker_mel
 from myxtts.config import XTTSConfig
+from myxtts.config.stages import GuardsConfig
 from myxtts.models import coqui
 from myxtts.models.hifigan import interpolate
 from myxtts.models.xtts import XTTS, assign_weights
 from myxtts.synthesis.generate import IMPOSSIBLE, begin, generate_codes, penalised_at_start
+from myxtts.synthesis.guards import Guarded
 from myxtts.synthesis.sampling import SamplingSettings, candidates
 from myxtts.synthesis.stream import faded_chunks, latent_chunks
 from myxtts.synthesis.voice import Voice
 from myxtts.training.tasks.gpt import GPTTask, reference_sequences
 
 GREEDY = {"temperature": 0.0}
+UNGUARDED = GuardsConfig(duration_factor=None, repetition_seconds=None, tail_seconds=None)
 SAMPLING = {"temperature": 3.0, "top_k": 12, "top_p": 0.85, "repetition_penalty": 5.0}
 
 
@@ -246,7 +249,7 @@ def speech(ours: Ours):
 def _stream(ours: Ours) -> list[np.ndarray]:
     generation = begin(**_arguments(ours, STREAMED), settings=ours.settings(**GREEDY, repetition_penalty=5.0))
     vocode = lambda latents: np.asarray(ours.model.decoder(latents[None], ours.case.embedding))[0]  # noqa: E731
-    return list(faded_chunks(vocode, latent_chunks(generation, STREAM_CHUNK)))
+    return list(faded_chunks(vocode, latent_chunks(Guarded(generation, UNGUARDED, 21.5, [0]), STREAM_CHUNK)))
 
 
 def stream(ours: Ours):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from myxtts.text.guess import guess_language
+from myxtts.config import DataError
+from myxtts.text.guess import guess_among, guess_language
 
 TEXTS = [
     ("این کتاب را بخوانید و پنجره را ببندید.", "fa"),
@@ -41,3 +42,21 @@ def test_guess(text, code):
 def test_a_slip_is_not_looked_at():
     russian = ["Эта книга лежит на столе, а сын читает"] * 200
     assert guess_language([*russian, "і"]) == "ru" and guess_language([*russian, "і" * 40]) is None
+
+
+def test_among_the_languages_of_a_model():
+    assert guess_among("anything", ["de"]) == "de"
+    assert guess_among("این کتاب را به من بده که خوب است", ["en", "fa"]) == "fa"
+    pytest.importorskip("py3langid")
+    for text, code in (
+        ("The house stands on the hill and nobody lives there.", "en"),
+        ("Das Haus steht auf dem Hügel, und niemand wohnt dort.", "de"),
+        ("La maison est sur la colline et personne n'y habite.", "fr"),
+    ):
+        assert guess_among(text, ["en", "de", "fr", "zh-cn"]) == code
+
+
+def test_among_languages_without_the_package_who_asks_is_told(monkeypatch):
+    monkeypatch.setattr("myxtts.text.guess._identifier", lambda: None)
+    with pytest.raises(DataError, match="which of en, de it is; name the language"):
+        guess_among("hello", ["en", "de"])

@@ -1,0 +1,38 @@
+"""A text as pieces: where it is cut, and how long the silences between them are."""
+
+import pytest
+
+from myxtts.config.stages import SynthesisConfig
+from myxtts.synthesis.texts import BREAK_SECONDS, CLAUSE_SHARE, cut_text
+
+SETTINGS = SynthesisConfig(pause_seconds=0.25, paragraph_pause_seconds=0.6)
+
+
+def cut(text, language="en", longest=1000):
+    return [(piece.text, piece.pause) for piece in cut_text(text, language, "myxtts", SETTINGS, lambda piece: len(piece.text) <= longest)]
+
+
+def test_sentences_lines_and_clauses_have_their_own_pauses():
+    assert cut("Good morning. How are you?\nFine!") == [("good morning.", 0.25), ("how are you?", 0.6), ("fine!", 0.25)]
+    halves = cut("we like cold water, and we like warm bread.", longest=30)
+    assert halves == [("we like cold water,", pytest.approx(CLAUSE_SHARE * 0.25)), ("and we like warm bread.", 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("mark", "seconds"),
+    [("[break]", BREAK_SECONDS), ("[break 0.5s]", 0.5), ("[BREAK 300 ms]", 0.3), ("[break .2s][break 1s]", 1.2), ("[break 99s]", 30)],
+)
+def test_a_break_mark_is_a_silence_in_place_of_the_pause(mark, seconds):
+    (one, silence), (two, _) = cut(f"One thing, {mark} another.")
+    assert (one, two) == ("one thing,", "another.")
+    assert silence == pytest.approx(seconds)
+
+
+def test_what_is_no_break_mark_is_text():
+    assert len(cut("Take a [break 5 minutes] now.")) == 1
+    assert cut("[break 1s] Hello.") == [("hello.", 0.25)]
+    assert cut("[break]") == [] == cut("...\n—")
+
+
+def test_in_persian_too():
+    assert cut("سلام. [break 400ms] حال شما چطور است؟", "fa") == [("سلام.", 0.4), ("حال شما چطور است؟", 0.25)]

@@ -1,0 +1,185 @@
+"""Many lines in one call, candidates, speed, weights, languages found out, and text that arrives in parts."""
+
+import numpy as np
+import pytest
+
+from myxtts.config import DataError
+from myxtts.config.stages import SynthesisConfig
+from myxtts.models.gpt_onnx import int8_blocks
+from myxtts.synthesis import takes
+from myxtts.synthesis.speech import Line, Synthesizer
+from myxtts.synthesis.stream import arriving
+from myxtts.synthesis.voice import Voice
+
+
+@pytest.fixture(scope="module")
+def synthesizer(bundle):
+    return Synthesizer.load(bundle)
+
+
+def voice(seed):
+    rng = np.random.default_rng(seed)
+    return Voice(rng.normal(size=(1, 3, 16)).astype(np.float32), rng.normal(size=(1, 18)).astype(np.float32))
+
+
+def changed(synthesizer, **changes):
+    settings = synthesizer.config.synthesis
+    return SynthesisConfig.model_validate(settings.model_dump() | {"vocoder": "decoder"} | changes)
+
+
+LINES = [
+    ("We like cold water! Good morning.", 1, "en", 4),
+    ("سلام، حال شما چطور است؟", 2, "fa", 5),
+    ("The quick brown fox.", 3, "en", 4),
+    ("Good morning, how are you today? The dog jumps over.", 1, "en", 9),
+]
+
+
+@pytest.mark.parametrize("engine", ["tensorflow", "onnxruntime"])
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_lines_together_are_what_each_is_alone(synthesizer, engine, batch_size):
+    settings = changed(synthesizer, engine=engine, batch_size=batch_size)
+    lines = [Line(text, voice(speaker), language, seed) for text, speaker, language, seed in LINES]
+    together = synthesizer.speak_all(lines, settings)
+    for line, speech in zip(lines, together, strict=True):
+        alone = synthesizer.speak(line.text, line.voice, line.language, line.seed, settings)
+        assert [row.tolist() for row in speech.codes] == [row.tolist() for row in alone.codes]
+        assert [(item.text, item.start, item.end) for item in speech.sentences] == [(i.text, i.start, i.end) for i in alone.sentences]
+        np.testing.assert_allclose(speech.waveform, alone.waveform, atol=1e-4)
+    assert sum(speech.timings["total"] for speech in together) > 0
+
+
+def test_both_engines_say_the_same(synthesizer):
+    spoken = [
+        synthesizer.speak(LINES[3][0], voice(1), "en", 3, changed(synthesizer, engine=engine)) for engine in ("tensorflow", "onnxruntime")
+    ]
+    assert [row.tolist() for row in spoken[0].codes] == [row.tolist() for row in spoken[1].codes]
+    np.testing.assert_allclose(spoken[0].waveform, spoken[1].waveform, atol=1e-4)
+
+
+def test_similar_lengths_share_a_batch(synthesizer, monkeypatch):
+    seen = []
+    original = takes.guarded
+    monkeypatch.setattr(
+        takes, "guarded", lambda s, jobs, settings: seen.append([len(j.piece.text) for j in jobs]) or original(s, jobs, settings)
+    )
+    text = " ".join(["Good morning.", "The quick brown fox jumps over the lazy dog."] * 4)
+    synthesizer.speak(text, voice(1), "en", settings=changed(synthesizer, batch_size=4))
+    assert seen == [[44] * 4, [13] * 4]
+
+
+def test_a_bad_line_is_refused_before_anything_is_said(synthesizer, monkeypatch):
+    monkeypatch.setattr(takes, "guarded", lambda *_: pytest.fail("spoke"))
+    with pytest.raises(DataError, match="nothing to speak"):
+        synthesizer.speak_all([Line("Good morning.", voice(1), "en"), Line("...", voice(1), "en")])
+
+
+def test_the_best_of_several_candidates_is_kept(synthesizer, monkeypatch):
+    settings, scores = changed(synthesizer, candidates=3), {}
+
+    def score(_, take, __):
+        return scores.setdefault((take.job.piece.text, take.job.seed), np.random.default_rng(take.job.seed + 2).random())
+
+    monkeypatch.setattr(takes, "_score", score)
+    spoken = synthesizer.speak("Good morning.", voice(1), "en", seed=5, settings=settings)
+    assert len(scores) == 3
+    (_, seed), _ = max(scores.items(), key=lambda item: item[1])
+    alone = synthesizer.speak("Good morning.", voice(1), "en", seed=seed, settings=changed(synthesizer))
+    assert spoken.codes[0].tolist() == alone.codes[0].tolist()
+    assert seed != 5  # the first is not simply taken
+
+
+def test_a_score_falls_with_what_is_wrong(synthesizer):
+    """Off its pace, cut, not read to the end, or in another voice: each costs."""
+    job = takes.Job(synthesizer.pieces("Good morning, how are you today?", "en")[0], voice(1), 0)
+    ordinary = round(job.piece.ordinary_seconds * synthesizer.config.model.codes_per_second)
+    wave = np.random.default_rng(0).normal(size=24000).astype(np.float32) * 0.1
+
+    def score(codes=ordinary, stopped=True, interventions=(), covered=1.0, speaker=job.voice):
+        take = takes.Take(takes.Job(job.piece, speaker, 0), np.zeros(codes, int), None, stopped, list(interventions), covered, wave)
+        return takes._score(synthesizer, take, changed(synthesizer))
+
+    good = score()
+    assert good == score(codes=round(1.3 * ordinary)) == score(covered=None)
+    assert good - score(codes=4 * ordinary) == pytest.approx(np.log(4 / 1.5), abs=0.05)
+    assert good - score(stopped=False, interventions=["x"]) == pytest.approx(1.5)
+    assert good - score(covered=0.25) == pytest.approx(0.75)
+    assert good != score(speaker=voice(7))
+
+
+@pytest.mark.parametrize("vocoder", ["decoder", "griffin_lim"])
+def test_speed_changes_the_length_alone(synthesizer, vocoder):
+    plain, fast, slow = (
+        synthesizer.speak("Good morning.", voice(1), "en", settings=changed(synthesizer, vocoder=vocoder, speed=speed))
+        for speed in (1, 2, 0.5)
+    )
+    assert plain.codes[0].tolist() == fast.codes[0].tolist() == slow.codes[0].tolist()
+    assert fast.seconds == pytest.approx(plain.seconds / 2, abs=0.05)
+    assert slow.seconds == pytest.approx(plain.seconds * 2, abs=0.05)
+
+
+def test_a_stream_is_as_fast(synthesizer):
+    settings = changed(synthesizer, speed=1.3)
+    whole = synthesizer.speak(LINES[3][0], voice(1), "en", settings=settings).waveform
+    streamed = np.concatenate(list(synthesizer.stream(LINES[3][0], voice(1), "en", settings=settings, chunk_codes=4, first_chunk_codes=2)))
+    np.testing.assert_allclose(streamed, whole, atol=1e-5)
+
+
+def test_breaks_are_heard(synthesizer):
+    spoken = synthesizer.speak("Good morning. [break 700ms] We like water.", voice(1), "en", settings=changed(synthesizer))
+    first, second = spoken.sentences
+    assert second.start - first.end == pytest.approx(0.7, abs=1e-3)
+    assert not np.any(spoken.waveform[round(first.end * 24000) + 1 : round(second.start * 24000) - 1])
+
+
+def test_text_that_arrives_in_parts_is_spoken_as_the_whole(synthesizer):
+    text = "Good morning, how are you today? We like Mr. Fox. The dog jumps over!"
+    settings = changed(synthesizer)
+    whole = synthesizer.speak(text, voice(1), "en", settings=settings).waveform
+    parts = (text[place : place + 5] for place in range(0, len(text), 5))
+    np.testing.assert_allclose(np.concatenate(list(synthesizer.stream(parts, voice(1), "en", settings=settings))), whole, atol=1e-4)
+
+
+def test_a_sentence_is_spoken_once_the_next_has_begun_or_its_line_ended():
+    heard, given = [], []
+
+    def parts():
+        for part in ("Good mor", "ning. How", " are you", "?\n", "Mr", ". Fox is", " fine."):
+            given.append(part)
+            yield part
+
+    for text in arriving(parts(), "en"):
+        heard.append((text.strip(), len(given)))
+    assert heard == [("Good morning.", 2), ("How are you?", 4), ("Mr. Fox is fine.", 7)]
+
+
+def test_a_language_is_found_out_where_it_is_asked_for(synthesizer):
+    for text, language in (("Good morning.", "en"), ("سلام، حال شما چطور است؟", "fa")):
+        assert {item.language for item in synthesizer.speak(text, voice(1), "auto").sentences} == {language}
+
+
+def test_int8_weights_are_close_and_smaller():
+    kernel = np.random.default_rng(0).normal(size=(96, 40)).astype(np.float32)
+    values, scales = int8_blocks(kernel)
+    assert values.shape == (40, 3, 32) and values.dtype == np.uint8
+    back = ((values.astype(np.float32) - 128) * scales[:, :, None]).reshape(40, 96).T
+    assert np.abs(back - kernel).max() <= scales.max() / 2 + 1e-6
+    uneven, _ = int8_blocks(kernel[:50])
+    assert uneven.shape == (40, 4, 16)  # filled up with zeros
+    assert not int8_blocks(np.zeros((16, 2), np.float32))[1].any()
+
+
+def test_int8_speaks_nearly_as_float32(synthesizer):
+    """Not the same codes on a random network, whose choices hang by a thread; but the first latents are."""
+    from myxtts.synthesis.generate import generate_codes
+
+    ids = np.array([[3, 10, 20, 30, 0]])
+    given = (synthesizer.model, voice(1).latents, ids, np.ones(ids.shape, bool), SynthesisConfig(temperature=0), 0, 10)
+    exact, rough = (generate_codes(*given, gpt=synthesizer.engine.gpt(changed(synthesizer, weights=w))) for w in ("float32", "int8"))
+    difference = np.abs(exact.latents[0][0] - rough.latents[0][0]).max()
+    assert 1e-5 < difference < 0.15 * np.abs(exact.latents[0][0]).max()
+
+
+def test_weights_that_an_engine_lacks_are_refused():
+    with pytest.raises(ValueError, match="weights: int8 needs engine: onnxruntime, got tensorflow"):
+        SynthesisConfig(engine="tensorflow", weights="int8")
