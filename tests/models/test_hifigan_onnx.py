@@ -24,9 +24,9 @@ CODES = CONFIG.hop_length * 4  # samples of a code
 AUDIO = AudioConfig()
 
 
-def make_decoder(config=CONFIG, audio=AUDIO):
+def make_decoder(config=CONFIG, audio=AUDIO, samples_per_code=CODES):
     """With weights, gains and biases that are all random, and a wave that uses the range of tanh."""
-    decoder = HiFiGAN(config, D, E, audio, CODES)
+    decoder = HiFiGAN(config, D, E, audio, samples_per_code)
     random = np.random.default_rng(1)
     for variable in decoder.variables:
         shape = tuple(variable.shape)
@@ -91,16 +91,17 @@ def test_whole_graph_gives_the_wave_of_keras(decoder, run_whole, batch, codes):
     assert_same(wave, decoder(latents, speaker))
 
 
-def test_whole_graph_is_as_long_as_keras_for_any_sentence():
-    """Lengths whose stretch is a whole number but for rounding are among them: 147 · 24000 / 22050 = 160."""
+def test_whole_graph_follows_keras_through_long_sentences():
+    """float32 coordinates would be off by 2e-4 of a frame. 147 · 24000 / 22050 = 160 is a whole number but for rounding."""
     config = DecoderConfig(channels=16, upsample_rates=(1,), upsample_kernels=(1,), resblock_kernels=(1,), resblock_dilations=(1,))
     for audio, samples in ((AUDIO, 1), (AUDIO, 4), (AudioConfig(input_sample_rate=16000, output_sample_rate=24000), 3)):
-        decoder = HiFiGAN(config, D, E, audio, samples)
+        decoder = make_decoder(config, audio, samples)
         run = session(whole_decoder_graph(decoder), threads=1)
-        for codes in (1, 3, 49, 147, 294, 300, 441, 588):
+        for codes in (1, 3, 49, 147, 300, 588):
             latents, speaker = inputs(1, codes)
             (wave,) = run.run(None, {"latents": latents, "speaker": speaker})
             assert wave.shape == (1, decoder.output_samples(codes)), (audio, codes)
+            np.testing.assert_allclose(wave, decoder(latents, speaker), atol=1e-5, rtol=0)
 
 
 def test_whole_graph_of_one_sample_rate_interpolates_once():
