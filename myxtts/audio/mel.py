@@ -109,6 +109,18 @@ def _log_mel(wave: Any, config: MelConfig, ops: Any) -> Any:
     return ops.log(ops.maximum(mel, config.log_floor))
 
 
+def magnitudes(wave: Any, n_fft: int, hop_length: int, win_length: int, floor: float = 1e-7) -> Any:
+    """Magnitude spectrogram by a Hann window: (B, N) -> (B, F, W) float32, W = 1 + n_fft // 2, its power no less than `floor`.
+
+    Frames as those of `log_mel`. Differentiable.
+    """
+    from keras import ops
+
+    wave, window = ops.cast(wave, "float32"), _window("hann", win_length)
+    real, imaginary = ops.stft(wave, win_length, hop_length, n_fft, window=window, center=True)
+    return ops.sqrt(ops.maximum(ops.square(real) + ops.square(imaginary), floor))
+
+
 class _NumPyOps:
     """What `_log_mel` needs of keras.ops, of arrays."""
 
