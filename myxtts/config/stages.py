@@ -89,7 +89,11 @@ class StageTraining(Section):
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="keep a moving average of the weights with this decay, validate with it and export it"
     )
-    frozen: tuple[str, ...] = Field((), description="patterns (block_0/*) of the names of weights that stay as they are")
+    frozen: tuple[str, ...] = Field(
+        (),
+        description="patterns (block_0/*, speaker_encoder/*) of the names of weights that stay as they are, without or with their "
+        "network's name",
+    )
     learning_rate_factors: dict[str, float] = Field(
         {}, description="pattern of names -> factor on learning_rate for these weights; the first that fits counts"
     )
@@ -142,6 +146,12 @@ class DecoderTraining(StageTraining):
     feature_weight: float = Field(2.0, ge=0)
     adversarial_weight: float = Field(1.0, ge=0)
     speaker_weight: float = Field(1.0, ge=0, description="of the speaker encoder's classification loss")
+    consistency_weight: float = Field(
+        9.0,
+        ge=0,
+        description="of 1 - cosine of the speaker encoder's embeddings of the generated and the true segment; the encoder is not trained "
+        "by it. 0 = not computed",
+    )
 
 
 class TrainingConfig(Section):

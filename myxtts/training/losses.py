@@ -46,8 +46,17 @@ def feature_matching(real: list[list], fake: list[list], rows: int):
     return total
 
 
+def cosine_distance(embeddings, others):
+    """1 - cosine of vectors of unit length, (B, E), (B, E) -> (B,) in [0, 2]."""
+    return 1.0 - ops.sum(embeddings * others, axis=-1)
+
+
 def additive_margin_logits(embeddings, prototypes, targets, margin: float = 0.2, scale: float = 15.0):
-    """AM-softmax (Wang et al. 2018). embeddings (B, E) of unit length, prototypes (C, E), targets (B,) -> logits (B, C)."""
+    """AM-softmax (Wang, Cheng, Liu & Liu 2018, "Additive margin softmax for face verification", equation 6).
+
+    embeddings (B, E) of unit length, prototypes (C, E), targets (B,) -> logits (B, C): scale · (cosine - margin for the target). The
+    margin is taken off the cosine itself, not added to its angle (ArcFace): as much where the angle is small, and no arc cosine.
+    """
     cosine = ops.matmul(embeddings, ops.transpose(ops.normalize(prototypes, axis=-1)))
     hit = ops.one_hot(targets, prototypes.shape[0])
     return scale * (cosine - margin * hit)

@@ -107,8 +107,8 @@ def make_groups(config: StageTraining, total_steps: int, objective: str, variabl
 
 
 def fits(variable: keras.Variable, pattern: str) -> bool:
-    """True if the variable's name inside its network (`block_0/qkv/kernel`) fits a shell pattern."""
-    return fnmatch.fnmatchcase(variable.path.partition("/")[2] or variable.path, pattern)
+    """True if the variable's name inside its network (`block_0/qkv/kernel`), or with it (`speaker_encoder/stem/kernel`), fits a pattern."""
+    return any(fnmatch.fnmatchcase(name, pattern) for name in (variable.path.partition("/")[2] or variable.path, variable.path))
 
 
 def check_patterns(section: str, patterns: Iterable[str], variables: list[keras.Variable]) -> None:

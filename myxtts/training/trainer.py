@@ -178,6 +178,7 @@ class XTTSTrainer:
     def validate(self, val_ds: Batches | None = None) -> dict[str, float]:
         """Averages over the whole validation set, each value over its own targets; of the averaged weights where `ema_decay` is set.
 
+        With them what the task hears in a few whole clips of the validation folder, which the chief alone listens to.
         Raises Interrupted if a signal comes meanwhile: the process may have no time for the rest.
         """
         totals: dict[str, list[float]] = {}
@@ -190,9 +191,10 @@ class XTTSTrainer:
                 # of several workers none may leave the others alone in the middle of it
                 if self._stop and self._stop.received and self.crew.workers == 1:
                     raise Interrupted(self._stop.received)
-        if not totals:
-            raise DataError("the validation set has no batch: give it at least one clip")
-        means = {name: value / count for name, (value, count) in totals.items() if count}
+            if not totals:
+                raise DataError("the validation set has no batch: give it at least one clip")
+            means = {name: value / count for name, (value, count) in totals.items() if count}
+            means |= self.task.hear(self._val_path) if self.crew.is_chief else {}
         return {f"val/{name}": value for name, value in self.task.finish(means).items()}
 
     def adjust_scheduler(self, val_metrics: dict[str, float]) -> bool:

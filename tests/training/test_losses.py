@@ -40,3 +40,8 @@ def test_margin_lowers_only_the_target_logit():
     embeddings, prototypes = np.eye(3, dtype="float32")[:2], np.eye(3, dtype="float32") * 5
     logits = np.asarray(losses.additive_margin_logits(embeddings, prototypes, np.array([0, 2]), margin=0.2, scale=10.0))
     np.testing.assert_allclose(logits, [[8, 0, 0], [0, 10, -2]], atol=1e-5)
+
+
+def test_cosine_distance_is_zero_for_one_direction_and_two_for_the_opposite():
+    a, b = np.array([[0.6, 0.8], [1, 0], [1, 0]], "float32"), np.array([[0.6, 0.8], [0, 1], [-1, 0]], "float32")
+    np.testing.assert_allclose(losses.cosine_distance(a, b), [0, 1, 2], atol=1e-6)

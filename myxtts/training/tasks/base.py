@@ -184,6 +184,11 @@ class Task(abc.ABC):
     def validation(self, batch: Batch) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         """{name: (sum, count)} over the batch, in inference mode."""
 
+    def hear(self, path: Path) -> dict[str, float]:
+        """{name: mean} of held-out clips in `path` by what is no part of a graph, listening to whole waves; {} where there is nothing."""
+        del path
+        return {}
+
     def finish(self, values: dict[str, float]) -> dict[str, float]:
         """Last touch on averaged validation values (differences, ratios)."""
         return values

@@ -1,5 +1,6 @@
 """Task 3: GPT latents + speaker embedding -> waveform, against period and scale critics (HiFi-GAN, Kong et al. 2020)."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -12,20 +13,35 @@ import tensorflow as tf
 from filelock import FileLock
 from keras import ops
 
-from myxtts.audio.mel import MelConfig, dvae_mel, log_mel
+from myxtts.audio import compare
+from myxtts.audio import wave as wave_io
+from myxtts.audio.mel import MelConfig, dvae_mel, log_mel, speaker_mel
+from myxtts.audio.resampling import resample_tensor
+from myxtts.audio.speaker import check_installed, clip_embedding
+from myxtts.config import ConfigError, DataError
 from myxtts.config.schema import XTTSConfig
 from myxtts.data.bars import bar
 from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow, decoder_batches, gpt_batches
-from myxtts.data.encode import read_index, read_text_marks, rows_by_speaker
-from myxtts.data.records import latent_schema, read_records, write_records
+from myxtts.data.encode import IndexRow, read_index, read_text_marks, rows_by_speaker
+from myxtts.data.records import RecordFile, latent_schema, write_records
 from myxtts.models.discriminators import Discriminators
 from myxtts.models.xtts import XTTS, weights_digest
-from myxtts.training.losses import additive_margin_logits, count, cross_entropy, feature_matching, least_squares, masked_sum
+from myxtts.training.losses import (
+    additive_margin_logits,
+    cosine_distance,
+    count,
+    cross_entropy,
+    feature_matching,
+    least_squares,
+    masked_sum,
+)
 from myxtts.training.memory import decoder_clip_bytes
+from myxtts.training.optim import fits
 from myxtts.training.tasks.base import Preview, Task, Terms
 from myxtts.training.tasks.gpt import sequences
 
 LATENT_ROWS = 16  # clips at once when latents are computed
+HEARD_CLIPS, PREVIEWED_CLIPS = 8, 2  # of the validation set, vocoded whole
 
 
 def write_latents(config: XTTSConfig, model: XTTS, tokens: Path, out: Path) -> None:
@@ -64,8 +80,30 @@ def _latents(config: XTTSConfig, model: XTTS, tokens: Path, split: str, numbers:
             yield {"latents": latents[position, : lengths[position]], "row": row, "path": path}
 
 
+@dataclasses.dataclass(frozen=True)
+class Vocoded:
+    """A validation clip, vocoded whole from its true latents. wave (N,); number: of its latents' record."""
+
+    number: int
+    row: IndexRow
+    wave: np.ndarray
+    path: str  # of the recording
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """What is heard in a recording: its pitch (F,) in Hz, and its speaker by the yardstick's network, None where it is too short."""
+
+    pitch: np.ndarray
+    speaker: np.ndarray | None
+
+
 class DecoderTask(Task):
-    """Generator (with the speaker encoder) and discriminators take turns within one step."""
+    """Generator (with the speaker encoder) and discriminators take turns within one step.
+
+    A speaker encoder whose weights are all `frozen` is held: its batch norms use and keep their running statistics, and nothing learns to
+    classify by it. Weights of the terms: config.training.decoder.
+    """
 
     stage = "decoder"
     components = ("decoder", "speaker_encoder")
@@ -99,10 +137,33 @@ class DecoderTask(Task):
         self.discriminators = Discriminators(self.config.model.decoder)
         self.discriminators.build_weights()
         self.num_samples = self.model.decoder.output_samples(self.settings.segment_codes)
+        self._recordings: dict[int, Heard] = {}  # what is heard in the recordings, by the number of the latents' record
+        self._told = False  # that the yardstick is not installed
+        self._refuse_short_segments()
+
+    def _refuse_short_segments(self) -> None:
+        """Raises ConfigError where a segment is too short for one of the spectra that it is compared by."""
+        audio, speaker = self.config.model.audio, speaker_mel(self.config.model.speaker_encoder)
+        rate = audio.output_sample_rate
+        spectra = {"STFT distance": compare.SHORTEST, "mel loss": 1 + self.mel.n_fft // 2}
+        if self.settings.consistency_weight:
+            spectra["speaker encoder"] = int(np.ceil((1 + speaker.n_fft // 2) * rate / speaker.sample_rate))
+        name = max(spectra, key=spectra.get)
+        if self.num_samples < spectra[name]:
+            raise ConfigError(
+                f"training.decoder.segment_codes {self.settings.segment_codes} is {self.num_samples} samples at {rate} Hz; "
+                f"the {name} needs {spectra[name]}: raise it"
+            )
 
     @property
     def networks(self):
         return [*super().networks, self.discriminators]
+
+    @functools.cached_property
+    def encoder_is_held(self) -> bool:
+        """True where the speaker encoder is frozen as a whole."""
+        variables = self.model.speaker_encoder.trainable_variables
+        return all(any(fits(variable, pattern) for pattern in self.settings.frozen) for variable in variables)
 
     @property
     def mel(self) -> MelConfig:
@@ -112,7 +173,8 @@ class DecoderTask(Task):
 
     @property
     def trainable(self):
-        generator = [*self.model.decoder.trainable_variables, *self.model.speaker_encoder.trainable_variables, self.prototypes]
+        generator = [*self.model.decoder.trainable_variables, *self.model.speaker_encoder.trainable_variables]
+        generator += [] if self.encoder_is_held else [self.prototypes]  # nobody reads what is learnt by an encoder that stays
         return {"discriminator": self.discriminators.trainable_variables, "generator": generator}
 
     @property
@@ -130,7 +192,7 @@ class DecoderTask(Task):
 
     def _generate(self, batch: Batch, training: bool):
         """(fake wave (B, N), embedding (B, E)). `training` moves the speaker encoder's batch statistics: once in a step is enough."""
-        embedding = self.model.speaker_encoder(batch["speaker_mel"], training=training)
+        embedding = self.model.speaker_encoder(batch["speaker_mel"], training=training and not self.encoder_is_held)
         return self.model.decoder(batch["latents"], embedding, training=training), embedding
 
     def _mel_distance(self, wave, other):
@@ -147,39 +209,101 @@ class DecoderTask(Task):
             total = masked_sum(per_row, rows) / counts["rows"]
             return total, {"discriminator_loss": total}, {}
         critic_real, critic_fake = self.discriminators(real), self.discriminators(fake)
-        speaker = cross_entropy(additive_margin_logits(embedding, self.prototypes, batch["speaker"]), batch["speaker"])
         per_row = {
             "mel_loss": self._mel_distance(fake, real),
             "feature_loss": feature_matching([f for _, f in critic_real], [f for _, f in critic_fake], fake.shape[0]),
             "adversarial_loss": least_squares([logits for logits, _ in critic_fake], 1.0),
-            "speaker_loss": speaker,
         }
+        if not self.encoder_is_held:
+            per_row["speaker_loss"] = cross_entropy(additive_margin_logits(embedding, self.prototypes, batch["speaker"]), batch["speaker"])
+        if self.settings.consistency_weight:
+            per_row["consistency_loss"] = self._consistency(fake, real)
         terms = {name: masked_sum(value, rows) / counts["rows"] for name, value in per_row.items()}
-        weights = self.settings
-        total = (
-            weights.mel_weight * terms["mel_loss"]
-            + weights.feature_weight * terms["feature_loss"]
-            + weights.adversarial_weight * terms["adversarial_loss"]
-            + weights.speaker_weight * terms["speaker_loss"]
-        )
-        return total, terms, {}
+        return sum(self._weights[name] * value for name, value in terms.items()), terms, {}
+
+    @property
+    def _weights(self) -> dict[str, float]:
+        """Of the generator's terms."""
+        settings = self.settings
+        return {
+            "mel_loss": settings.mel_weight,
+            "feature_loss": settings.feature_weight,
+            "adversarial_loss": settings.adversarial_weight,
+            "speaker_loss": settings.speaker_weight,
+            "consistency_loss": settings.consistency_weight,
+        }
+
+    def _consistency(self, fake, real):
+        """How unlike the voice of the true segments (B, N) that of the generated ones is, to the speaker encoder -> (B,).
+
+        Speaker consistency loss (Casanova et al. 2022, "YourTTS", equation 2; its weight there is 9). A segment is shorter than what the
+        encoder is trained on, and its words colour the embedding: so the generated one is compared with the true one of the same length
+        and words, not with the embedding of a clip, and neither is padded.
+        """
+        return cosine_distance(self._heard_speaker(fake), ops.stop_gradient(self._heard_speaker(real)))
+
+    def _heard_speaker(self, wave):
+        """Embeddings (B, E) of waves (B, N) at the output rate, by the encoder in inference mode. No gradient reaches its weights: it must
+        not learn to call different voices alike."""
+        encoder, mel = self.model.speaker_encoder, speaker_mel(self.config.model.speaker_encoder)
+        heard = log_mel(resample_tensor(wave, self.config.model.audio.output_sample_rate, mel.sample_rate), mel)
+        held = [ops.stop_gradient(ops.convert_to_tensor(variable.value)) for variable in encoder.trainable_variables]
+        state = [ops.convert_to_tensor(variable.value) for variable in encoder.non_trainable_variables]
+        return encoder.stateless_call(held, state, heard, training=False)[0]
 
     def validation(self, batch: Batch):
         rows = batch["lengths"] > 0
-        fake, _ = self._generate(batch, training=False)
-        return {"mel_loss": (masked_sum(self._mel_distance(fake, batch["wave"]), rows), count(rows))}
+        real, (fake, _) = batch["wave"], self._generate(batch, training=False)
+        per_row = {"mel_loss": self._mel_distance(fake, real), "stft_loss": compare.stft_distance(fake, real)}
+        if self.settings.consistency_weight:
+            per_row["consistency_loss"] = self._consistency(fake, real)
+        return {name: (masked_sum(value, rows), count(rows)) for name, value in per_row.items()}
 
-    def previews(self, path: Path) -> list[Preview]:
-        """Two validation clips, vocoded whole from their true latents."""
+    def hear(self, path: Path) -> dict[str, float]:
+        """Of up to HEARD_CLIPS validation clips: pitch_error, in cents, and speaker_similarity, the cosine of copy and recording.
+
+        The similarity is judged by a network that has no part in the training (audio/speaker.py), for the speaker encoder here learns
+        while it would judge, and the decoder learns to please it. What cannot be judged (no pitch, less than 0.82 s) counts nowhere.
+        """
         rate = self.config.model.audio.output_sample_rate
+        found: dict[str, list[float]] = {"pitch_error": [], "speaker_similarity": []}
+        for clip in self._vocode(path, HEARD_CLIPS):
+            if clip.number not in self._recordings:
+                recording = wave_io.load(clip.path, rate)[0]
+                self._recordings[clip.number] = Heard(compare.pitch_track(recording, rate), self._speaker(recording))
+            known, speaker = self._recordings[clip.number], self._speaker(clip.wave)
+            with contextlib.suppress(DataError):
+                found["pitch_error"].append(compare.pitch_distance(compare.pitch_track(clip.wave, rate), known.pitch))
+            if known.speaker is not None and speaker is not None:
+                found["speaker_similarity"].append(float(known.speaker @ speaker))
+        return {name: float(np.mean(values)) for name, values in found.items() if values}
+
+    def _speaker(self, wave: np.ndarray) -> np.ndarray | None:
+        """The yardstick's embedding (D,) of a wave (N,), None where it is too short or the network is not installed."""
+        try:
+            check_installed()
+        except DataError as error:
+            if not self._told:
+                print(f"decoder: val/speaker_similarity is not measured: {error}", flush=True)
+            self._told = True
+            return None
+        return clip_embedding(wave, self.config.model.audio.output_sample_rate)
+
+    def _vocode(self, path: Path, clips: int) -> Iterator[Vocoded]:
+        """Up to `clips` clips of the validation set, spread over it, each with itself as reference of its voice."""
         speakers, index = np.load(path / "eval_speakers.npy", mmap_mode="r"), read_index(path, "eval")
-        previews = []
-        for number, record in enumerate(read_records(self.latents / "eval.tfrecord", latent_schema(self.config.model.gpt.dim))):
-            if number == 2:
-                break
+        records = RecordFile(self.latents / "eval.tfrecord", latent_schema(self.config.model.gpt.dim))
+        for number in np.unique(np.linspace(0, len(records) - 1, clips).astype(int)) if len(records) else ():
+            record = records[int(number)]
             row = int(record["row"])
             embedding = self.model.speaker_encoder(speakers[row : row + 1].astype(np.float32))
             wave = np.asarray(self.model.decoder(record["latents"][None].astype(np.float32), embedding))[0]
-            mel = np.asarray(log_mel(wave[None], self.mel))[0]
-            previews.append(Preview(f"val_{number}", {"decoder": mel}, {"decoder": wave}, rate).of(index[row], path))
+            yield Vocoded(int(number), index[row], wave, record["path"])
+
+    def previews(self, path: Path) -> list[Preview]:
+        """Two validation clips, vocoded whole from their true latents."""
+        rate, previews = self.config.model.audio.output_sample_rate, []
+        for number, clip in enumerate(self._vocode(path, PREVIEWED_CLIPS)):
+            mel = np.asarray(log_mel(clip.wave[None], self.mel))[0]
+            previews.append(Preview(f"val_{number}", {"decoder": mel}, {"decoder": clip.wave}, rate).of(clip.row, path))
         return previews
