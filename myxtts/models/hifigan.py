@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from myxtts.config import AudioConfig, DecoderConfig, ModelError
-from myxtts.models.layers import WeightNormConv1D, WeightNormConv1DTranspose, build_layers
+from myxtts.models.layers import WeightNorm, WeightNormConv1D, WeightNormConv1DTranspose, build_layers
 
 SLOPE = 0.1
 FINAL_SLOPE = 0.01
@@ -117,6 +117,24 @@ class HiFiGAN(keras.Model):
         # another slope than everywhere else: the reference calls its default here, and its weights depend on it
         x = self.after(ops.leaky_relu(x, negative_slope=FINAL_SLOPE))  # (B, N, 1)
         return ops.cast(ops.tanh(x[..., 0]), "float32")
+
+    @property
+    def _weight_norms(self) -> list[WeightNorm]:
+        blocks = [block for stage in self.stages for block in stage]
+        return [*self.up, *(layer for block in blocks for layer in (*block.dilated, *block.plain))]
+
+    def fold(self) -> None:
+        """Normalises every weight once instead of at every call: for a decoder that is to speak. What is saved stays the same.
+
+        Loading weights unfolds; whoever changes them otherwise must `unfold` first.
+        """
+        for layer in self._weight_norms:
+            layer.fold()
+
+    def unfold(self) -> None:
+        """As it is trained: the weight norms are computed at every call."""
+        for layer in self._weight_norms:
+            layer.unfold()
 
     def output_samples(self, num_codes: int, speed: float = 1.0) -> int:
         """Samples at the output rate that `num_codes` latents become."""

@@ -179,7 +179,34 @@ def causal_mask(length: int, key_mask: Any) -> Any:
     return ops.logical_and(past[None, None], key_mask[:, None, None, :])
 
 
-class WeightNormConv1D(keras.layers.Layer):
+class WeightNorm(keras.layers.Layer):
+    """What both convolutions share: a kernel = gain · direction / |direction| (Salimans & Kingma 2016), computed at every call or kept.
+
+    `folded`: the kernel once `fold` has computed it, which is for inference; gain and direction stay what is trained and saved.
+    """
+
+    folded: Any = None
+
+    def fold(self) -> None:
+        """Computes the kernel once. Whoever changes gain or direction afterwards must `unfold`."""
+        self.folded = self.weight()
+
+    def unfold(self) -> None:
+        """Computes the kernel at every call again, as a training needs it."""
+        self.folded = None
+
+    def weight(self) -> Any:
+        """gain · direction / |direction|, of the shape of `direction`, float32."""
+        direction = ops.convert_to_tensor(self.direction)
+        lengths = ops.sum(ops.square(direction), axis=(0, 1))  # one for each entry of `gain`, the last axis
+        return direction * (ops.convert_to_tensor(self.gain) * ops.rsqrt(lengths + 1e-12))
+
+    def kernel_as(self, dtype: Any) -> Any:
+        """The kernel, of direction's shape."""
+        return ops.cast(self.weight() if self.folded is None else self.folded, dtype)
+
+
+class WeightNormConv1D(WeightNorm):
     """Convolution with weight = gain · v / |v| (Salimans & Kingma 2016), one gain for each output channel.
 
     `gain` (outputs,) and `direction` (kernel, inputs / groups, outputs) are the variables, as in the reference's checkpoints.
@@ -204,17 +231,13 @@ class WeightNormConv1D(keras.layers.Layer):
 
     def build(self, input_shape=None) -> None:
         shape = (self.kernel, self.inputs // self.groups, self.outputs)
-        self.direction, self.gain = _direction_and_gain(self, shape, keep_axis=2, fan_in=self.kernel * self.inputs // self.groups)
+        self.direction, self.gain = _direction_and_gain(self, shape, fan_in=self.kernel * self.inputs // self.groups)
         self.bias = self.add_weight(name="bias", shape=(self.outputs,), initializer="zeros")
         self.built = True
 
-    def weight(self) -> Any:
-        """gain · direction / |direction|, of the shape of `direction`, float32."""
-        return _normalised(self.direction, self.gain, keep_axis=2)
-
     def call(self, x: Any) -> Any:
         """(B, F, inputs) -> (B, F', outputs)."""
-        weight = ops.cast(self.weight(), x.dtype)
+        weight = self.kernel_as(x.dtype)
         x = ops.pad(x, ((0, 0), (self.padding, self.padding), (0, 0)))
         y = self._convolve(x, weight) if self.groups == 1 else self._convolve_groups(x, weight)
         return y + ops.cast(self.bias, x.dtype)
@@ -237,7 +260,7 @@ class WeightNormConv1D(keras.layers.Layer):
         return ops.concatenate([self._convolve(part, _block_diagonal(kernel, together)) for part, kernel in parts], axis=-1)
 
 
-class WeightNormConv1DTranspose(keras.layers.Layer):
+class WeightNormConv1DTranspose(WeightNorm):
     """Transposed convolution that stretches time by `stride`, weight-normalised like WeightNormConv1D.
 
     `gain` (inputs,): one for each *input* channel, for the reference normalises over the first axis of a kernel that transposed
@@ -251,22 +274,18 @@ class WeightNormConv1DTranspose(keras.layers.Layer):
     def build(self, input_shape=None) -> None:
         # stride positions share the kernel's taps: this many products make up one output
         fan_in = max(1, self.inputs * self.kernel // self.stride)
-        self.direction, self.gain = _direction_and_gain(self, (self.kernel, self.outputs, self.inputs), keep_axis=2, fan_in=fan_in)
+        self.direction, self.gain = _direction_and_gain(self, (self.kernel, self.outputs, self.inputs), fan_in=fan_in)
         self.bias = self.add_weight(name="bias", shape=(self.outputs,), initializer="zeros")
         self.built = True
 
-    def weight(self) -> Any:
-        """gain · direction / |direction|, of the shape of `direction`, float32."""
-        return _normalised(self.direction, self.gain, keep_axis=2)
-
     def call(self, x: Any) -> Any:
         """(B, F, inputs) -> (B, F·stride, outputs)."""
-        weight = ops.cast(self.weight(), x.dtype)
+        weight = self.kernel_as(x.dtype)
         y = ops.conv_transpose(x, weight, strides=self.stride, padding="same", data_format="channels_last")
         return y + ops.cast(self.bias, x.dtype)
 
 
-def _direction_and_gain(layer: keras.layers.Layer, shape: tuple[int, ...], keep_axis: int, fan_in: int) -> tuple[Any, Any]:
+def _direction_and_gain(layer: keras.layers.Layer, shape: tuple[int, ...], fan_in: int) -> tuple[Any, Any]:
     """Creates both variables so that the weight they give is uniform with variance 1 / (3 fan_in), PyTorch's default."""
     bound = fan_in**-0.5
     # float32 under every precision policy: a length summed in half precision would make the weight a per cent too long or short
@@ -274,16 +293,9 @@ def _direction_and_gain(layer: keras.layers.Layer, shape: tuple[int, ...], keep_
 
     def length(shape, dtype=None):
         values = direction.value  # so that gain · direction / |direction| is at first the direction as it was drawn
-        axes = [axis for axis in range(3) if axis != keep_axis]
-        return ops.cast(ops.sqrt(ops.sum(ops.square(values), axis=axes)), dtype)
+        return ops.cast(ops.sqrt(ops.sum(ops.square(values), axis=(0, 1))), dtype)
 
-    return direction, layer.add_weight(name="gain", shape=(shape[keep_axis],), initializer=length, autocast=False)
-
-
-def _normalised(direction: Any, gain: Any, keep_axis: int) -> Any:
-    direction = ops.convert_to_tensor(direction)
-    axes = [axis for axis in range(3) if axis != keep_axis]
-    return direction * (ops.convert_to_tensor(gain) * ops.rsqrt(ops.sum(ops.square(direction), axis=axes) + 1e-12))
+    return direction, layer.add_weight(name="gain", shape=shape[2:], initializer=length, autocast=False)
 
 
 def _block_diagonal(weight: Any, groups: int) -> Any:

@@ -18,6 +18,7 @@ from myxtts.models.dvae import DVAE
 from myxtts.models.folder import COMPONENTS, MEL_NORM, weight_file
 from myxtts.models.gpt import GPT
 from myxtts.models.hifigan import HiFiGAN
+from myxtts.models.layers import WeightNorm
 from myxtts.models.precision import all_layers
 from myxtts.models.speaker_encoder import SpeakerEncoder
 
@@ -103,6 +104,12 @@ class XTTS:
             model.load_component(name, folder)
         model.mel_norm = load_mel_norm(folder, config)
         return model
+
+    def fold(self) -> "XTTS":
+        """Readies the networks that it has for speech: the decoder's weight norms are folded (`HiFiGAN.fold`). Returns itself."""
+        if "decoder" in self._networks:
+            self.decoder.fold()
+        return self
 
     def parameter_counts(self) -> dict[str, int]:
         """Trainable parameters of each component and their total."""
@@ -242,6 +249,9 @@ def assign_weights(model: keras.Model, values: Mapping[str, np.ndarray], source:
         )
     for name, variable in wanted.items():
         variable.assign(values[name])
+    for layer in all_layers(model):
+        if isinstance(layer, WeightNorm):
+            layer.unfold()  # a kernel of the weights before
 
 
 def load_mel_norm(folder: str | Path, config: ModelConfig) -> np.ndarray:

@@ -47,7 +47,7 @@ def load_synthesizer(config: XTTSConfig, paths: Paths):
     model = XTTS(config.model)
     for component, stage in (("dvae", "dvae"), ("gpt", "gpt"), ("decoder", "decoder"), ("speaker_encoder", "decoder")):
         model.load_component(component, paths.model(stage))
-    return Synthesizer(config, model, Tokenizer.load(paths.tokenizer))
+    return Synthesizer(config, model.fold(), Tokenizer.load(paths.tokenizer))
 
 
 def run_evaluate(config: XTTSConfig, paths: Paths) -> dict[str, Any]:

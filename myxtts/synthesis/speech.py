@@ -142,7 +142,7 @@ class Synthesizer:
                 "copy the whole folder"
             )
         config = XTTSConfig.load(folder / PARAMS)
-        return cls(config, XTTS.load(folder, config.model, components), Tokenizer.load(folder / TOKENIZER))
+        return cls(config, XTTS.load(folder, config.model, components).fold(), Tokenizer.load(folder / TOKENIZER))
 
     @property
     def sample_rate(self) -> int:

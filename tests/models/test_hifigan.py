@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from myxtts.config import AudioConfig, DecoderConfig, ModelError
 from myxtts.models.hifigan import HiFiGAN, interpolate
-from myxtts.models.layers import WeightNormConv1D, WeightNormConv1DTranspose
+from myxtts.models.layers import WeightNorm, WeightNormConv1D, WeightNormConv1DTranspose
+from myxtts.models.precision import all_layers
+from myxtts.models.xtts import load_weights, save_weights
 
 CONFIG = DecoderConfig(
     channels=16,
@@ -158,3 +160,32 @@ def test_samples_depend_on_no_frame_beyond_the_context(decoder):
     touched = np.flatnonzero(np.abs(waves[0] - waves[1]).max(axis=1) > 0)
     assert 50 - decoder.context_frames <= touched.min() and touched.max() <= 50 + decoder.context_frames
     assert touched.max() - 50 >= decoder.context_frames - 2, "the context is no larger than it must be"
+
+
+def test_folded_it_says_the_same_and_saves_the_same(decoder, tmp_path):
+    random = np.random.default_rng(5)
+    for variable in decoder.variables:
+        if variable.path.endswith("gain"):
+            variable.assign(random.uniform(0.3, 2, variable.shape))
+    latents, speaker = inputs()
+    wave, saved = np.asarray(decoder(latents, speaker)), save_weights(decoder, tmp_path / "a.h5").read_bytes()
+    decoder.fold()
+    computed = [layer for layer in all_layers(decoder) if isinstance(layer, WeightNorm) and layer.folded is None]
+    assert not computed
+    np.testing.assert_allclose(decoder(latents, speaker), wave, atol=1e-6)
+    assert save_weights(decoder, tmp_path / "b.h5").read_bytes() == saved
+
+
+def test_folded_weights_are_kept_and_loading_forgets_them(decoder, tmp_path):
+    latents, speaker = inputs()
+    wave = np.asarray(decoder(latents, speaker))
+    saved = save_weights(decoder, tmp_path / "a.h5")
+    decoder.fold()
+    decoder.up[0].gain.assign(2 * decoder.up[0].gain)
+    np.testing.assert_allclose(decoder(latents, speaker), wave, atol=1e-6)  # nothing is normalised again
+    decoder.unfold()
+    louder = np.asarray(decoder(latents, speaker))
+    assert np.abs(louder - wave).max() > 1e-4
+    decoder.fold()
+    load_weights(decoder, saved)
+    np.testing.assert_allclose(decoder(latents, speaker), wave, atol=1e-6)

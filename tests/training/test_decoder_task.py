@@ -193,3 +193,13 @@ def test_without_the_yardstick_the_rest_is_heard_and_it_is_said_once(hearing, to
     monkeypatch.setattr("myxtts.training.tasks.decoder.check_installed", missing)
     assert "speaker_similarity" not in hearing.hear(tokens)
     assert capsys.readouterr().out.count("val/speaker_similarity is not measured: not installed") == 1
+
+
+def test_a_decoder_that_has_spoken_is_trained_by_gain_and_direction(tokens, tmp_path):
+    spoken = make(tokens, tmp_path)
+    spoken.model.fold()
+    spoken.prepare_networks("float32", "none")
+    up = spoken.model.decoder.up[0]
+    with tf.GradientTape() as tape:
+        total, _, _ = spoken.loss("generator", batch(spoken), {"rows": count(np.ones(ROWS, bool))})
+    assert all(np.abs(gradient).max() > 0 for gradient in tape.gradient(total, [up.direction.value, up.gain.value]))

@@ -181,6 +181,10 @@ class DecoderTask(Task):
     def frozen_networks(self):
         return [self.model.gpt]
 
+    def prepare_networks(self, precision: str, rematerialise: str) -> None:
+        super().prepare_networks(precision, rematerialise)
+        self.model.decoder.unfold()  # a model that has spoken
+
     def batches(self, path: Path, split: str, batch_size: int, flow: Flow = ONE_WORKER) -> Batches:
         return decoder_batches(self.config, self.latents, path, split, self.num_samples, batch_size, split == "train", flow)
 
