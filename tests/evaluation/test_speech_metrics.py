@@ -12,7 +12,7 @@ from myxtts.audio.griffin_lim import griffin_lim
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.audio.wave import load
 from myxtts.config import AudioConfig, DataError
-from myxtts.evaluation.metrics import METRICS, mel_distance, phone_error_rate
+from myxtts.evaluation.metrics import METRICS, mel_distance, phone_error_rate, pitch_error, stft_distance
 
 CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "real_speech"
 CLIPS = (
@@ -126,6 +126,17 @@ def test_mel_distance_ranks_copy_other_copy_and_noise(speech, vocoded, aligned):
         )
         assert same == pytest.approx(0, abs=1e-6)
         assert 0 < near < 3 < bad < noise
+
+
+@pytest.mark.parametrize("metric", [stft_distance, pitch_error])
+def test_what_judges_copies_ranks_recording_copy_and_bad_copy(speech, vocoded, metric):
+    same, near, bad = (
+        np.mean([metric(copy, wave, RATE, aligned=False) for (wave, _), copy in zip(speech, copies, strict=True)])
+        for copies in ([wave for wave, _ in speech], vocoded, [coarse(wave) for wave, _ in speech])
+    )
+    assert same == pytest.approx(0, abs=1e-5) and 0 < near < 0.7 * bad
+    with pytest.raises(DataError, match=metric.__name__):
+        metric(vocoded[0], speech[0][0], RATE, aligned=True)
 
 
 def test_aligned_distance_forgives_pace_and_not_words(speech):

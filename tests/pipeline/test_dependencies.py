@@ -19,7 +19,7 @@ ENTRIES = {
     "gpt": TRAINING,
     "decoder": TRAINING,
     "evaluate": ["evaluation.evaluate", "models.xtts", "synthesis.speech", "pipeline.voice_stages"],
-    "bundle": ["serving.bundle", "serving.registry", "synthesis.speech", "pipeline.voice_stages"],
+    "bundle": ["evaluation.copies", "serving.bundle", "serving.registry", "synthesis.speech", "pipeline.voice_stages"],
 }
 # tracking records a run, bars are looked at, and neither shapes an output; a training stage speaks only its previews with synthesis
 ALWAYS = ("tracking", "data.bars")

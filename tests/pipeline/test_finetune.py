@@ -61,7 +61,8 @@ def make_start_model(root: Path) -> Path:
 
 
 def finetuning(**start: object) -> dict:
-    values = tree(start={"model": START, "frozen": ["dvae", "decoder"], **start}, prepare={"cleaners": "coqui"}, bundle={"name": "tuned"})
+    values = tree(start={"model": START, "frozen": ["dvae", "decoder"], **start}, prepare={"cleaners": "coqui"})
+    values["bundle"] = {"name": "tuned", "decoder_gate": False}  # ten steps after random weights copy nothing
     values["model"]["num_text_tokens"] = ROWS
     values["training"]["gpt"] |= {"max_steps": 10, "val_step": 10, "learning_rate": 1e-4}
     values["synthesis"] = {"vocoder": "decoder"}
@@ -192,6 +193,15 @@ def test_scratch_is_no_start_and_freezes_nothing():
         XTTSConfig.from_dict(tree(start={"model": "data/scratch", "frozen": ["gpt"]}))
 
 
+def test_a_dvae_is_not_trained_under_a_gpt_that_keeps_its_old_codes_unless_asked_for_by_name():
+    start = {"model": START, "frozen": ["gpt", "decoder"]}
+    with pytest.raises(ConfigError, match=r"start: frozen names gpt but not dvae: training would change the dvae's code space"):
+        XTTSConfig.from_dict(tree(start=start))
+    assert XTTSConfig.from_dict(tree(start=start | {"retrain_dvae_under_frozen_gpt": True})).start.frozen == ("gpt", "decoder")
+    for frozen in (["dvae", "gpt"], ["dvae"], ["decoder"], ["dvae", "gpt", "decoder"]):
+        XTTSConfig.from_dict(tree(start={"model": START, "frozen": frozen}))
+
+
 @pytest.fixture
 def recipe_root(start_root, tmp_path) -> Path:
     """A project with the recipes, a corpus, and the start model under the name that the recipe has for it."""
@@ -254,7 +264,7 @@ def changed(section: str, key: str, value: object) -> dict:
         (finetuning(model="data/tiny_xtss"), ModelError, r"start\.model: no bundle folder .*tiny_xtss"),
         (changed("gpt", "num_layers", 2), ConfigError, r"model\.gpt\.num_layers: 2 in params\.yaml, 1 in the model"),
         (changed("model", "num_text_tokens", 90), ConfigError, r"is 90 in params\.yaml and 96 in the model .* at least 96"),
-        (finetuning(frozen=["gpt"]), ConfigError, r"is 160 .* a frozen gpt stays as it is, so set it to 96"),
+        (finetuning(frozen=["dvae", "gpt"]), ConfigError, r"is 160 .* a frozen gpt stays as it is, so set it to 96"),
         (finetuning() | {"prepare": {}}, ConfigError, r"prepare\.cleaners: 'myxtts' in params\.yaml, 'coqui' in the model"),
     ],
 )

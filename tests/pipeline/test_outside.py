@@ -155,6 +155,58 @@ def test_options_of_a_resumed_training_are_for_the_network_in_hand(tmp_path, mon
     )
 
 
+def test_a_dvae_trained_anew_is_not_bundled_with_the_gpt_of_its_old_codes_unless_asked_for(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    for name in ("_prepare", "run_tokenizer", "run_encode"):
+        monkeypatch.setattr(outside, name, lambda *_: None)
+    bundled = []
+    monkeypatch.setattr("myxtts.serving.bundle.make_bundle", lambda config, root, metrics, out: bundled.append(metrics))
+    figures = {"copy/mel_distance": 4.0, "decoder_copy/mel_distance": 6.0}
+    monkeypatch.setattr(outside, "evaluate_voice", lambda *_: figures)
+
+    def train(stage, config, paths, *_):
+        for name in ("dvae.weights.h5", "training.json"):
+            write_report(paths.model(stage) / name, {})
+
+    monkeypatch.setattr(outside, "_train", train)
+
+    def run(resume: bool, *stages, config=None, **options) -> None:
+        data = tmp_path / "data"
+        train_outside(config or small_config(), data, data, tmp_path / "out", stages or None, options, resume=resume, track=False)
+
+    run(False)
+    assert bundled == [figures]
+    with pytest.raises(ConfigError, match=r"the gpt in .* learnt the codes of the dvae before, whose code space that changed"):
+        run(True, "dvae", lr=0.5)
+    run(True, "gpt", "decoder")
+    assert len(bundled) == 2
+    by_name = small_config().to_dict()
+    by_name["start"]["retrain_dvae_under_frozen_gpt"] = True
+    run(True, "dvae", lr=0.25, config=type(small_config()).from_dict(by_name))
+    assert len(bundled) == 3
+
+
+def test_a_final_model_that_speaks_by_a_worse_decoder_is_refused_and_the_gate_may_be_opened(tmp_path, monkeypatch):
+    paths, bundled = Paths(tmp_path), []
+    for stage in ("dvae", "gpt", "decoder"):
+        write_report(paths.model(stage) / "training.json", {})
+    write_report(tmp_path / "work.json", {"done": {"gpt": {}}})
+    monkeypatch.setattr("myxtts.serving.bundle.make_bundle", lambda config, root, metrics, out: bundled.append(out))
+    monkeypatch.setattr(outside, "evaluate_voice", lambda *_: {"copy/pitch_error": 40.0, "decoder_copy/pitch_error": 60.5})
+
+    def finish(**sections) -> None:
+        values = small_config().to_dict()
+        for section, changes in sections.items():
+            values[section] |= changes
+        outside._final_model(type(small_config()).from_dict(values), paths, (), track=False)
+
+    finish(synthesis={"vocoder": "griffin_lim"})
+    with pytest.raises(MyXTTSError, match=r"1 of 1 metrics: pitch_error 60\.5 against 40 cents \(less is better\).*decoder_gate: false"):
+        finish(synthesis={"vocoder": "decoder"})
+    finish(synthesis={"vocoder": "decoder"}, bundle={"decoder_gate": False})
+    assert len(bundled) == 2
+
+
 @pytest.mark.parametrize("pipeline", [False, True])
 def test_a_second_trainer_is_refused_before_it_touches_the_first_ones_run(tmp_path, monkeypatch, pipeline):
     folder = tmp_path / "checkpoints"
