@@ -108,17 +108,32 @@ def _add_machine_commands(command: Command) -> None:
 
 
 def _add_speech_commands(command: Command) -> None:
-    sub = command("say", "speak a text with a reference voice")
-    sub.add_argument("text")
+    sub = command("say", "speak texts with a reference voice")
+    sub.add_argument("text", nargs="?")
+    sub.add_argument("--file", metavar="FILE", help="the text is in this file; - = standard input")
     sub.add_argument(
         "--speaker", required=True, action="append", metavar="AUDIO", help="recording of the voice, or *.voice; may be repeated"
     )
-    sub.add_argument("--language", default="en", metavar="CODE")
-    sub.add_argument("--out", type=Path, default=Path("out.wav"), metavar="WAV")
+    sub.add_argument("--language", default="en", metavar="CODE", help="a code, or auto: that of the text (default: en)")
+    sub.add_argument("--out", metavar="WAV", help="file to write; - = standard output; with --lines a folder (default: out.wav)")
+    sub.add_argument("--lines", action="store_true", help="each line into a file of its own, 0001.wav and on")
+    sub.add_argument(
+        "--stream",
+        nargs="?",
+        const="-",
+        metavar="PLAYER",
+        help="speak while it is generated, into a command that plays WAV (--stream 'aplay -q'), or to standard output",
+    )
     sub.add_argument("--model", default="models/bundle", metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--temperature", type=float, metavar="T", help="0 = greedy (default: the model's)")
+    sub.add_argument("--speed", type=float, metavar="X", help="2 = twice as fast (default: the model's)")
+    sub.add_argument("--candidates", type=int, metavar="K", help="versions of each sentence, of which the best is kept")
+    sub.add_argument("--weights", choices=["float32", "bfloat16", "int8"], help="of the GPT: int8 is the fastest on a CPU")
     sub.add_argument("--vocoder", choices=["griffin_lim", "decoder"], help="(default: the model's)")
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting of synthesis, say guards.tail_seconds=0.5"
+    )
 
     sub = command("voice", "save a voice, from recordings of a person or between saved voices")
     sub.add_argument("paths", nargs="+", metavar="AUDIO", help="recordings of one person, or *.voice to be mixed")

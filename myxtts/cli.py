@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from myxtts.arguments import make_parser
 from myxtts.config import MyXTTSError, XTTSConfig
+from myxtts.config.schema import apply_override
 from myxtts.config.stages import TRAINED_STAGES
 
 if TYPE_CHECKING:
@@ -204,15 +205,26 @@ def _synthesizer(model: str) -> "Synthesizer":
 
 
 def _say(options: argparse.Namespace) -> None:
+    if options.stream and (options.out or options.lines):
+        raise MyXTTSError("--stream says where the speech goes: leave out --out and --lines")
+    live = options.stream and options.file == "-" and options.text is None
     synthesizer = _synthesizer(options.model)
-    changes = {name: value for name in ("temperature", "vocoder") if (value := getattr(options, name)) is not None}
+    from myxtts.serving import say
+
+    text = say.standard_lines() if live else say.read_text(options.text, options.file)
+    names = ("temperature", "speed", "candidates", "weights", "vocoder")
+    changes = [f"{name}={value}" for name in names if (value := getattr(options, name)) is not None]
     tree = synthesizer.config.to_dict()
-    settings = XTTSConfig.from_dict(tree | {"synthesis": tree["synthesis"] | changes}, source="command line").synthesis
-    speech = synthesizer.speak(options.text, synthesizer.voice(options.speaker), options.language, options.seed, settings)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    speech.save(options.out)
-    note = "" if speech.stopped else "  (cut: the model did not end by itself)"
-    print(f"{options.out}: {speech.seconds:.2f} s at {speech.sample_rate} Hz{note}")
+    for change in (*changes, *options.set):
+        apply_override(tree, f"synthesis.{change}")
+    settings = XTTSConfig.from_dict(tree, source="command line").synthesis
+    voice, language, seed = synthesizer.voice(options.speaker), options.language, options.seed
+    if options.stream:
+        say.say_stream(synthesizer, text, voice, language, seed, settings, options.stream)
+    elif options.lines:
+        say.say_lines(synthesizer, text, voice, language, seed, settings, Path(options.out or "spoken"))
+    else:
+        say.say_file(synthesizer, say.Line(text, voice, language, seed), settings, options.out or "out.wav")
 
 
 def _voice(options: argparse.Namespace) -> None:

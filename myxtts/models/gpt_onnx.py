@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import onnxruntime
 
+from myxtts.audio.networks import runtime
 from myxtts.models.gpt import GPT
 from myxtts.models.layers import TransformerBlock
 from myxtts.models.onnx_graph import Graph, session
@@ -166,7 +166,7 @@ class GPTSession:
         for name, value in fed.items():
             binding.bind_cpu_input(name, np.ascontiguousarray(value, np.float32 if name == "latents" else np.int32))
         for name, part in zip(self._names, cache.parts, strict=True):
-            value = onnxruntime.OrtValue.ortvalue_from_numpy(part)  # shares its memory, as input and as output: nothing is copied
+            value = runtime().OrtValue.ortvalue_from_numpy(part)  # shares its memory, as input and as output: nothing is copied
             binding.bind_ortvalue_input(name, value)
             binding.bind_ortvalue_output(f"{name}_out", value)
         wanted = ["logits", "latent", *([] if self.watched is None else ["query"])]

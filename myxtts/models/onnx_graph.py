@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from myxtts.audio.networks import runtime
 from myxtts.audio.wave import atomic_file
 from myxtts.config import ModelError
 
@@ -123,10 +124,7 @@ def session(graph: Graph, threads: int) -> Any:
 
     Threads without work sleep instead of spinning: they would take the cores from whatever else computes, TensorFlow first.
     """
-    # ONNX Runtime of these versions reports to its maker from the moment it is imported
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -8,6 +8,7 @@ L conditioning latents, D width, E speaker embedding, S codes, N samples, F fram
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -124,10 +125,15 @@ class Synthesizer:
 
     @classmethod
     def load(cls, folder: str | Path) -> "Synthesizer":
-        """Reads a bundle (`models.folder.bundle_files`). Raises ModelError naming what is missing or does not fit.
+        """Reads a bundle (`models.folder.bundle_files`), a folder or `models:/name@alias`, `models:/name/version` of the registry that
+        this working folder belongs to. Raises ModelError naming what is missing or does not fit.
 
         A bundle that was imported without its audio tokenizer says so in its bundle.json; it speaks by its decoder alone.
         """
+        if re.match(r"\w+:/", str(folder)):
+            from myxtts.serving.registry import resolve  # upwards, because it is asked for by a name that only the registry knows
+
+            folder = resolve(folder, Path.cwd())
         folder = Path(folder)
         refuse_checkpoint(folder)
         described = folder / BUNDLE_FILE
