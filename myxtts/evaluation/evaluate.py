@@ -6,6 +6,7 @@ the copies, and the copies bound the speech, so that the metrics of all of them 
 
 import contextlib
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,17 @@ from myxtts.config import DataError, XTTSConfig
 from myxtts.config.stages import KINDS
 from myxtts.data.bars import bar
 from myxtts.data.manifest import Utterance, write_json
+from myxtts.evaluation.alignment import alignment_head
 from myxtts.evaluation.choice import SPEECH_OF, Chosen, choose_sentences
 from myxtts.evaluation.metrics import METRICS
 from myxtts.evaluation.pictures import draw_spectrograms
+from myxtts.evaluation.yardstick import followed
 from myxtts.synthesis.compiled import trace_count
 from myxtts.synthesis.generate import longest_generation
 from myxtts.synthesis.speech import Synthesizer
 from myxtts.synthesis.voice import Voice
 
+ALIGNED = 16  # clips by which the head that follows the text is found
 PICTURED = ("ground_truth", "copy", *SPEECH_OF.values())
 
 
@@ -62,6 +66,9 @@ def evaluate(config: XTTSConfig, synthesizer: Synthesizer, processed: Path, out:
     if not any(item.speech == "speech" for item in chosen):
         raise DataError(f"{processed} has no evaluation clips (metadata_eval.csv is empty): raise prepare.eval_fraction, or add some")
     voices, logged = _Voices(synthesizer, processed), Counter()
+    aligned = _alignment(synthesizer, processed, chosen, voices)
+    synthesizer.engine.alignment_head = followed(aligned)
+    synthesizer.engine.prepare(config.synthesis)
     results = []
     for item in bar(chosen, "evaluate", "sentence"):
         row = _evaluate_row(config, synthesizer, processed, item, voices, seed)
@@ -70,7 +77,7 @@ def evaluate(config: XTTSConfig, synthesizer: Synthesizer, processed: Path, out:
             _write_media(row, out, synthesizer.sample_rate)
         row.waves.clear()
         results.append(row)
-    means = _means(results)
+    means = _means(results) | aligned
     _write_report(config, results, means, out, seed)
     return means
 
@@ -101,6 +108,17 @@ def _evaluate_row(config: XTTSConfig, synthesizer: Synthesizer, processed: Path,
         row.omitted[row.speech] = str(error)
     _measure(row, synthesizer.sample_rate)
     return row
+
+
+def _alignment(synthesizer: Synthesizer, processed: Path, chosen: Sequence[Chosen], voices: _Voices) -> dict[str, float]:
+    """The head that follows the text, found on the recordings themselves."""
+    clips, longest = [], longest_generation(synthesizer.model)
+    for item in [item for item in chosen if item.speech == "speech"][:ALIGNED]:
+        codes = clip_codes(synthesizer, wave_io.load(processed / item.utterance.audio, synthesizer.sample_rate)[0])
+        text = synthesizer.text_ids(item.utterance.normalized, item.utterance.language)
+        if len(codes) <= longest and len(text) <= synthesizer.config.model.gpt.max_text_tokens:
+            clips.append((np.array(text), codes, voices.of(item.reference)))
+    return alignment_head(synthesizer, clips)
 
 
 def _copy(row: Row, config: XTTSConfig, synthesizer: Synthesizer, voice: Voice, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""What the figures of an evaluation depend on besides the model: the sentences, and the machine."""
+"""What the figures of an evaluation depend on besides the model: the sentences, and the machine; and what some of them say."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from myxtts.evaluation.choice import choose_sentences
 
 CPUINFO = Path("/proc/cpuinfo")
+FOLLOWS = 0.8  # correlation of a head's looks with the time, from which on it may be said to follow the text
 
 
 def evaluation_set(processed: Path, num_sentences: int, seed: int) -> str:
@@ -37,3 +38,10 @@ def machine_name() -> str:
     lines = CPUINFO.read_text(errors="replace").splitlines() if CPUINFO.exists() else []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return f"{os.cpu_count()} cores of {next(named, platform.machine())}"
+
+
+def followed(metrics: dict[str, float]) -> tuple[int, int] | None:
+    """(layer, head) of what `alignment_head` measured; None where no head follows."""
+    if metrics.get("gpt/alignment_correlation", 0.0) < FOLLOWS:
+        return None
+    return int(metrics["gpt/alignment_layer"]), int(metrics["gpt/alignment_head"])

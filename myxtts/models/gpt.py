@@ -6,6 +6,7 @@ P = L + T prefix, H heads, d = D / H. Masks are boolean, True = keep.
 Sequence: [latents][START text STOP][START codes STOP]. Causal throughout, so a latent sees the latents before it only.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -120,24 +121,33 @@ class GPT(keras.Model):
         Arguments as of `call`. Of all layers' heads each row's is the one that follows its text best: whose weights are sharp at
         every position, and not always on the same token (as those of heads that rest on [START] are).
         """
-        prefix, prefix_mask = self._prefix(latents, text_ids, text_mask)
-        audio = self._embed(audio_ids, self.audio_embedding, self.audio_position_embedding, "codes", "max_audio_tokens")
-        x = ops.concatenate([prefix, audio], axis=1)  # (B, P + S, D)
-        mask = causal_mask(x.shape[1], ops.concatenate([prefix_mask, ops.cast(audio_mask, "bool")], axis=1))
-        first, end = latents.shape[1], prefix.shape[1]
-        kept = ops.cast(ops.cast(audio_mask, "bool")[:, :, None] & ops.cast(text_mask, "bool")[:, None, :], "float32")  # (B, S, T)
         positions = ops.maximum(ops.sum(ops.cast(audio_mask, "float32"), axis=1), 1.0)[:, None]  # (B, 1)
-        best_score, best = -1.0, ops.zeros_like(kept)
-        for block in self.blocks:
-            looks = block.attention_map(x, mask)[:, :, end:, first:end] * kept[:, None]  # (B, H, S, T)
+        best_score, best = -1.0, 0.0
+        for looks in self._attention_to_text(latents, text_ids, text_mask, audio_ids, audio_mask):
             sharpness = ops.sum(ops.max(looks, axis=3), axis=2) / positions  # (B, H)
             constancy = ops.max(ops.sum(looks, axis=2), axis=2) / positions
             head = ops.argmax(sharpness - constancy, axis=1)[:, None]  # (B, 1)
             score = ops.take_along_axis(sharpness - constancy, head, axis=1)[:, :, None]  # (B, 1, 1)
             chosen = ops.take_along_axis(looks, head[:, :, None, None], axis=1)[:, 0]  # (B, S, T)
             best_score, best = ops.maximum(score, best_score), ops.where(score > best_score, chosen, best)
-            x = block(x, mask)
         return best
+
+    def looks(self, latents: Any, text_ids: Any, text_mask: Any, audio_ids: Any, audio_mask: Any) -> Any:
+        """Which text token each head looks at most, at each audio position: (layers, B, H, S) int32. Arguments as of `call`."""
+        parts = self._attention_to_text(latents, text_ids, text_mask, audio_ids, audio_mask)
+        return ops.stack([ops.cast(ops.argmax(part, axis=3), "int32") for part in parts])
+
+    def _attention_to_text(self, latents: Any, text_ids: Any, text_mask: Any, audio_ids: Any, audio_mask: Any) -> Iterator[Any]:
+        """Of each layer, attention weights (B, H, S, T) float32 of audio positions to text, padding 0. Arguments as of `call`."""
+        prefix, prefix_mask = self._prefix(latents, text_ids, text_mask)
+        audio = self._embed(audio_ids, self.audio_embedding, self.audio_position_embedding, "codes", "max_audio_tokens")
+        x = ops.concatenate([prefix, audio], axis=1)  # (B, P + S, D)
+        mask = causal_mask(x.shape[1], ops.concatenate([prefix_mask, ops.cast(audio_mask, "bool")], axis=1))
+        first, end = latents.shape[1], prefix.shape[1]
+        kept = ops.cast(ops.cast(audio_mask, "bool")[:, :, None] & ops.cast(text_mask, "bool")[:, None, :], "float32")  # (B, S, T)
+        for block in self.blocks:
+            yield block.attention_map(x, mask)[:, :, end:, first:end] * kept[:, None]
+            x = block(x, mask)
 
     def prefill(self, latents: Any, text_ids: Any, text_mask: Any, max_audio: int) -> Cache:
         """Runs the prefix once. Shapes as in `call`; latents may be (1, L, D) for all rows. max_audio: audio ids to make room for.

