@@ -20,6 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_train_command(command)
     _add_machine_commands(command)
     _add_speech_commands(command)
+    _add_serve_command(command)
     _add_run_commands(command)
     return parser
 
@@ -153,6 +154,30 @@ def _add_speech_commands(command: Command) -> None:
     sub = command("export-coqui", "write a bundle as a checkpoint that Coqui TTS loads")
     sub.add_argument("--model", required=True, metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
     sub.add_argument("--out", required=True, metavar="FOLDER", help="folder to make")
+
+
+def _add_serve_command(command: Command) -> None:
+    sub = command("serve", "speak over HTTP, with a page to try it on (docs/serving.md)")
+    sub.add_argument("--model", default="models/bundle", metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
+    sub.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="on which it listens (default: this machine only)")
+    sub.add_argument("--port", type=int, default=8000, metavar="N", help="(default: 8000)")
+    voices = Path("data/voices")
+    sub.add_argument(
+        "--voices", type=Path, default=voices, metavar="DIR", help=f"folder of *.voice, uploads are kept there (default: {voices})"
+    )
+    sub.add_argument(
+        "--language", metavar="CODE", help="of requests that name none (default: the model's only one, or where the text tells)"
+    )
+    sub.add_argument("--api-key", metavar="KEY", help="what requests must bring (default: MYXTTS_API_KEY of the environment, else nothing)")
+    sub.add_argument("--allow-origin", action="append", default=[], metavar="URL", help="site whose pages may ask; may be repeated")
+    sub.add_argument("--max-chars", type=int, default=2000, metavar="N", help="of a text (default: 2000)")
+    sub.add_argument("--max-queue", type=int, default=64, metavar="N", help="requests that may wait; others get 429 (default: 64)")
+    sub.add_argument("--max-batch", type=int, default=8, metavar="N", help="requests that are spoken together (default: 8)")
+    sub.add_argument("--gather-ms", type=float, default=10.0, metavar="MS", help="that a request waits for others to join it (default: 10)")
+    sub.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="that a request may take (default: 120)")
+    sub.add_argument("--max-upload-mb", type=int, default=20, metavar="MB", help="of the recordings of a voice (default: 20)")
+    sub.add_argument("--max-voice-seconds", type=float, default=180.0, metavar="SECONDS", help="of these recordings (default: 180)")
+    sub.add_argument("--max-voices", type=int, default=1000, metavar="N", help="that are kept (default: 1000)")
 
 
 def _add_run_commands(command: Command) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import errno
+import importlib.util
 import json
 import os
 import shlex
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.arguments import make_parser
-from myxtts.config import MyXTTSError, XTTSConfig
+from myxtts.config import ConfigError, MyXTTSError, XTTSConfig
 from myxtts.config.schema import apply_override
 from myxtts.config.stages import TRAINED_STAGES
 
@@ -235,6 +236,28 @@ def _voice(options: argparse.Namespace) -> None:
     print(f"{options.out}: speak with it by myxtts say --speaker {shlex.quote(str(options.out))}")
 
 
+def _serve(options: argparse.Namespace) -> None:
+    lacking = [name for name in ("fastapi", "uvicorn", "python_multipart", "prometheus_client") if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise ConfigError(f"the server needs {', '.join(lacking)}: pip install -c constraints.txt -e '.[serve]' (make setup does)")
+    from myxtts.serving.server.options import make_options
+
+    names = ("voices", "language", "max_chars", "max_queue", "max_batch", "timeout", "max_upload_mb", "max_voice_seconds", "max_voices")
+    limits = {name: getattr(options, name) for name in names}
+    key = options.api_key or os.environ.get("MYXTTS_API_KEY") or None
+    wanted = make_options(
+        **limits,
+        api_key=key,
+        allow_origins=tuple(options.allow_origin),
+        gather_seconds=options.gather_ms / 1000,
+        model=options.model if ":/" in options.model else None,  # a folder of this machine is nobody's business
+    )
+    synthesizer = _synthesizer(options.model)
+    from myxtts.serving.server.app import run
+
+    run(synthesizer, wanted, options.host, options.port)
+
+
 def _import_coqui(options: argparse.Namespace) -> None:
     _import_tensorflow()
     from myxtts.serving.coqui import import_coqui
@@ -350,6 +373,7 @@ COMMANDS = {
     "doctor": _doctor,
     "say": _say,
     "voice": _voice,
+    "serve": _serve,
     "import-coqui": _import_coqui,
     "export-coqui": _export_coqui,
     "runs": _runs,

@@ -79,6 +79,13 @@ class XTTSConfig(Section):
             lines = [_explain(cls, item) for item in error.errors()]
             raise ConfigError(f"{source} is not valid:\n" + "\n".join(f"  {line}" for line in lines)) from None
 
+    def synthesis_with(self, changes: Mapping[str, Any], source: str = "configuration") -> SynthesisConfig:
+        """The settings of synthesis with some changed, as one request wants them. Raises ConfigError."""
+        tree = self.to_dict()
+        return (
+            type(self).from_dict(tree | {"synthesis": tree["synthesis"] | dict(changes)}, source).synthesis if changes else self.synthesis
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain, resolved tree (presets filled in), of JSON types."""
         return self.model_dump(mode="json")

@@ -1,0 +1,1 @@
+"""`myxtts serve`: one model behind HTTP. docs/serving.md has its routes, limits and figures."""
