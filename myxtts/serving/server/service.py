@@ -17,6 +17,7 @@ from myxtts.serving.server.schemas import OPTIONS
 from myxtts.serving.server.voices import VoiceStore
 from myxtts.synthesis.speech import Synthesizer
 from myxtts.text.guess import guess_language
+from myxtts.text.languages import get_language
 
 Result = TypeVar("Result")
 
@@ -45,12 +46,20 @@ class Service:
             limit = self.options.max_chars
             raise Refusal(422, f"the text has {len(text)} characters; expected at most {limit}: send it in parts", "text")
         found = self.voices.get(voice)
-        code = language or self.language or guess_language([text])
+        code = language or self.language or self._guess(text)
         if not code:
             raise Refusal(422, f"say in which language the text is: this model speaks {', '.join(self.languages)}", "language")
         with self._text_lock:
             self.synthesizer.prepare_text(text, code)
         return Line(text=text, voice=found, language=code, seed=seed)
+
+    def _guess(self, text: str) -> str | None:
+        """The language of a text, where it tells, or the only one of the model's in whose alphabet it is written."""
+        if (told := guess_language([text])) in self.languages:
+            return told
+        letters = set(filter(str.isalpha, text.lower()))
+        fitting = [code for code in self.languages if letters and letters <= set(get_language(code).letters)]
+        return fitting[0] if len(fitting) == 1 else None
 
     def settings(self, changes: Mapping[str, Any]) -> SynthesisConfig:
         """The bundle's settings with those that a request asks for. Raises ConfigError, and ModelError where its networks lack one."""
