@@ -5,11 +5,9 @@ import shutil
 
 import pytest
 from recordings import recording
-from running import client_of
+from running import VOICE, client_of
 
 from myxtts.synthesis.speech import Synthesizer
-
-VOICE = "Ada"
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A server of this process, on a port of its own."""
+"""A server of this process, on a port of its own, and what is asked of it."""
 
 import contextlib
 import threading
@@ -13,6 +13,18 @@ from ports import free_port
 
 from myxtts.serving.server.app import create_app
 from myxtts.serving.server.options import make_options
+
+VOICE = "Ada"  # that every server has
+GOOD = {"text": "good morning", "voice": VOICE, "language": "en"}
+ASKED = {"input": "good morning", "voice": VOICE, "model": "tts-1", "response_format": "wav"}  # the same by OpenAI's clients
+
+
+def error(answer) -> str:
+    """The sentence of a refusal, once it is known to have the one shape of errors."""
+    body = answer.json()
+    assert list(body) == ["error"] and set(body["error"]) == {"message", "type", "param", "code"}
+    assert "Traceback" not in answer.text and "/tmp" not in answer.text
+    return body["error"]["message"]
 
 
 @contextlib.contextmanager

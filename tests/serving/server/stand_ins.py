@@ -54,3 +54,16 @@ class Speaker:
         time.sleep(self.seconds)
         self.turns.append(what)
         self.settings.append(settings)
+
+
+def stand_in(synthesizer, **arguments):
+    """The real synthesizer, but for what it says: that a Speaker says. Returns both."""
+    speaker = Speaker(**arguments)
+
+    class Mixed:
+        speak_all, stream, sample_rate = speaker.speak_all, speaker.stream, RATE
+
+        def __getattr__(self, name):
+            return getattr(synthesizer, name)
+
+    return Mixed(), speaker

@@ -8,30 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import soundfile
-from conftest import VOICE
-from stand_ins import RATE, Speaker
+from running import ASKED, GOOD, VOICE, error
+from stand_ins import stand_in
 
 from myxtts.audio.wave import to_pcm
 from myxtts.config import ConfigError, DataError
 from myxtts.serving.server.app import create_app
 from myxtts.serving.server.options import make_options
 
-GOOD = {"text": "good morning", "voice": VOICE, "language": "en"}
-ASKED = {"input": "good morning", "voice": VOICE, "model": "tts-1", "response_format": "wav"}
-
 
 def read(answer):
     assert answer.status_code == 200, answer.text
     wave, rate = soundfile.read(io.BytesIO(answer.content), dtype="int16")
     return wave, rate
-
-
-def error(answer):
-    """The sentence, once it is known to have the one shape of errors."""
-    body = answer.json()
-    assert list(body) == ["error"] and set(body["error"]) == {"message", "type", "param", "code"}
-    assert "Traceback" not in answer.text and "/tmp" not in answer.text
-    return body["error"]["message"]
 
 
 # --- speech
@@ -240,19 +229,6 @@ def test_pages_of_other_sites_are_kept_out_unless_they_are_named(serve, client):
 
 
 # --- many at once, and what goes wrong
-
-
-def stand_in(synthesizer, **arguments):
-    """The real synthesizer, but for what it says."""
-    speaker = Speaker(**arguments)
-
-    class Mixed:
-        speak_all, stream, sample_rate = speaker.speak_all, speaker.stream, RATE
-
-        def __getattr__(self, name):
-            return getattr(synthesizer, name)
-
-    return Mixed(), speaker
 
 
 def test_requests_that_come_together_are_spoken_together(serve, synthesizer):
