@@ -3,6 +3,7 @@
 Hangul is spelled here; pinyin and romaji need dictionaries, which the optional packages of `myxtts[languages]` bring.
 """
 
+import threading
 from collections import Counter
 from functools import cache
 from importlib import import_module
@@ -19,6 +20,7 @@ _LATIN_OF_FINALS = (
     *("", "g", "kk", "gs", "n", "nj", "nh", "d", "l", "lg", "lm", "lb", "ls", "lt", "lp", "lh", "m", "b", "bs", "s", "ss"),
     *("ng", "j", "ch", "k", "t", "p", "h"),
 )
+_ANALYSING = threading.Lock()  # the analyser of Japanese keeps its last sentence: two threads would mix theirs
 _FIRST_SYLLABLE, _LAST_SYLLABLE = 0xAC00, 0xD7A3
 # consonants between two vowels that could be divided in several ways (g-k, gk-): a hyphen then shows where; one always stands
 # before a syllable that begins with its vowel
@@ -51,7 +53,8 @@ def romanize_hangul(text: str) -> str:
 
 def romaji(text: str) -> str:
     """Japanese -> Hepburn romaji, English spelling for loanwords it knows. DataError without cutlet and its dictionary."""
-    return _cutlet().romaji(text)
+    with _ANALYSING:
+        return _cutlet().romaji(text)
 
 
 @cache

@@ -1,5 +1,6 @@
 """The routes. docs/serving.md describes them."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
@@ -14,6 +15,7 @@ from myxtts.serving.server.streaming import sound_headers, stream_speech
 from myxtts.serving.server.voices import check_name
 from myxtts.synthesis.speech import Speech
 
+_UPLOADS = 2  # in memory at once: a recording may be some 100 MB when it is decoded
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -63,7 +65,7 @@ def _add_state_routes(router: APIRouter, service: Service) -> None:
 
 
 def _add_voice_routes(router: APIRouter, service: Service) -> None:
-    voices = service.voices
+    voices, uploads = service.voices, asyncio.Semaphore(_UPLOADS)
 
     @router.get("/v1/voices")
     def list_voices() -> dict:
@@ -75,9 +77,10 @@ def _add_voice_routes(router: APIRouter, service: Service) -> None:
         """A voice made of one or more recordings of a person."""
         name = check_name(name)
         voices.check_free(name)
-        recordings = [((part.filename or "recording")[:80], await part.read()) for part in file]
-        await run_in_threadpool(voices.check_recordings, recordings)
-        await service.wait(request, service.queue.call(lambda: voices.make(name, recordings)))
+        async with uploads:
+            recordings = [((part.filename or "recording")[:80], await part.read()) for part in file]
+            await run_in_threadpool(voices.check_recordings, recordings)
+            await service.wait(request, service.queue.call(lambda: voices.make(name, recordings)))
         return {"name": name}
 
     @router.delete("/v1/voices/{name}", status_code=204)

@@ -1,7 +1,6 @@
 """What the routes share: from a request to a line that can be spoken, and waiting for it no longer than is right."""
 
 import asyncio
-import threading
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
@@ -34,7 +33,6 @@ class Service:
         self.language = options.language and synthesizer.language_code(options.language)
         if not self.language and len(self.languages) == 1:
             self.language = self.languages[0]
-        self._text_lock = threading.Lock()  # of the analysers of some languages there is one, with a state
         _ = synthesizer.voice_networks  # reads all weights once: not while a client waits
 
     def line(self, text: str, voice: str, language: str | None, seed: int) -> Line:
@@ -49,8 +47,7 @@ class Service:
         code = language or self.language or self._guess(text)
         if not code:
             raise Refusal(422, f"say in which language the text is: this model speaks {', '.join(self.languages)}", "language")
-        with self._text_lock:
-            self.synthesizer.prepare_text(text, code)
+        self.synthesizer.prepare_text(text, code)
         return Line(text=text, voice=found, language=code, seed=seed)
 
     def _guess(self, text: str) -> str | None:
