@@ -24,6 +24,7 @@ ENTRIES = {
 # tracking records a run, bars are looked at, and neither shapes an output; a training stage speaks only its previews with synthesis
 ALWAYS = ("tracking", "data.bars")
 FREE = {stage: (*ALWAYS, "synthesis") if stage in ("dvae", "gpt", "decoder") else ALWAYS for stage in ENTRIES}
+FREE["evaluate"] = (*ALWAYS, "serving")  # it speaks with the networks of the stages, and asks no registry for a model
 
 
 def path_of(module: str) -> Path | None:
