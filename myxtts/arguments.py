@@ -159,6 +159,7 @@ def _add_speech_commands(command: Command) -> None:
 def _add_serve_command(command: Command) -> None:
     sub = command("serve", "speak over HTTP, with a page to try it on (docs/serving.md)")
     sub.add_argument("--model", default="models/bundle", metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
+    sub.add_argument("--weights", choices=["float32", "bfloat16", "int8"], help="of the GPT: int8 is the fastest on a CPU")
     sub.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="on which it listens (default: this machine only)")
     sub.add_argument("--port", type=int, default=8000, metavar="N", help="(default: 8000)")
     voices = Path("data/voices")

@@ -253,6 +253,9 @@ def _serve(options: argparse.Namespace) -> None:
         model=options.model if ":/" in options.model else None,  # a folder of this machine is nobody's business
     )
     synthesizer = _synthesizer(options.model)
+    if options.weights:
+        changed = synthesizer.config.synthesis_with({"weights": options.weights}, source="--weights")
+        synthesizer.config = synthesizer.config.model_copy(update={"synthesis": changed})
     from myxtts.serving.server.app import run
 
     run(synthesizer, wanted, options.host, options.port)

@@ -62,7 +62,8 @@ def _by_words(text: str, languages: dict[str, str]) -> str | None:
 
 
 def guess_among(text: str, languages: Sequence[str]) -> str:
-    """The code, among `languages`, of the language of a text: by its script and words, else by the statistics of py3langid.
+    """The code, among `languages`, of the language of a text: by its script and words, by its letters where only one of the languages
+    has them all, else by the statistics of py3langid.
 
     One language alone is it whatever the text says. Raises DataError where nothing tells, or the package that could is not installed.
     """
@@ -70,14 +71,17 @@ def guess_among(text: str, languages: Sequence[str]) -> str:
         return languages[0]
     if (code := guess_language([text])) in languages:
         return code
+    letters = {letter for letter in text.lower() if letter.isalpha()}
+    writing = [code for code in languages if letters and letters <= set(get_language(code).letters)]
+    if len(writing) == 1:
+        return writing[0]
+    unclear = f"the text does not show which of {', '.join(languages)} it is: name the language"
     identifier = _identifier()
     if identifier is None:
-        raise DataError(
-            f"the text does not show which of {', '.join(languages)} it is; name the language, or pip install 'myxtts[languages]'"
-        )
+        raise DataError(f"{unclear}, or pip install 'myxtts[languages]'")
     known = {code.partition("-")[0]: code for code in languages if code.partition("-")[0] in identifier.labels}
-    if not known:
-        raise DataError(f"the text does not show which of {', '.join(languages)} it is: name the language")
+    if not known or not letters:
+        raise DataError(unclear)
     identifier.set_languages(list(known))
     return known[identifier.classify(text)[0]]
 

@@ -58,5 +58,5 @@ def test_among_the_languages_of_a_model():
 
 def test_among_languages_without_the_package_who_asks_is_told(monkeypatch):
     monkeypatch.setattr("myxtts.text.guess._identifier", lambda: None)
-    with pytest.raises(DataError, match="which of en, de it is; name the language"):
+    with pytest.raises(DataError, match="which of en, de it is: name the language"):
         guess_among("hello", ["en", "de"])

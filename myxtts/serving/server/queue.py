@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 
 from myxtts.config.stages import SynthesisConfig
-from myxtts.serving.server.lines import Line, speak_all
 from myxtts.serving.server.metrics import Metrics
-from myxtts.synthesis.speech import Speech, Synthesizer
+from myxtts.synthesis.speech import Line, Speech, Synthesizer
 
 _LONGEST_RETRY = 60  # seconds that a client is told to wait at most
 
@@ -176,7 +175,7 @@ class SpeechQueue:
     def _speak(self, tasks: list[_Task]) -> None:
         began = time.perf_counter()
         try:
-            speeches = speak_all(self.synthesizer, [task.line for task in tasks], tasks[0].settings)
+            speeches = self.synthesizer.speak_all([task.line for task in tasks], tasks[0].settings)
         except Exception as error:
             if len(tasks) == 1:
                 tasks[0].future.set_exception(error)

@@ -9,14 +9,11 @@ from starlette.requests import ClientDisconnect
 
 from myxtts.config.stages import SynthesisConfig
 from myxtts.serving.server.errors import Refusal
-from myxtts.serving.server.lines import Line
 from myxtts.serving.server.options import ServeOptions
 from myxtts.serving.server.queue import QueueClosed, QueueFull, SpeechQueue, SpeechStream
 from myxtts.serving.server.schemas import OPTIONS
 from myxtts.serving.server.voices import VoiceStore
-from myxtts.synthesis.speech import Synthesizer
-from myxtts.text.guess import guess_language
-from myxtts.text.languages import get_language
+from myxtts.synthesis.speech import AUTO, Line, Synthesizer
 
 Result = TypeVar("Result")
 
@@ -44,19 +41,9 @@ class Service:
             limit = self.options.max_chars
             raise Refusal(422, f"the text has {len(text)} characters; expected at most {limit}: send it in parts", "text")
         found = self.voices.get(voice)
-        code = language or self.language or self._guess(text)
-        if not code:
-            raise Refusal(422, f"say in which language the text is: this model speaks {', '.join(self.languages)}", "language")
+        code = self.synthesizer.language_code(language or self.language or AUTO, text)
         self.synthesizer.prepare_text(text, code)
         return Line(text=text, voice=found, language=code, seed=seed)
-
-    def _guess(self, text: str) -> str | None:
-        """The language of a text, where it tells, or the only one of the model's in whose alphabet it is written."""
-        if (told := guess_language([text])) in self.languages:
-            return told
-        letters = set(filter(str.isalpha, text.lower()))
-        fitting = [code for code in self.languages if letters and letters <= set(get_language(code).letters)]
-        return fitting[0] if len(fitting) == 1 else None
 
     def settings(self, changes: Mapping[str, Any]) -> SynthesisConfig:
         """The bundle's settings with those that a request asks for. Raises ConfigError, and ModelError where its networks lack one."""

@@ -6,8 +6,7 @@ import time
 import numpy as np
 
 from myxtts.config import DataError
-from myxtts.serving.server.lines import Line
-from myxtts.synthesis.speech import Speech
+from myxtts.synthesis.speech import Line, Speech
 from myxtts.synthesis.voice import Voice
 
 RATE = 1000
