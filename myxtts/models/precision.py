@@ -1,5 +1,7 @@
 """The number format that a network computes in. Its weights, norms, softmaxes and losses stay in float32."""
 
+from collections.abc import Callable
+
 import keras
 
 from myxtts.config import ModelError
@@ -22,3 +24,19 @@ def set_precision(network: keras.Model, precision: str) -> None:
 def all_layers(network: keras.Model) -> list[keras.layers.Layer]:
     """The network and every layer inside it, at any depth. Keras lists them for its own summaries, under a private name."""
     return list(network._flatten_layers(include_self=True, recursive=True))
+
+
+def with_weights_in(make: Callable[[], keras.Model], network: keras.Model, dtype: str) -> keras.Model:
+    """A copy of `network`, which `make` builds anew, whose weights are of another number format and which computes in it.
+
+    dtype: `bfloat16` halves the memory that a step reads. For inference alone: such weights are too coarse to be trained.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(dtype)
+    try:
+        copy = make()
+    finally:
+        keras.config.set_dtype_policy(before)
+    for new, old in zip(copy.variables, network.variables, strict=True):
+        new.assign(keras.ops.cast(old, new.dtype))
+    return copy

@@ -15,7 +15,8 @@ from myxtts.models.gpt_onnx import GPTSession
 from myxtts.models.hifigan import HiFiGAN
 from myxtts.models.hifigan_onnx import decoder_graph
 from myxtts.models.onnx_graph import session
-from myxtts.models.xtts import XTTS
+from myxtts.models.precision import with_weights_in
+from myxtts.models.xtts import XTTS, build_component
 
 
 class Engine:
@@ -28,6 +29,7 @@ class Engine:
     def __init__(self, model: XTTS, alignment_head: tuple[int, int] | None = None):
         self.model, self.alignment_head = model, alignment_head
         self._sessions: dict[tuple, GPTSession] = {}
+        self._halved: GPT | None = None
         self._decoder: DecoderSession | None = None
 
     def prepare(self, settings: SynthesisConfig) -> None:
@@ -38,6 +40,9 @@ class Engine:
 
     def gpt(self, settings: SynthesisConfig) -> GPT | GPTSession:
         """What `generate.begin` generates codes with."""
+        if settings.weights == "bfloat16":
+            self._halved = self._halved or with_weights_in(lambda: build_component("gpt", self.model.config), self.model.gpt, "bfloat16")
+            return self._halved
         if not uses_onnxruntime(settings):
             return self.model.gpt
         key = (settings.weights, self.alignment_head)

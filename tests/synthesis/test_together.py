@@ -7,6 +7,7 @@ from myxtts.config import DataError
 from myxtts.config.stages import SynthesisConfig
 from myxtts.models.gpt_onnx import int8_blocks
 from myxtts.synthesis import takes
+from myxtts.synthesis.generate import generate_codes
 from myxtts.synthesis.speech import Line, Synthesizer
 from myxtts.synthesis.stream import arriving
 from myxtts.synthesis.voice import Voice
@@ -169,15 +170,22 @@ def test_int8_weights_are_close_and_smaller():
     assert not int8_blocks(np.zeros((16, 2), np.float32))[1].any()
 
 
-def test_int8_speaks_nearly_as_float32(synthesizer):
+@pytest.mark.parametrize("weights", ["int8", "bfloat16"])
+def test_rounded_weights_speak_nearly_as_float32(synthesizer, weights):
     """Not the same codes on a random network, whose choices hang by a thread; but the first latents are."""
-    from myxtts.synthesis.generate import generate_codes
-
     ids = np.array([[3, 10, 20, 30, 0]])
     given = (synthesizer.model, voice(1).latents, ids, np.ones(ids.shape, bool), SynthesisConfig(temperature=0), 0, 10)
-    exact, rough = (generate_codes(*given, gpt=synthesizer.engine.gpt(changed(synthesizer, weights=w))) for w in ("float32", "int8"))
+    exact, rough = (generate_codes(*given, gpt=synthesizer.engine.gpt(changed(synthesizer, weights=name))) for name in ("float32", weights))
     difference = np.abs(exact.latents[0][0] - rough.latents[0][0]).max()
     assert 1e-5 < difference < 0.15 * np.abs(exact.latents[0][0]).max()
+
+
+def test_bfloat16_weights_take_half_the_bytes(synthesizer):
+    gpt = synthesizer.engine.gpt(changed(synthesizer, weights="bfloat16"))
+    assert {variable.dtype for variable in gpt.trainable_variables} == {"bfloat16"}
+    assert gpt is synthesizer.engine.gpt(changed(synthesizer, weights="bfloat16")) is not synthesizer.model.gpt
+    assert {variable.dtype for variable in synthesizer.model.gpt.trainable_variables} == {"float32"}
+    assert len(synthesizer.speak("Good morning.", voice(1), "en", settings=changed(synthesizer, weights="bfloat16")).waveform)
 
 
 def test_weights_that_an_engine_lacks_are_refused():
