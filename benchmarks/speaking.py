@@ -222,6 +222,8 @@ def compare(size: str, options: argparse.Namespace) -> None:
     medians = {
         kind: {name: statistics.median(run[name] for run in made) for name in names if name in made[0]} for kind, made in runs.items()
     }
+    layers, dim, _ = SIZES[size]
+    print(f"\n{size}, {layers} × {dim}\n")
     heads = [*runs, *(f"ratio {kind}" for kind in options.kinds)]
     print(f"| figure | {' | '.join(heads)} |")
     print("|---|" + "---:|" * (len(runs) + len(options.kinds)))

@@ -45,7 +45,10 @@ class GPT(keras.Model):
     rematerialise: what training computes a second time instead of keeping it, as in TransformerBlock; changes no number.
     """
 
-    def __init__(self, config: GPTConfig, num_text_tokens: int, num_audio_tokens: int, num_mels: int, name: str = "gpt"):
+    def __init__(
+        self, config: GPTConfig, num_text_tokens: int, num_audio_tokens: int, num_mels: int, name: str = "gpt", blocks: bool = True
+    ):
+        """blocks: False = without the transformer's blocks, nine tenths of its memory: it makes voices, and another runs the rest."""
         super().__init__(name=name)
         self.config, self.num_mels = config, num_mels
         self.num_text_tokens, self.num_audio_tokens = num_text_tokens, num_audio_tokens
@@ -58,7 +61,8 @@ class GPT(keras.Model):
         # GPT-2 shrinks what goes back into the residual stream by the number of its additions
         scale = (2 * config.num_layers) ** -0.5
         self.blocks = [
-            TransformerBlock(config.dim, config.num_heads, config.dropout, scale, name=f"block_{i}") for i in range(config.num_layers)
+            TransformerBlock(config.dim, config.num_heads, config.dropout, scale, name=f"block_{i}")
+            for i in range(config.num_layers if blocks else 0)
         ]
         # two norms in a row: GPT-2 ends with one, and XTTS adds its own before the heads
         self.blocks_norm = keras.layers.LayerNormalization(epsilon=1e-5, name="blocks_norm")
@@ -191,6 +195,8 @@ class GPT(keras.Model):
 
     def _prefix(self, latents: Any, text_ids: Any, text_mask: Any) -> tuple[Any, Any]:
         """(B, P, D) and its mask (B, P)."""
+        if not self.blocks:
+            raise ModelError("this GPT was loaded without its blocks, which ONNX Runtime has: load the model whole, or engine: tensorflow")
         text = self._embed(text_ids, self.text_embedding, self.text_position_embedding, "text tokens", "max_text_tokens")
         batch, (count, dim) = text.shape[0], latents.shape[1:]
         latents = ops.cast(ops.broadcast_to(latents, (batch, count, dim)), text.dtype)

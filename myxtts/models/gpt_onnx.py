@@ -5,86 +5,102 @@ d = D / H, A audio tokens. One graph makes the prefix (latents and text) and eve
 cache one after another, from its first latent to its last code, so rows of any lengths share a batch without masks.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from myxtts.audio.networks import runtime
 from myxtts.models.gpt import GPT
-from myxtts.models.layers import TransformerBlock
 from myxtts.models.onnx_graph import Graph, session
+from myxtts.models.xtts import tensor_names
 
 Weights = Literal["float32", "int8"]
+Tensor = Callable[[str], np.ndarray]
+NORM_EPSILON = 1e-5
 BLOCK_SIZES = (128, 64, 32, 16)  # of values that share a scale; the largest that divides a row
 INT8_COMPUTE = 4  # MatMulNBits' accuracy_level: products in int8, sums in int32
 
 
-def gpt_graph(gpt: GPT, weights: Weights = "float32", watched_layer: int | None = None) -> Graph:
-    """The graph of `gpt`, whose weights it copies.
+def gpt_graph(gpt: GPT, weights: Weights = "float32", watched_layer: int | None = None, tensor: Tensor | None = None) -> Graph:
+    """The graph of `gpt`.
 
     Inputs: latents (B, L, D) float32, of zero length after the prefix; ids (B, S) int32, audio tokens counted on from the text's
     (`gpt.num_text_tokens`); positions (B, S) int32, of audio tokens counted on from the text's (`gpt.text_positions`); lengths (B,)
     int32, of each row with what is fed now, minus 1; room (1,) int32, the longest row; key_i and value_i (B, H, P, d) of each layer.
     Outputs: logits (B, A) and latent (B, D) of the last position fed, and the caches.
     weights: int8 rounds those of the products, in blocks that share a scale, and computes in int8; embeddings and norms stay float32.
-    watched_layer: one more output, query (B, S, D): what the heads of that layer look for.
+    watched_layer: one more output, query (B, S, D): what the heads of that layer look for. tensor: name (`tensor_names`) -> values;
+    default: those of `gpt`, which may otherwise be one without blocks.
     """
+    tensor = tensor or _tensors_of(gpt)
     graph, dim = Graph("gpt"), gpt.config.dim
     latents = graph.input("latents", np.float32, ["batch", "latents", dim])
     ids = graph.input("ids", np.int32, ["batch", "fed"])
     positions = graph.input("positions", np.int32, ["batch", "fed"])
     lengths = graph.input("lengths", np.int32, ["batch"])
     room = graph.input("room", np.int32, [1])
-    table = graph.constant(_stacked(gpt.text_embedding, gpt.audio_embedding), "embedding")
-    places = graph.constant(_stacked(gpt.text_position_embedding, gpt.audio_position_embedding), "position_embedding")
+    table = graph.constant(np.concatenate([tensor("text_embedding"), tensor("audio_embedding")]), "embedding")
+    places = graph.constant(np.concatenate([tensor("text_position_embedding"), tensor("audio_position_embedding")]), "position_embedding")
     embedded = graph.op("Add", [graph.op("Gather", [table, ids]), graph.op("Gather", [places, positions])])
     x = graph.op("Concat", [latents, embedded], axis=1)  # (B, L + S, D)
-    for index, block in enumerate(gpt.blocks):
-        x = _block(graph, block, x, (lengths, room), index, weights, index == watched_layer)
+    parts = _Parts(graph, tensor, weights)
+    for index in range(gpt.config.num_layers):
+        x = _block(parts, gpt, x, (lengths, room), index, index == watched_layer)
     last = graph.op("Gather", [x, graph.constant(-1)], axis=1)  # (B, D)
-    latent = _norm(graph, gpt.final_norm, _norm(graph, gpt.blocks_norm, last, "blocks_norm"), "final_norm")
-    logits = _dense(graph, gpt.audio_head, latent, "audio_head", weights)
+    latent = parts.norm("final_norm", parts.norm("blocks_norm", last))
+    logits = parts.dense("audio_head", latent)
     for name, value, width in (("logits", logits, gpt.num_audio_tokens), ("latent", latent, dim)):
         graph.output(graph.op("Identity", [value], [name]), np.float32, ["batch", width])
     return graph
 
 
-def _block(graph: Graph, block: TransformerBlock, x: str, held: tuple[str, str], index: int, weights: Weights, watched: bool) -> str:
+def _block(parts: "_Parts", gpt: GPT, x: str, held: tuple[str, str], index: int, watched: bool) -> str:
     """A transformer block with its cache: `held` are the lengths and the room."""
-    name, heads = f"block_{index}", block.num_heads
-    cache = ["batch", heads, "room", block.dim // heads]
-    qkv = _dense(graph, block.qkv, _norm(graph, block.attention_norm, x, f"{name}/attention_norm"), f"{name}/qkv", weights)
+    graph, name, heads = parts.graph, f"block_{index}", gpt.config.num_heads
+    cache = ["batch", heads, "room", gpt.config.dim // heads]
+    qkv = parts.dense(f"{name}/qkv", parts.norm(f"{name}/attention_norm", x))
     if watched:
         query, _, _ = graph.op("Split", [qkv], outputs=["query", "query/key", "query/value"], axis=-1, num_outputs=3)
-        graph.output(query, np.float32, ["batch", "fed", block.dim])
+        graph.output(query, np.float32, ["batch", "fed", gpt.config.dim])
     past = [graph.input(f"{kind}_{index}", np.float32, cache) for kind in ("key", "value")]
     outputs = [f"{name}/attended", f"key_{index}_out", f"value_{index}_out"]
     attended, *present = graph.op(
         "GroupQueryAttention", [qkv, "", "", *past, *held], outputs, "com.microsoft", num_heads=heads, kv_num_heads=heads
     )
-    for tensor in present:
-        graph.output(tensor, np.float32, cache)
-    x = graph.op("Add", [x, _dense(graph, block.attention_out, attended, f"{name}/attention_out", weights)])
-    hidden = _dense(graph, block.mlp_in, _norm(graph, block.mlp_norm, x, f"{name}/mlp_norm"), f"{name}/mlp_in", weights)
-    hidden = graph.op("Gelu", [hidden], approximate="tanh")
-    return graph.op("Add", [x, _dense(graph, block.mlp_out, hidden, f"{name}/mlp_out", weights)])
+    for value in present:
+        graph.output(value, np.float32, cache)
+    x = graph.op("Add", [x, parts.dense(f"{name}/attention_out", attended)])
+    hidden = graph.op("Gelu", [parts.dense(f"{name}/mlp_in", parts.norm(f"{name}/mlp_norm", x))], approximate="tanh")
+    return graph.op("Add", [x, parts.dense(f"{name}/mlp_out", hidden)])
 
 
-def _norm(graph: Graph, layer: Any, x: str, name: str) -> str:
-    gamma, beta = (graph.constant(_array(getattr(layer, part)), f"{name}/{part}") for part in ("gamma", "beta"))
-    return graph.op("LayerNormalization", [x, gamma, beta], axis=-1, epsilon=float(layer.epsilon))
+@dataclass(frozen=True)
+class _Parts:
+    """Layers of the graph, by the names of their tensors."""
+
+    graph: Graph
+    tensor: Tensor
+    weights: Weights
+
+    def norm(self, name: str, x: str) -> str:
+        gamma, beta = (self.graph.constant(self.tensor(f"{name}/{part}"), f"{name}/{part}") for part in ("gamma", "beta"))
+        return self.graph.op("LayerNormalization", [x, gamma, beta], axis=-1, epsilon=NORM_EPSILON)
+
+    def dense(self, name: str, x: str) -> str:
+        graph, kernel, bias = self.graph, self.tensor(f"{name}/kernel"), self.graph.constant(self.tensor(f"{name}/bias"), f"{name}/bias")
+        if self.weights == "float32":
+            return graph.op("Add", [graph.op("MatMul", [x, graph.constant(kernel, f"{name}/kernel")]), bias])
+        values, scales = int8_blocks(kernel)
+        inputs = [x, graph.constant(values, f"{name}/values"), graph.constant(scales, f"{name}/scales"), "", "", bias]
+        shape = {"K": kernel.shape[0], "N": kernel.shape[1], "bits": 8, "block_size": values.shape[-1]}
+        return graph.op("MatMulNBits", inputs, domain="com.microsoft", accuracy_level=INT8_COMPUTE, **shape)
 
 
-def _dense(graph: Graph, layer: Any, x: str, name: str, weights: Weights) -> str:
-    kernel, bias = _array(layer.kernel), graph.constant(_array(layer.bias), f"{name}/bias")
-    if weights == "float32":
-        return graph.op("Add", [graph.op("MatMul", [x, graph.constant(kernel, f"{name}/kernel")]), bias])
-    values, scales = int8_blocks(kernel)
-    size = values.shape[-1]
-    inputs = [x, graph.constant(values, f"{name}/values"), graph.constant(scales, f"{name}/scales"), "", "", bias]
-    shape = {"K": kernel.shape[0], "N": kernel.shape[1], "bits": 8, "block_size": size}
-    return graph.op("MatMulNBits", inputs, domain="com.microsoft", accuracy_level=INT8_COMPUTE, **shape)
+def _tensors_of(gpt: GPT) -> Tensor:
+    named = tensor_names(gpt)
+    return lambda name: np.asarray(named[name], np.float32)
 
 
 def int8_blocks(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,11 +138,11 @@ class StepCache:
 class GPTSession:
     """A GPT in ONNX Runtime: `prefill` once, then `step` by `step`. It holds its own copy of the weights, as they were.
 
-    watched: (layer, head) whose attention `looks` tells of; None = none.
+    watched: (layer, head) whose attention `looks` tells of; None = none. tensor: as for `gpt_graph`.
     """
 
-    def __init__(self, gpt: GPT, weights: Weights, threads: int, watched: tuple[int, int] | None = None):
-        self.session = session(gpt_graph(gpt, weights, watched and watched[0]), threads)
+    def __init__(self, gpt: GPT, weights: Weights, threads: int, watched: tuple[int, int] | None = None, tensor: Tensor | None = None):
+        self.session = session(gpt_graph(gpt, weights, watched and watched[0], tensor), threads)
         self.config, self.num_text_tokens, self.text_positions = gpt.config, gpt.num_text_tokens, gpt.text_positions
         self.watched = watched
         self._names = [f"{kind}_{index}" for index in range(gpt.config.num_layers) for kind in ("key", "value")]
@@ -176,11 +192,3 @@ class GPTSession:
         logits, latent, *query = (value.numpy() for value in binding.get_outputs()[-len(wanted) :])
         self._query = query[0] if query else None
         return logits, latent
-
-
-def _stacked(*tables: Any) -> np.ndarray:
-    return np.concatenate([_array(table) for table in tables])
-
-
-def _array(variable: Any) -> np.ndarray:
-    return np.asarray(variable, np.float32)

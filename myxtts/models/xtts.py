@@ -30,12 +30,12 @@ class XTTS:
     """The networks (`dvae`, `gpt`, `decoder`, `speaker_encoder`) with every variable created, and the mel normalisation.
 
     mel_norm: (M,) float32; what the DVAE and the conditioning encoder read is log_mel / mel_norm. A model imported without its
-    audio tokenizer has no `dvae`: it speaks by its decoder, and asking for the network raises ModelError.
+    audio tokenizer has no `dvae`: it speaks by its decoder, and asking for the network raises ModelError. blocks: of the GPT.
     """
 
-    def __init__(self, config: ModelConfig, components: Iterable[str] = COMPONENTS):
+    def __init__(self, config: ModelConfig, components: Iterable[str] = COMPONENTS, blocks: bool = True):
         self.config = config
-        self._networks = {name: build_component(name, config) for name in components}
+        self._networks = {name: build_component(name, config, blocks) for name in components}
         self._mel_norm = np.ones(config.audio.num_mels, np.float32)
 
     @property
@@ -87,7 +87,11 @@ class XTTS:
     def load_component(self, name: str, folder: str | Path) -> None:
         """Reads what `save_component` wrote. Raises ModelError where file and network differ in any tensor; nothing is changed then."""
         mel_norm = load_mel_norm(folder, self.config) if name == "dvae" else self.mel_norm
-        load_weights(self.component(name), Path(folder) / weight_file(name))
+        network, path = self.component(name), Path(folder) / weight_file(name)
+        if name == "gpt" and not network.blocks:
+            _load_without_blocks(network, self.config, path)
+        else:
+            load_weights(network, path)
         self.mel_norm = mel_norm
 
     def save(self, folder: str | Path) -> None:
@@ -97,9 +101,9 @@ class XTTS:
         self._save_mel_norm(Path(folder))  # of a model without an audio tokenizer too: it normalises the GPT's prompts
 
     @classmethod
-    def load(cls, folder: str | Path, config: ModelConfig, components: Iterable[str] = COMPONENTS) -> "XTTS":
-        """What `save` wrote. Raises ModelError naming missing, extra and misshapen tensors."""
-        model = cls(config, components)
+    def load(cls, folder: str | Path, config: ModelConfig, components: Iterable[str] = COMPONENTS, blocks: bool = True) -> "XTTS":
+        """What `save` wrote. Raises ModelError naming missing, extra and misshapen tensors. blocks: False = leaves out the GPT's."""
+        model = cls(config, components, blocks)
         for name in model.components:
             model.load_component(name, folder)
         model.mel_norm = load_mel_norm(folder, config)
@@ -116,14 +120,14 @@ class XTTS:
         return _with_total({name: _count(self.component(name)) for name in self.components})
 
 
-def build_component(name: str, config: ModelConfig) -> keras.Model:
+def build_component(name: str, config: ModelConfig, blocks: bool = True) -> keras.Model:
     """One network of `config` with fresh weights. Raises ModelError for an unknown name."""
     _check_name(name)
     audio = config.audio
     if name == "dvae":
         return DVAE(config.dvae, audio.num_mels)
     if name == "gpt":
-        return GPT(config.gpt, config.num_text_tokens, config.num_audio_tokens, audio.num_mels)
+        return GPT(config.gpt, config.num_text_tokens, config.num_audio_tokens, audio.num_mels, blocks=blocks)
     if name == "decoder":
         return HiFiGAN(config.decoder, config.gpt.dim, config.speaker_encoder.embedding_dim, audio, config.samples_per_code)
     return SpeakerEncoder(config.speaker_encoder)
@@ -201,10 +205,10 @@ def load_weights(model: keras.Model, path: str | Path) -> None:
     assign_weights(model, read_weights(path), Path(path))
 
 
-def read_weights(path: str | Path) -> dict[str, np.ndarray]:
-    """Every tensor of a file of `save_weights`, by name. Raises ModelError where it is missing or damaged."""
+def read_weights(path: str | Path, wanted: Callable[[str], bool] | None = None) -> dict[str, np.ndarray]:
+    """Every tensor of a file of `save_weights`, or those `wanted`, by name. Raises ModelError where it is missing or damaged."""
     with open_weights(path) as datasets:
-        return {name: read_tensor(dataset) for name, dataset in datasets.items()}
+        return {name: read_tensor(dataset) for name, dataset in datasets.items() if wanted is None or wanted(name)}
 
 
 @contextlib.contextmanager
@@ -239,19 +243,30 @@ def _damaged(path: str | Path, error: OSError) -> ModelError:
 def assign_weights(model: keras.Model, values: Mapping[str, np.ndarray], source: Path) -> None:
     """Puts tensors that come from `source` into `model`, as strictly as `load_weights`. Raises ModelError."""
     wanted = tensor_names(model)
-    faults = tensor_faults(
-        {name: variable.shape for name, variable in wanted.items()}, {name: np.shape(value) for name, value in values.items()}
-    )
-    if faults:
-        raise ModelError(
-            f"{source} does not fit the {model.name} that params.yaml describes ({len(wanted)} tensors):\n{faults}\n"
-            "use the params.yaml it was trained with, or train again"
-        )
+    _refuse_faults(wanted, {name: np.shape(value) for name, value in values.items()}, source, model.name)
     for name, variable in wanted.items():
         variable.assign(values[name])
     for layer in all_layers(model):
         if isinstance(layer, WeightNorm):
             layer.unfold()  # a kernel of the weights before
+
+
+def _refuse_faults(wanted: Mapping[str, keras.Variable], found: Mapping[str, tuple[int, ...]], source: Path, network: str) -> None:
+    if faults := tensor_faults({name: variable.shape for name, variable in wanted.items()}, found):
+        raise ModelError(
+            f"{source} does not fit the {network} that params.yaml describes ({len(wanted)} tensors):\n{faults}\n"
+            "use the params.yaml it was trained with, or train again"
+        )
+
+
+def _load_without_blocks(gpt: GPT, config: ModelConfig, path: Path) -> None:
+    """Reads what a GPT without blocks has, from a file that must fit the whole one as strictly as for `load_weights`."""
+    with keras.StatelessScope(initialize_variables=False):
+        whole = tensor_names(build_component("gpt", config))
+    with open_weights(path) as datasets:
+        _refuse_faults(whole, {name: dataset.shape for name, dataset in datasets.items()}, path, gpt.name)
+    own = tensor_names(gpt)
+    assign_weights(gpt, read_weights(path, own.__contains__), path)
 
 
 def load_mel_norm(folder: str | Path, config: ModelConfig) -> np.ndarray:

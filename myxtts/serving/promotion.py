@@ -105,7 +105,7 @@ def measure_version(config: XTTSConfig, version: str, root: Path, processed: Pat
 
     name = config.bundle.name
     print(f"measuring {name} version {version} on {config.evaluate.num_sentences} held-out sentences", flush=True)
-    synthesizer = Synthesizer.load(resolve(f"models:/{name}/{version}", root))
+    synthesizer = Synthesizer.load(resolve(f"models:/{name}/{version}", root), whole=True)
     values = synthesizer.config.to_dict() | {"evaluate": config.to_dict()["evaluate"]}
     with tempfile.TemporaryDirectory() as out:
         metrics = evaluate(XTTSConfig.from_dict(values), synthesizer, processed, Path(out), config.seed)

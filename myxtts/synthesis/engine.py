@@ -4,6 +4,7 @@ B batch, S codes, D width, F frames of the decoder, E speaker embedding, N sampl
 """
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,19 @@ from myxtts.models.hifigan import HiFiGAN
 from myxtts.models.hifigan_onnx import decoder_graph
 from myxtts.models.onnx_graph import session
 from myxtts.models.precision import with_weights_in
-from myxtts.models.xtts import XTTS, build_component
+from myxtts.models.xtts import XTTS, build_component, open_weights, read_tensor
 
 
 class Engine:
     """The networks of a model that speech needs at every step, as `synthesis.engine` and `synthesis.weights` ask for them.
 
     A session of ONNX Runtime is made when it is first needed, and holds a copy of the weights as they were then. alignment_head:
-    (layer, head) of the GPT whose attention follows the text; None = not known.
+    (layer, head) of the GPT whose attention follows the text; None = not known. weights: the file of the GPT's, from which a session is
+    made where the model was loaded without the GPT's blocks, so that they are in memory once.
     """
 
-    def __init__(self, model: XTTS, alignment_head: tuple[int, int] | None = None):
-        self.model, self.alignment_head = model, alignment_head
+    def __init__(self, model: XTTS, alignment_head: tuple[int, int] | None = None, weights: Path | None = None):
+        self.model, self.alignment_head, self.weights = model, alignment_head, weights
         self._sessions: dict[tuple, GPTSession] = {}
         self._halved: GPT | None = None
         self._decoder: DecoderSession | None = None
@@ -47,8 +49,15 @@ class Engine:
             return self.model.gpt
         key = (settings.weights, self.alignment_head)
         if key not in self._sessions:
-            self._sessions[key] = GPTSession(self.model.gpt, settings.weights, cores(), self.alignment_head)
+            self._sessions[key] = self._session(settings.weights)
         return self._sessions[key]
+
+    def _session(self, weights: str) -> GPTSession:
+        gpt = self.model.gpt
+        if gpt.blocks:
+            return GPTSession(gpt, weights, cores(), self.alignment_head)
+        with open_weights(self.weights) as datasets:
+            return GPTSession(gpt, weights, cores(), self.alignment_head, lambda name: read_tensor(datasets[name]))
 
     def decoder(self, settings: SynthesisConfig) -> "HiFiGAN | DecoderSession":
         """What turns latents into waves."""

@@ -22,10 +22,20 @@ from myxtts.audio.griffin_lim import griffin_lim
 from myxtts.audio.mel import dvae_mel
 from myxtts.config import DataError, ModelError, XTTSConfig
 from myxtts.config.stages import SynthesisConfig
-from myxtts.models.folder import BUNDLE_FILE, COMPONENTS, PARAMS, TOKENIZER, bundle_files, listed_components, read_json, refuse_checkpoint
+from myxtts.models.folder import (
+    BUNDLE_FILE,
+    COMPONENTS,
+    PARAMS,
+    TOKENIZER,
+    bundle_files,
+    listed_components,
+    read_json,
+    refuse_checkpoint,
+    weight_file,
+)
 from myxtts.models.hifigan import interpolate
 from myxtts.models.xtts import XTTS, weights_digest
-from myxtts.synthesis.engine import Engine
+from myxtts.synthesis.engine import Engine, uses_onnxruntime
 from myxtts.synthesis.generate import longest_generation, sound_codes
 from myxtts.synthesis.guards import Intervention
 from myxtts.synthesis.stream import CHUNK_CODES, FIRST_CHUNK_CODES, arriving, faded_chunks, latent_chunks, vocode_chunks
@@ -113,22 +123,31 @@ class Speech:
 class Synthesizer:
     """Model, tokenizer and configuration, ready to speak."""
 
-    def __init__(self, config: XTTSConfig, model: XTTS, tokenizer: Tokenizer, alignment_head: tuple[int, int] | None = None):
-        """alignment_head: (layer, head) of the GPT whose attention follows the text, by which guards see its end; None = not known."""
+    def __init__(
+        self,
+        config: XTTSConfig,
+        model: XTTS,
+        tokenizer: Tokenizer,
+        alignment_head: tuple[int, int] | None = None,
+        weights: Path | None = None,
+    ):
+        """alignment_head, weights: as for Engine."""
         if tokenizer.size > config.model.num_text_tokens:
             raise ModelError(
                 f"the tokenizer holds {tokenizer.size} tokens, the model embeds {config.model.num_text_tokens}: "
                 "they are not of one training; take both from one bundle"
             )
         self.config, self.model, self.tokenizer = config, model, tokenizer
-        self.engine = Engine(model, alignment_head)
+        self.engine = Engine(model, alignment_head, weights)
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Synthesizer":
+    def load(cls, folder: str | Path, whole: bool = False) -> "Synthesizer":
         """Reads a bundle (`models.folder.bundle_files`), a folder or `models:/name@alias`, `models:/name/version` of the registry that
         this working folder belongs to. Raises ModelError naming what is missing or does not fit.
 
         A bundle that was imported without its audio tokenizer says so in its bundle.json; it speaks by its decoder alone.
+        whole: with the GPT's blocks in TensorFlow, which takes twice the memory, though ONNX Runtime speaks: for evaluating a model, for
+        changing its weights, and for settings of `speak` that ask for another engine than the bundle's.
         """
         if re.match(r"\w+:/", str(folder)):
             from myxtts.serving.registry import resolve  # upwards, because it is asked for by a name that only the registry knows
@@ -148,8 +167,9 @@ class Synthesizer:
                 "copy the whole folder"
             )
         config = XTTSConfig.load(folder / PARAMS)
-        model = XTTS.load(folder, config.model, components).fold()
-        return cls(config, model, Tokenizer.load(folder / TOKENIZER), _head(values.get("alignment_head"), config, described))
+        model = XTTS.load(folder, config.model, components, blocks=whole or not uses_onnxruntime(config.synthesis)).fold()
+        head = _head(values.get("alignment_head"), config, described)
+        return cls(config, model, Tokenizer.load(folder / TOKENIZER), head, folder / weight_file("gpt"))
 
     @property
     def sample_rate(self) -> int:

@@ -70,7 +70,7 @@ class Checkpoint:
         return import_coqui(**self.write(), out=self.out)
 
     def load(self) -> XTTS:
-        return Synthesizer.load(self.out).model
+        return Synthesizer.load(self.out, whole=True).model
 
 
 def assert_same(model: XTTS, expected: dict[str, np.ndarray], precision: type = np.float32) -> None:

@@ -122,7 +122,7 @@ def test_without_an_audio_tokenizer_it_speaks(checkpoint, tmp_path):
     assert "import again with --dvae" in summary["notes"][0]
     assert not (checkpoint.out / "dvae.weights.h5").exists()
     check_bundle(checkpoint.out, contents=True)
-    synthesizer = Synthesizer.load(checkpoint.out)
+    synthesizer = Synthesizer.load(checkpoint.out, whole=True)
     wave = np.random.default_rng(0).normal(size=24000) * 0.1
     wave_io.save(tmp_path / "me.wav", wave.astype(np.float32), 24000)
     voice = synthesizer.voice(tmp_path / "me.wav")

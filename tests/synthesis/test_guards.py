@@ -157,7 +157,7 @@ def test_noise_after_the_last_speech_is_cut():
 
 
 def test_what_guards_did_is_in_the_speech(bundle):
-    synthesizer = Synthesizer.load(bundle)
+    synthesizer = Synthesizer.load(bundle, whole=True)
     bias = synthesizer.model.gpt.audio_head.bias
     changed = np.asarray(bias).copy()
     changed[synthesizer.config.model.stop_audio_token] = -100.0

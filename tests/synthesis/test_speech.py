@@ -24,7 +24,7 @@ TEXT = "Good morning! How are you? We like water."
 
 @pytest.fixture(scope="module")
 def synthesizer(bundle):
-    return Synthesizer.load(bundle)
+    return Synthesizer.load(bundle, whole=True)
 
 
 def humming(seconds, pitch=120.0, seed=0):

@@ -63,7 +63,7 @@ def test_chunks_of_latents_are_those_of_the_whole(model, chunk, compatible):
 
 @pytest.fixture(scope="module")
 def synthesizer(bundle):
-    return Synthesizer.load(bundle)
+    return Synthesizer.load(bundle, whole=True)
 
 
 @pytest.mark.parametrize("vocoder", ["decoder", "griffin_lim"])

@@ -1,9 +1,13 @@
 """Many lines in one call, candidates, speed, weights, languages found out, and text that arrives in parts."""
 
+import shutil
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
 
-from myxtts.config import DataError
+from myxtts.config import DataError, ModelError
 from myxtts.config.stages import SynthesisConfig
 from myxtts.models.gpt_onnx import int8_blocks
 from myxtts.synthesis import takes
@@ -15,7 +19,7 @@ from myxtts.synthesis.voice import Voice
 
 @pytest.fixture(scope="module")
 def synthesizer(bundle):
-    return Synthesizer.load(bundle)
+    return Synthesizer.load(bundle, whole=True)
 
 
 def voice(seed):
@@ -191,3 +195,23 @@ def test_bfloat16_weights_take_half_the_bytes(synthesizer):
 def test_weights_that_an_engine_lacks_are_refused():
     with pytest.raises(ValueError, match="weights: int8 needs engine: onnxruntime, got tensorflow"):
         SynthesisConfig(engine="tensorflow", weights="int8")
+
+
+def test_without_its_blocks_in_tensorflow_a_model_says_the_same(synthesizer, bundle):
+    lean = Synthesizer.load(bundle)
+    assert not lean.model.gpt.blocks and synthesizer.model.gpt.blocks
+    for weights in ("float32", "int8"):
+        settings = changed(synthesizer, weights=weights)
+        spoken, same = (item.speak(LINES[3][0], voice(1), "en", settings=settings) for item in (synthesizer, lean))
+        np.testing.assert_array_equal(spoken.waveform, same.waveform)
+    assert lean.voice_networks == synthesizer.voice_networks
+    with pytest.raises(ModelError, match=r"loaded without its blocks.*load the model whole"):
+        lean.speak("Good morning.", voice(1), "en", settings=changed(synthesizer, engine="tensorflow"))
+
+
+def test_a_damaged_file_is_refused_without_its_blocks_too(bundle, tmp_path):
+    folder = Path(shutil.copytree(bundle, tmp_path / "damaged"))
+    with h5py.File(folder / "gpt.weights.h5", "r+") as file:
+        del file["block_1/mlp_in/kernel"]
+    with pytest.raises(ModelError, match="1 missing: block_1/mlp_in/kernel"):
+        Synthesizer.load(folder)

@@ -10,7 +10,7 @@ from myxtts.synthesis.voice import Voice
 
 @pytest.fixture(scope="module")
 def synthesizer(bundle):
-    return Synthesizer.load(bundle)
+    return Synthesizer.load(bundle, whole=True)
 
 
 def made(synthesizer, seed: int = 1) -> Voice:
