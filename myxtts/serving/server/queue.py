@@ -1,7 +1,7 @@
 """Who wants the networks waits in line here. One thread owns them, for they are not made to be used by two at once.
 
-Lines that ask for the same settings are spoken together. A stream takes a turn for each of its pieces; turns of streams and of
-batches alternate, so that neither waits for the end of the other.
+Lines that ask for the same settings are spoken together. A stream takes a turn for each of its pieces; between two batches each open
+stream has one, so that neither waits for the end of the other, and streams are not so slow that all who ask end up in one.
 """
 
 import asyncio
@@ -57,7 +57,8 @@ class SpeechQueue:
         self._waiting: deque[_Task] = deque()  # requests, in the order in which they came
         self._pieces: deque[_Task] = deque()  # further turns of streams that are open
         self._changed = threading.Condition()
-        self._closed, self._piece_is_next, self._batch_seconds = False, False, 1.0
+        self._closed, self._batch_seconds = False, 1.0
+        self._pieces_due: int | None = None  # turns of streams before the next batch; None = the pieces that wait now
         self._thread = threading.Thread(target=self._work, name="networks", daemon=True)
 
     @property
@@ -151,10 +152,11 @@ class SpeechQueue:
                     if self._closed:
                         return []
                     self._changed.wait()
-                if self._pieces and (self._piece_is_next or not self._waiting):
-                    self._piece_is_next = False
+                due = len(self._pieces) if self._pieces_due is None else self._pieces_due
+                if self._pieces and (due or not self._waiting):
+                    self._pieces_due = max(due - 1, 0)
                     return [self._pieces.popleft()]
-                self._piece_is_next = True
+                self._pieces_due = None
                 if self._waiting[0].line is None:
                     return [self._waiting.popleft()]
                 if lines := self._gather(self._waiting[0]):  # none where all were cancelled meanwhile

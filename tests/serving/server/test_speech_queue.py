@@ -216,6 +216,27 @@ def test_streams_and_batches_take_turns(make_queue, speaker):
     assert speaker.turns == [["first"], ("stream", 0), ["a"], ("stream", 1), ["b"], ("stream", 2), ["c"], ["d"]]
 
 
+def test_every_stream_has_a_turn_between_two_batches(make_queue, speaker):
+    speaker.pieces = 6
+    queue = make_queue(max_batch=1, gather_seconds=0)
+    speaker.go.clear()
+
+    async def main():
+        first = asyncio.create_task(queue.speak(line("first"), WARM))
+        await at_work(speaker)
+        streams = [asyncio.create_task(drain(queue.open_stream(line(name), WARM))) for name in ("one", "two", "three")]
+        await asked(queue, 3)
+        batches = [asyncio.create_task(queue.speak(line(text), WARM)) for text in "ab"]
+        await asked(queue, 5)
+        speaker.seconds = 0.05
+        speaker.go.set()
+        await asyncio.gather(first, *streams, *batches)
+
+    asyncio.run(main())
+    between = speaker.turns[speaker.turns.index(["a"]) + 1 : speaker.turns.index(["b"])]
+    assert sorted(name for name, _ in between) == ["one", "three", "two"]
+
+
 def test_a_stream_that_is_closed_early_leaves_nothing_behind(make_queue, speaker):
     speaker.pieces = 100
     queue = make_queue(max_waiting=1)
