@@ -13,6 +13,11 @@ from running import VOICE
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "myxtts" / "serving" / "server" / "page"
+DURATION = """audio => new Promise((done, failed) => {
+  if (audio.readyState) done(audio.duration);
+  audio.addEventListener("loadedmetadata", () => done(audio.duration));
+  audio.addEventListener("error", () => failed(audio.error));
+})"""
 PAINTED = """canvas => {
   const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   const colours = new Set();
@@ -67,7 +72,7 @@ def spoken(page):
     """Seconds of the speech that is there to be heard."""
     page.locator("#status", has_text="s of speech").wait_for()
     page.locator("#audio").wait_for()
-    return page.locator("#audio").evaluate("audio => audio.duration")
+    return page.locator("#audio").evaluate(DURATION)
 
 
 def test_a_text_is_typed_spoken_heard_and_seen(page):
