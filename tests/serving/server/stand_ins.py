@@ -45,6 +45,7 @@ class Speaker:
                 yield np.full(10, number, np.float32)
         finally:
             self.closed.append(text)
+            self.threads.add(threading.get_ident())
 
     def _turn(self, what, settings):
         self.threads.add(threading.get_ident())

@@ -253,7 +253,7 @@ def test_a_stream_that_is_closed_early_leaves_nothing_behind(make_queue, speaker
     asyncio.run(main())
     assert speaker.turns == [("long", 0), ["other"]] and queue.open_streams == 0
     queue.close(20)
-    assert speaker.closed == ["long"]
+    assert speaker.closed == ["long"] and len(speaker.threads) == 1, "what the engine keeps for it is dropped by the thread it belongs to"
 
 
 def test_closing_ends_what_waits_and_refuses_the_rest(make_queue, speaker):
