@@ -29,8 +29,10 @@ class Speaker:
         self.seconds, self.pieces, self.turns, self.settings, self.closed = seconds, pieces, [], [], []
         self.go, self.at_work, self.threads = threading.Event(), threading.Event(), set()
         self.go.set()
+        self.at_batch = lambda: None
 
     def speak_all(self, lines, settings=None):
+        self.at_batch()
         self._turn([line.text for line in lines], settings)
         if any(line.text == "bad" for line in lines):
             raise DataError("a text is bad")

@@ -1,6 +1,8 @@
 """The queue before the networks: who is spoken together, who waits for whom, who is dropped."""
 
 import asyncio
+import itertools
+import time
 
 import numpy as np
 import pytest
@@ -197,44 +199,35 @@ def test_a_stream_comes_in_pieces(make_queue, speaker):
     assert queue.open_streams == 0
 
 
-def test_streams_and_batches_take_turns(make_queue, speaker):
-    queue = make_queue(max_batch=1, gather_seconds=0)
+async def spoken_beside_streams(queue, speaker, streams, batches):
+    """Speaks all these; a batch lasts until every stream that has begun waits for its next piece. Returns the pieces between batches."""
+
+    def wait_for_streams():
+        deadline = time.monotonic() + 10
+        while len(queue._pieces) + sum(task.call is not None for task in list(queue._waiting)) < queue.open_streams:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    speaker.at_batch = wait_for_streams
     speaker.go.clear()
-
-    async def main():
-        first = asyncio.create_task(queue.speak(line("first"), WARM))
-        await at_work(speaker)
-        stream = asyncio.create_task(drain(queue.open_stream(line("stream"), WARM)))
-        await asked(queue, 1)
-        batches = [asyncio.create_task(queue.speak(line(text), WARM)) for text in "abcd"]
-        await asked(queue, 5)
-        speaker.seconds = 0.05  # in which the stream asks for its next piece
-        speaker.go.set()
-        await asyncio.gather(first, stream, *batches)
-
-    asyncio.run(main())
-    assert speaker.turns == [["first"], ("stream", 0), ["a"], ("stream", 1), ["b"], ("stream", 2), ["c"], ["d"]]
+    tasks = [asyncio.create_task(queue.speak(line("first"), WARM))]
+    await at_work(speaker)
+    tasks += [asyncio.create_task(drain(queue.open_stream(line(name), WARM))) for name in streams]
+    await asked(queue, len(streams))
+    tasks += [asyncio.create_task(queue.speak(line(name), WARM)) for name in batches]
+    await asked(queue, len(streams) + len(batches))
+    speaker.go.set()
+    await asyncio.gather(*tasks)
+    places = [speaker.turns.index([name]) for name in batches]
+    return [speaker.turns[first + 1 : last] for first, last in itertools.pairwise(places)]
 
 
-def test_every_stream_has_a_turn_between_two_batches(make_queue, speaker):
-    speaker.pieces = 6
+@pytest.mark.parametrize("streams", [["one"], ["one", "two", "three"]])
+def test_between_two_batches_every_stream_has_a_turn(make_queue, speaker, streams):
+    speaker.pieces = 12
     queue = make_queue(max_batch=1, gather_seconds=0)
-    speaker.go.clear()
-
-    async def main():
-        first = asyncio.create_task(queue.speak(line("first"), WARM))
-        await at_work(speaker)
-        streams = [asyncio.create_task(drain(queue.open_stream(line(name), WARM))) for name in ("one", "two", "three")]
-        await asked(queue, 3)
-        batches = [asyncio.create_task(queue.speak(line(text), WARM)) for text in "ab"]
-        await asked(queue, 5)
-        speaker.seconds = 0.05
-        speaker.go.set()
-        await asyncio.gather(first, *streams, *batches)
-
-    asyncio.run(main())
-    between = speaker.turns[speaker.turns.index(["a"]) + 1 : speaker.turns.index(["b"])]
-    assert sorted(name for name, _ in between) == ["one", "three", "two"]
+    between = asyncio.run(spoken_beside_streams(queue, speaker, streams, "abcd"))
+    assert [sorted(name for name, _ in turns) for turns in between] == [sorted(streams)] * 3
 
 
 def test_a_stream_that_is_closed_early_leaves_nothing_behind(make_queue, speaker):
