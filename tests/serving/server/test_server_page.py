@@ -18,11 +18,13 @@ DURATION = """audio => new Promise((done, failed) => {
   audio.addEventListener("loadedmetadata", () => done(audio.duration));
   audio.addEventListener("error", () => failed(audio.error));
 })"""
+# share of the picture, beside its axes, that is brighter than its ground
 PAINTED = """canvas => {
-  const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-  const colours = new Set();
-  for (let place = 0; place < pixels.length; place += 4) colours.add(pixels.slice(place, place + 3).join());
-  return colours.size;
+  const [left, rows] = [canvas.width * 0.1, canvas.height * 0.9];
+  const pixels = canvas.getContext('2d').getImageData(left, 0, canvas.width - left, rows).data;
+  let bright = 0;
+  for (let place = 0; place < pixels.length; place += 4) bright += pixels[place] > 50;
+  return bright / (pixels.length / 4);
 }"""
 
 
@@ -83,7 +85,7 @@ def test_a_text_is_typed_spoken_heard_and_seen(page):
     page.get_by_role("button", name="Speak").click()
     seconds = spoken(page)
     assert seconds > 0.1 and f"{seconds:.1f} s of speech" in page.locator("#status").inner_text()
-    assert page.locator("#spectrogram").evaluate(PAINTED) > 100
+    assert page.locator("#spectrogram").evaluate(PAINTED) > 0.1
     assert page.locator("#download").get_attribute("href").startswith("blob:")
     assert not page.locator("#error").is_visible()
 
