@@ -30,7 +30,9 @@ class Service:
         self.language = options.language and synthesizer.language_code(options.language)
         if not self.language and len(self.languages) == 1:
             self.language = self.languages[0]
-        _ = synthesizer.voice_networks  # reads all weights once: not while a client waits
+        # both read all weights once: not while a client waits
+        _ = synthesizer.voice_networks
+        synthesizer.engine.prepare(synthesizer.config.synthesis)
 
     def line(self, text: str, voice: str, language: str | None, seed: int) -> Line:
         """A request as the engine takes it, known to be good: one bad line would spoil its batch. Blocks for some milliseconds.
