@@ -15,6 +15,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -38,33 +39,32 @@ PARAGRAPH = [
 LONG = " ".join(PARAGRAPH) + " " + SENTENCE  # some 40 s at the pace above
 
 
-def _synthesizer(size: str, kind: str, vocab: str):
-    """A synthesizer of random weights that never stops by itself, and a random voice."""
+def make(size: str, vocab: str, folder: Path) -> None:
+    """A bundle of random weights that never stops by itself."""
     import numpy as np
 
     from myxtts.config import XTTSConfig
     from myxtts.models.xtts import XTTS
-    from myxtts.synthesis.speech import Synthesizer
-    from myxtts.synthesis.voice import Voice
     from myxtts.text.tokenizer import Tokenizer
 
     layers, dim, heads = SIZES[size]
-    weights = "float32" if kind == "tensorflow" else kind
-    engine = "tensorflow" if kind == "tensorflow" else "onnxruntime"
     guards = {"duration_factor": FACTOR, "repetition_seconds": None}
-    synthesis = {"vocoder": "decoder", "engine": engine, "weights": weights, "guards": guards, "repetition_penalty": 10.0}
+    synthesis = {"vocoder": "decoder", "guards": guards, "repetition_penalty": 10.0}
     model = {"preset": "xtts_v2", "gpt": {"num_layers": layers, "dim": dim, "num_heads": heads}}
     config = XTTSConfig.from_dict({"model": model, "prepare": {"cleaners": "coqui"}, "synthesis": synthesis})
-    networks = XTTS(config.model, ("gpt", "decoder", "speaker_encoder")).fold()
+    components = ("gpt", "decoder", "speaker_encoder")  # as an imported checkpoint without an audio tokenizer
+    networks = XTTS(config.model, components)
     bias = np.zeros(config.model.num_audio_tokens, np.float32)
     bias[config.model.stop_audio_token] = -1e9
     networks.gpt.audio_head.bias.assign(bias)
-    random = np.random.default_rng(0)
-    voice = Voice(*(random.normal(size=shape).astype(np.float32) for shape in ((1, 32, dim), (1, 512))))
-    return Synthesizer(config, networks, Tokenizer.load(vocab)), voice
+    folder.mkdir(parents=True)
+    networks.save(folder)
+    config.dump(folder / "params.yaml")
+    Tokenizer.load(vocab).save(folder / "tokenizer.json")
+    (folder / "bundle.json").write_text(json.dumps({"components": components}))
 
 
-def ours(size: str, kind: str, threads: int, parts: set[str], counts: dict[str, list[int]] | None, vocab: str) -> dict[str, float]:
+def ours(size: str, kind: str, threads: int, parts: set[str], counts: dict[str, list[int]] | None, bundle: str) -> dict[str, float]:
     """Times our engine. kind: weights (float32, int8) or `tensorflow`. Returns the figures, and how many codes each sentence has."""
     del counts
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
@@ -72,10 +72,16 @@ def ours(size: str, kind: str, threads: int, parts: set[str], counts: dict[str, 
     import numpy as np
 
     from myxtts.synthesis.generate import begin
+    from myxtts.synthesis.speech import Synthesizer
     from myxtts.synthesis.takes import max_codes
+    from myxtts.synthesis.voice import Voice
 
-    synthesizer, voice = _synthesizer(size, kind, vocab)
-    config, settings = synthesizer.config, synthesizer.config.synthesis
+    layers, dim, _ = SIZES[size]
+    synthesizer, random = Synthesizer.load(bundle, whole=kind == "tensorflow"), np.random.default_rng(0)
+    config = synthesizer.config
+    changes = {"engine": "tensorflow"} if kind == "tensorflow" else {"weights": kind}
+    settings = config.synthesis_with(changes)
+    voice = Voice(*(random.normal(size=shape).astype(np.float32) for shape in ((1, 32, dim), (1, 512))))
     figures: dict[str, float] = {}
 
     def generate(codes: int) -> float:
@@ -89,20 +95,19 @@ def ours(size: str, kind: str, threads: int, parts: set[str], counts: dict[str, 
     figures["code"] = statistics.median(generate(CODES) / CODES for _ in range(3))
     told = {name: [max_codes(synthesizer, piece, settings) for piece in synthesizer.pieces(text, "en")] for name, text in _texts().items()}
     if "paragraph" in parts:
-        synthesizer.speak(SENTENCE, voice, "en")
+        synthesizer.speak(SENTENCE, voice, "en", settings=settings)
         if kind == "tensorflow":
-            synthesizer.speak(" ".join(PARAGRAPH), voice, "en")
+            synthesizer.speak(" ".join(PARAGRAPH), voice, "en", settings=settings)
         began = time.perf_counter()
-        spoken = synthesizer.speak(" ".join(PARAGRAPH), voice, "en")
+        spoken = synthesizer.speak(" ".join(PARAGRAPH), voice, "en", settings=settings)
         figures["paragraph"] = time.perf_counter() - began
         assert sorted(map(len, spoken.codes)) == sorted(told["paragraph"]), "the guards cut what should be timed"
     if "stream" in parts:
-        list(synthesizer.stream(SENTENCE, voice, "en"))
+        list(synthesizer.stream(SENTENCE, voice, "en", settings=settings))
         began = time.perf_counter()
-        next(iter(synthesizer.stream(SENTENCE, voice, "en")))
+        next(iter(synthesizer.stream(SENTENCE, voice, "en", settings=settings)))
         figures["first_audio"] = time.perf_counter() - began
-        figures |= _growth(synthesizer.stream(LONG, voice, "en"), 24000)
-    layers, dim, _ = SIZES[size]
+        figures |= _growth(synthesizer.stream(LONG, voice, "en", settings=settings), 24000)
     step = layers * 12 * dim * dim + dim * config.model.num_audio_tokens
     figures["floor"] = step * (1 + 4 / 128 if kind == "int8" else 4) / _bandwidth(threads)
     return figures | {"peak_gb": _peak(), "counts": told}
@@ -157,8 +162,8 @@ def peer(size: str, kind: str, threads: int, parts: set[str], counts: dict[str, 
         began = time.perf_counter()
         next(iter(model.inference_stream(SENTENCE, "en", latents, speaker, **exactly(counts["sentence"][0]))))
         figures["first_audio"] = time.perf_counter() - began
-        # one long sentence, whose pieces cost more and more: no text is long enough for the reference to begin anew
-        figures |= _growth(model.inference_stream(SENTENCE, "en", latents, speaker, **exactly(sum(counts["long"]) // 2)), 24000)
+        # one long sentence, whose pieces cost more and more; of the longest that it can speak, 605 codes, they would cost twice these
+        figures |= _growth(model.inference_stream(SENTENCE, "en", latents, speaker, **exactly(240)), 24000)
     return figures | {"peak_gb": _peak()}
 
 
@@ -202,9 +207,10 @@ def _peak() -> float:
 def turn(side: str, python: str, size: str, kind: str, options: argparse.Namespace, counts: dict | None) -> dict[str, float]:
     """One process of one side."""
     # waiting threads must sleep: spinning would take the other side's time
+    source = str(options.work / size) if side == "ours" else options.vocab
     environment = os.environ | {"OMP_NUM_THREADS": str(options.threads), "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
     command = [python, str(Path(__file__).resolve()), "--worker", side, "--sizes", size, "--kinds", kind, "--threads", str(options.threads)]
-    command += ["--parts", *options.parts, "--vocab", options.vocab, "--counts", json.dumps(counts)]
+    command += ["--parts", *options.parts, "--vocab", source, "--counts", json.dumps(counts)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{side}, {size}, failed:\n{done.stderr[-3000:]}")
@@ -255,8 +261,11 @@ def main() -> None:
         return
     if not options.peer:
         parser.error("--peer is needed: the python of an environment with coqui-tts 0.28.0 and torch")
-    for size in options.sizes:
-        compare(size, options)
+    with tempfile.TemporaryDirectory() as work:
+        options.work = Path(work)
+        for size in options.sizes:
+            make(size, options.vocab, options.work / size)
+            compare(size, options)
 
 
 if __name__ == "__main__":
