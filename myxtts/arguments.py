@@ -155,6 +155,11 @@ def _add_speech_commands(command: Command) -> None:
     sub.add_argument("--model", required=True, metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
     sub.add_argument("--out", required=True, metavar="FOLDER", help="folder to make")
 
+    sub = command("export-onnx", "write a bundle as ONNX graphs, which speak without TensorFlow (docs/onnx.md)")
+    sub.add_argument("--model", required=True, metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
+    sub.add_argument("--out", required=True, metavar="FOLDER", help="folder to make")
+    sub.add_argument("--weights", choices=["float32", "int8"], default="float32", help="of the GPT (default: float32)")
+
 
 def _add_serve_command(command: Command) -> None:
     sub = command("serve", "speak over HTTP, with a page to try it on (docs/serving.md)")

@@ -1,15 +1,12 @@
 """The `myxtts` command: parse, call one function, print. Heavy imports live inside the commands."""
 
 import argparse
-import contextlib
 import errno
 import importlib.util
 import json
 import os
 import shlex
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +14,7 @@ from myxtts.arguments import make_parser
 from myxtts.config import ConfigError, MyXTTSError, XTTSConfig
 from myxtts.config.schema import apply_override
 from myxtts.config.stages import TRAINED_STAGES
+from myxtts.startup import import_tensorflow
 
 if TYPE_CHECKING:
     from myxtts.synthesis.speech import Synthesizer
@@ -51,41 +49,6 @@ def _go_on(options: argparse.Namespace) -> str:
     return ""
 
 
-def _import_tensorflow() -> None:
-    """Imports TensorFlow without its start-up notes (no CUDA, oneDNN is on): they are printed before any log level counts.
-
-    They go to a file, which is shown if the import fails.
-    """
-    with tempfile.TemporaryFile() as notes:
-        kept = os.dup(2)
-        os.dup2(notes.fileno(), 2)
-        try:
-            with _hidden("sklearn", "matplotlib", "pandas"):
-                import keras  # noqa: F401
-        except BaseException:
-            notes.seek(0)
-            os.write(kept, notes.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
-@contextlib.contextmanager
-def _hidden(*names: str) -> Iterator[None]:
-    """A block in which these packages seem not to be installed, as far as they are not imported yet.
-
-    Keras imports them where they are, for interfaces that nothing here uses: a third of its time.
-    """
-    hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
-
-
 def _config(options: argparse.Namespace) -> XTTSConfig:
     return XTTSConfig.load(options.params, options.set)
 
@@ -118,7 +81,7 @@ def _stage(options: argparse.Namespace) -> None:
         options.set.append("prepare.strict=true")
     config = _config(options)
     if options.name not in ("raw", "prepare", "tokenizer"):
-        _import_tensorflow()
+        import_tensorflow()
     from myxtts.pipeline.paths import Paths
     from myxtts.pipeline.stages import run_stage
 
@@ -147,7 +110,7 @@ def _plots(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     config = _config(options)
-    _import_tensorflow()
+    import_tensorflow()
     from myxtts.pipeline.outside import train_outside
 
     names = ("epochs", "batch_size", "lr", "grad_accum", "num_workers", "workers", "cluster")
@@ -166,7 +129,7 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _worker(options: argparse.Namespace) -> None:
-    _import_tensorflow()
+    import_tensorflow()
     from myxtts.pipeline.outside import run_worker
 
     run_worker(options.job)
@@ -176,7 +139,7 @@ def _suggest(options: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     config = XTTSConfig.from_dict({"model": {"preset": options.model}}, source="--model") if options.model else _config(options)
-    _import_tensorflow()
+    import_tensorflow()
     from myxtts.pipeline.doctor import describe, suggestions
 
     found = suggestions(config, options.gpu_memory, options.gpus, options.cpus, tuple(options.stage or TRAINED_STAGES))
@@ -186,7 +149,7 @@ def _suggest(options: argparse.Namespace) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> None:
-    _import_tensorflow()
+    import_tensorflow()
     from myxtts.pipeline.doctor import examine, report
 
     findings = examine(Path.cwd())
@@ -199,7 +162,7 @@ def _synthesizer(model: str) -> "Synthesizer":
     from myxtts.serving.registry import resolve
 
     bundle = resolve(model, Path.cwd())
-    _import_tensorflow()
+    import_tensorflow()
     from myxtts.synthesis.speech import Synthesizer
 
     return Synthesizer.load(bundle)
@@ -262,7 +225,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _import_coqui(options: argparse.Namespace) -> None:
-    _import_tensorflow()
+    import_tensorflow()
     from myxtts.serving.coqui import import_coqui
 
     summary = import_coqui(options.model, options.config, options.vocab, options.dvae, options.mel_stats, options.out, options.licence)
@@ -273,10 +236,20 @@ def _export_coqui(options: argparse.Namespace) -> None:
     from myxtts.serving.registry import resolve
 
     bundle = resolve(options.model, Path.cwd())
-    _import_tensorflow()
+    import_tensorflow()
     from myxtts.serving.coqui import export_coqui
 
     print(json.dumps(export_coqui(bundle, options.out), indent=1, ensure_ascii=False))
+
+
+def _export_onnx(options: argparse.Namespace) -> None:
+    from myxtts.serving.registry import resolve
+
+    bundle = resolve(options.model, Path.cwd())
+    import_tensorflow()
+    from myxtts.serving.onnx_export import export_onnx
+
+    print(json.dumps(export_onnx(bundle, options.out, options.weights), indent=1, ensure_ascii=False))
 
 
 def _registry(options: argparse.Namespace) -> None:
@@ -295,7 +268,7 @@ def _promote(options: argparse.Namespace) -> None:
 
     root, config, version = Path.cwd(), _config(options), version_number(options.version)
     if options.evaluate:
-        _import_tensorflow()
+        import_tensorflow()
     print(promote(config, version, options.to, root, Paths(root).processed, options.evaluate))
     if note := uncommitted(f"models:/{config.bundle.name}/{version}", root):
         print(f"note: {note}")
@@ -379,6 +352,7 @@ COMMANDS = {
     "serve": _serve,
     "import-coqui": _import_coqui,
     "export-coqui": _export_coqui,
+    "export-onnx": _export_onnx,
     "runs": _runs,
     "best": _best,
     "compare": _compare,

@@ -6,8 +6,6 @@ Tensors go from file to file one at a time: no network is built, and no more tha
 import contextlib
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from myxtts.models.xtts import load_mel_norm, open_weights, parameter_counts, re
 from myxtts.serving.bundle import check_bundle, seal_bundle
 from myxtts.serving.coqui_config import from_params
 from myxtts.serving.coqui_files import read_checkpoint
+from myxtts.serving.new_folder import new_folder, refuse_existing
 from myxtts.text.tokenizer import Tokenizer
 
 DISCRETIZATION_STEPS = 100  # of the DVAE's unused loss statistics
@@ -46,11 +45,11 @@ def import_coqui(
     Raises ModelError or ConfigError naming what is missing, unknown, of another shape, or beyond our architecture.
     """
     out = Path(out)
-    _refuse_existing(out)
+    refuse_existing(out)
     read = read_checkpoint(
         {"model.pth": model, "config.json": config, "vocab.json": vocab, "dvae.pth": dvae, "mel_stats.pth": mel_stats}, _bundle_name(out)
     )
-    with _new_folder(out) as part:
+    with new_folder(out) as part:
         _write_components(read.state, read.params.model, read.components, part)
         np.save(part / MEL_NORM, read.mel_norm)
         (part / TOKENIZER).write_bytes(read.vocabulary)
@@ -81,7 +80,7 @@ def export_coqui(bundle: str | Path, out: str | Path) -> dict[str, Any]:
     mel_stats = load_mel_norm(bundle, config.model)
     values, notes = from_params(config, tokenizer, _original_config(described))
     vocabulary = _vocabulary(bundle / TOKENIZER, tokenizer.size, config.model.num_text_tokens)
-    _refuse_existing(out)
+    refuse_existing(out)
     with contextlib.ExitStack() as opened:
         state: dict[str, np.ndarray | LazyTensor] = {mapping.MEL_STATS: mel_stats}
         for component in components:
@@ -90,7 +89,7 @@ def export_coqui(bundle: str | Path, out: str | Path) -> dict[str, Any]:
         prefix = mapping.PREFIXES["dvae"]
         dvae = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         state = {key: value for key, value in state.items() if not key.startswith(prefix)} | _buffers(state, config.model)
-        part = opened.enter_context(_new_folder(out))
+        part = opened.enter_context(new_folder(out))
         write_torch(part / "model.pth", {"model": state})
         write_torch(part / "mel_stats.pth", mel_stats)
         if dvae:
@@ -108,33 +107,6 @@ def _original_config(described: Mapping[str, Any]) -> dict[str, Any]:
     while "start" in described:
         described = described["start"]
     return described.get("imported", {}).get("config", {})
-
-
-def _refuse_existing(out: Path) -> None:
-    if out.exists():
-        raise ModelError(f"{out} exists: remove it, or name another folder")
-
-
-@contextlib.contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that becomes `out` at the end, and is gone where an error comes before.
-
-    An OSError inside is one of writing: whatever is read there says its own.
-    """
-    _refuse_existing(out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise ModelError(f"{out} cannot be written ({error}); correct the permissions, or name another folder") from None
-    try:
-        yield part
-        part.chmod(0o755)
-        part.rename(out)
-    except OSError as error:
-        raise ModelError(f"{out} could not be written ({error}); free the disk or correct the permissions") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _bundle_name(out: Path) -> str:

@@ -163,13 +163,20 @@ class Tokenizer:
             )
         ids = [self.tag_id(code)]
         words = normalized_text.split(" ")
-        # a language is encoded as when its tag was the newest
-        bpe = next((self._before[marker] for marker in self._markers if ids[0] < marker), self._bpe)
-        for index, encoding in enumerate(bpe.encode_batch(words)):
+        for index, encoding in enumerate(self._reader(code).encode_batch(words)):
             if index:
                 ids.append(self._vocabulary[SPACE])
             ids.extend(encoding.ids)
         return ids
+
+    def plain(self, code: str) -> str:
+        """A tokenizer.json with which `tokenizers` alone encodes the words of a language as here: that of when its tag was the newest."""
+        return self._reader(code).to_str(pretty=True)
+
+    def _reader(self, code: str) -> BPETokenizer:
+        """A language is encoded as when its tag was the newest."""
+        tag = self.tag_id(code)
+        return next((self._before[marker] for marker in self._markers if tag < marker), self._bpe)
 
     def tag_id(self, code: str) -> int:
         """The id of `[code]`, for one of `languages`."""
@@ -230,6 +237,10 @@ class Tokenizer:
     def size(self) -> int:
         """Highest id + 1: the rows an embedding needs (the ids of XTTS have holes)."""
         return max(self._tokens) + 1
+
+    @property
+    def space_id(self) -> int:
+        return self._vocabulary[SPACE]
 
     @property
     def start_id(self) -> int:
