@@ -240,6 +240,12 @@ class SynthesisConfig(Section):
     candidates: int = Field(
         1, ge=1, le=16, description="so many versions of each sentence are spoken, with seeds of their own, and the best by score is kept"
     )
+    short_words: int = Field(
+        3,
+        ge=0,
+        description="a sentence of so many words or fewer is said twice in one breath and the second is kept, where the head that follows "
+        "the text is known (ONNX Runtime); 0 = never",
+    )
     guards: GuardsConfig = GuardsConfig()
 
     @model_validator(mode="after")

@@ -19,6 +19,8 @@ LONGEST_PATTERN_SECONDS = 0.75
 SAME_SHARE = 0.9  # of the codes of a repetition that equal those before
 LAST_TOKENS = 2  # of a text, at which it ends: its last letter or mark, and [STOP]
 DONE_SHARE, BACK_SHARE, BACK_CODES = 0.85, 0.5, 6  # of the text: once read so far, looking back here for so long is a new start
+BEFORE_TEXT = 2  # tokens: [START] and [lang]
+STEADY = 3  # codes in a row that look at a part of the text have come to it; one may be a glance
 LOOK_EVERY = 8  # codes: how often the guards look
 
 
@@ -38,12 +40,21 @@ class Guarded:
     """A generation under its guards. Codes and latents so far, (S_i,) and (S_i, D) of each row, without what was cut.
 
     text_lengths (B,): tokens of each row's text. Where the generation knows where codes look in the text (`Generation.looks`), so do
-    the guards.
+    the guards. heard_from (B,): the token from which on a row's text is wanted; what was said before is context and is left out. Needs
+    looks; 0 = all of it.
     """
 
-    def __init__(self, generation: Generation, guards: GuardsConfig, codes_per_second: float, text_lengths: Sequence[int]):
+    def __init__(
+        self,
+        generation: Generation,
+        guards: GuardsConfig,
+        codes_per_second: float,
+        text_lengths: Sequence[int],
+        heard_from: Sequence[int] | None = None,
+    ):
         self.generation, self.guards, self.rate = generation, guards, codes_per_second
         self.text_lengths = text_lengths
+        self.heard_from = [0] * generation.rows if heard_from is None else heard_from
         self.interventions: list[list[Intervention]] = [[] for _ in range(generation.rows)]
         self._codes: list[np.ndarray] = []
         self._latents: list[np.ndarray] = []
@@ -56,16 +67,37 @@ class Guarded:
 
     def codes(self, row: int) -> np.ndarray:
         """(S,) int32 of a row so far."""
-        return self._column(self._codes, row)[: min(self.generation.lengths[row], self._kept[row])]
+        return self._all_codes(row)[self._first(row) :]
 
     def latents(self, row: int) -> np.ndarray:
         """(S, D) of a row so far, those to be vocoded."""
-        return self._column(self._latents, row)[: min(self.generation.num_latents[row], self._kept[row])]
+        return self._column(self._latents, row)[self._first(row) : min(self.generation.num_latents[row], self._kept[row])]
 
-    def looks(self, row: int) -> np.ndarray | None:
-        """(S,) which text token each code of a row looked at; None where that is not known."""
+    def covered(self, row: int) -> float | None:
+        """The share of a row's text that was looked at (`coverage`); None where that is not known."""
+        looks, heard = self._all_looks(row), self.heard_from[row]
+        if looks is None:
+            return None
+        if heard:  # as if the text began there, after [START] and [lang]
+            looks = np.maximum(looks[self._first(row) :] - heard + BEFORE_TEXT, 0)
+        return coverage(looks, self.text_lengths[row] - (heard - BEFORE_TEXT if heard else 0))
+
+    def _all_codes(self, row: int) -> np.ndarray:
+        return self._column(self._codes, row)[: min(self.generation.lengths[row], self._kept[row])]
+
+    def _all_looks(self, row: int) -> np.ndarray | None:
         looks = self.generation.looks
-        return None if looks is None else looks[: len(self.codes(row)), row]
+        return None if looks is None else looks[: len(self._all_codes(row)), row]
+
+    def _first(self, row: int) -> int:
+        """Where what is wanted begins. Before that has come, it is behind all codes; if it never comes, all of them are wanted."""
+        if not self.heard_from[row]:
+            return 0
+        wanted = self._all_looks(row) >= self.heard_from[row]
+        steady = np.flatnonzero(np.convolve(wanted, np.ones(STEADY), "valid") == STEADY) if len(wanted) >= STEADY else []
+        if len(steady):
+            return int(steady[0])
+        return 0 if self.generation.ended[row] or self.finished else len(wanted)
 
     def stopped(self, row: int) -> bool:
         """Whether the model ended the row by itself, and no guard did."""
@@ -85,7 +117,7 @@ class Guarded:
     def _guard(self, row: int) -> None:
         if self.interventions[row]:
             return
-        codes, looks, limit = self.codes(row), self.looks(row), self.generation.limits[row]
+        codes, looks, limit = self._all_codes(row), self._all_looks(row), self.generation.limits[row]
         found = None
         if self.guards.tail_seconds is not None and looks is not None:
             found = read_twice(looks, self.text_lengths[row], round(self.guards.tail_seconds * self.rate))
@@ -102,7 +134,7 @@ class Guarded:
         self._note(row, guard, length, what)
 
     def _note(self, row: int, guard: str, length: int, what: str) -> None:
-        self.interventions[row].append(Intervention(guard, length / self.rate, what))
+        self.interventions[row].append(Intervention(guard, max(0, length - self._first(row)) / self.rate, what))
 
     @staticmethod
     def _column(parts: list[np.ndarray], row: int) -> np.ndarray:
@@ -152,11 +184,11 @@ def read_twice(looks: np.ndarray, tokens: int, tail: int) -> tuple[str, int, str
 
 def coverage(looks: np.ndarray, tokens: int) -> float:
     """The share of a text's tokens, but for [START], [lang] and the end, that some code looked at or passed by without a leap."""
-    if tokens <= 2 + LAST_TOKENS:
+    if tokens <= BEFORE_TEXT + LAST_TOKENS:
         return 1.0
     seen = np.zeros(tokens, bool)
     for before, now in pairwise(looks):
         if 0 <= now - before <= 3:
             seen[before : now + 1] = True
-    seen[looks] = True
-    return float(seen[2 : tokens - LAST_TOKENS].mean())
+    seen[looks[looks < tokens]] = True
+    return float(seen[BEFORE_TEXT : tokens - LAST_TOKENS].mean())

@@ -14,8 +14,10 @@ from myxtts.audio.mel import log_mel_numpy, speaker_mel
 from myxtts.audio.vad import speech_spans
 from myxtts.audio.wave import resample
 from myxtts.config.stages import SynthesisConfig
+from myxtts.models.gpt import GPT
+from myxtts.models.gpt_onnx import GPTSession
 from myxtts.synthesis.generate import begin, longest_generation
-from myxtts.synthesis.guards import Guarded, Intervention, coverage, longest_codes
+from myxtts.synthesis.guards import Guarded, Intervention, longest_codes
 from myxtts.synthesis.texts import Piece
 from myxtts.synthesis.voice import Voice
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 SEED_STEP = 1_000_003  # between the candidates of one sentence
 NOISE_SECONDS, NOISE_MARGIN = 0.4, 0.15  # after the last speech: more than the first is cut, the second is left
+SHORT_SECONDS = 1.5  # at an ordinary pace: no text is short that lasts longer, in a language that writes words together
 USUAL_PACE = 1.5  # by so much faster or slower than the ordinary pace costs a candidate nothing
 
 
@@ -55,7 +58,16 @@ class Take:
 
 def guarded(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: SynthesisConfig) -> Guarded:
     """Begins to speak jobs together. Raises DataError as `begin`."""
-    rows = [synthesizer.text_ids(job.piece.text, job.piece.language) for job in jobs]
+    gpt = synthesizer.engine.gpt(settings)
+    twice = [_said_twice(job.piece, settings, gpt) for job in jobs]
+    rows = [
+        synthesizer.text_ids(f"{job.piece.text} " * again + job.piece.text, job.piece.language)
+        for job, again in zip(jobs, twice, strict=True)
+    ]
+    # a text's tokens and its [STOP] are those behind which it begins again
+    heard_from = [
+        len(synthesizer.text_ids(job.piece.text, job.piece.language)) - 1 if again else 0 for job, again in zip(jobs, twice, strict=True)
+    ]
     text_ids = np.zeros((len(rows), max(map(len, rows))), np.int32)
     text_mask = np.zeros(text_ids.shape, bool)
     for row, ids in enumerate(rows):
@@ -67,16 +79,23 @@ def guarded(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: Synthesis
         text_mask,
         settings,
         seed=[job.seed for job in jobs],
-        max_codes=[max_codes(synthesizer, job.piece, settings) for job in jobs],
-        gpt=synthesizer.engine.gpt(settings),
+        max_codes=[max_codes(synthesizer, job.piece, settings, 1 + again) for job, again in zip(jobs, twice, strict=True)],
+        gpt=gpt,
     )
-    return Guarded(generation, settings.guards, synthesizer.config.model.codes_per_second, [len(ids) for ids in rows])
+    return Guarded(generation, settings.guards, synthesizer.config.model.codes_per_second, [len(ids) for ids in rows], heard_from)
 
 
-def max_codes(synthesizer: "Synthesizer", piece: Piece, settings: SynthesisConfig) -> int:
-    """The most codes that a piece may become."""
+def _said_twice(piece: Piece, settings: SynthesisConfig, gpt: GPT | GPTSession) -> bool:
+    """Whether a piece is so short that it is said twice in one breath, of which the second is kept: with something before it, it is
+    said better. Only where it is known which code says what."""
+    short = len(piece.text.split()) <= settings.short_words and piece.ordinary_seconds <= SHORT_SECONDS
+    return short and isinstance(gpt, GPTSession) and gpt.watched is not None
+
+
+def max_codes(synthesizer: "Synthesizer", piece: Piece, settings: SynthesisConfig, times: int = 1) -> int:
+    """The most codes that a piece may become, said so many times."""
     rate, longest = synthesizer.config.model.codes_per_second, longest_generation(synthesizer.model)
-    return longest_codes(piece.ordinary_seconds, settings.guards.duration_factor, rate, longest)
+    return longest_codes(times * piece.ordinary_seconds, settings.guards.duration_factor, rate, longest)
 
 
 def speak_jobs(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: SynthesisConfig) -> tuple[list[Take], dict[str, float]]:
@@ -114,10 +133,8 @@ def _generate(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: Synthes
 
 def take_of(speaking: Guarded, row: int, job: Job) -> Take:
     """What was made of a job, without its wave."""
-    looks = speaking.looks(row)
-    covered = None if looks is None else coverage(looks, speaking.text_lengths[row])
     parts = speaking.codes(row), speaking.latents(row), speaking.stopped(row)
-    return Take(job, *parts, list(speaking.interventions[row]), covered)
+    return Take(job, *parts, list(speaking.interventions[row]), speaking.covered(row))
 
 
 def finish(synthesizer: "Synthesizer", take: Take, settings: SynthesisConfig) -> None:

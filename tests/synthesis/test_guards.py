@@ -5,10 +5,11 @@ import pytest
 from vowels import syllables
 
 from myxtts.config.stages import GuardsConfig, SynthesisConfig
+from myxtts.synthesis import takes
 from myxtts.synthesis.engine import Engine
 from myxtts.synthesis.generate import begin
 from myxtts.synthesis.guards import Guarded, coverage, longest_codes, read_twice, repetition
-from myxtts.synthesis.speech import Synthesizer
+from myxtts.synthesis.speech import Line, Synthesizer
 from myxtts.synthesis.takes import without_noise
 from myxtts.synthesis.voice import Voice
 
@@ -168,3 +169,58 @@ def test_what_guards_did_is_in_the_speech(bundle):
     assert not spoken.stopped
     assert [item.guard for item in spoken.sentences[0].interventions] == ["duration"]
     assert spoken.interventions[0].startswith("sentence 1: duration at ")
+
+
+def twice(codes_each=4, tokens=30):
+    """Looks of a text that is said twice, [START] [lang] text text [STOP]: the second begins at token 16."""
+    return np.repeat(np.arange(tokens), codes_each)
+
+
+def test_what_was_said_before_a_short_text_is_left_out():
+    looks = twice()
+    looks[20] = 17  # a glance ahead
+    codes = speech(len(looks))
+    generation = Told(codes, looks, stopped=True)
+    speaking = Guarded(generation, GuardsConfig(), RATE, [30], [16])
+    speaking.advance(40)
+    assert not len(speaking.codes(0)) and not len(speaking.latents(0))  # nothing wanted has come yet
+    speaking.advance()
+    np.testing.assert_array_equal(speaking.codes(0), codes[64:])
+    assert len(speaking.latents(0)) == len(codes) - 64
+    assert speaking.covered(0) == 1 and speaking.stopped(0)
+
+
+def test_a_text_that_is_not_said_a_second_time_is_kept_as_it_is():
+    looks = np.minimum(twice(), 14)
+    speaking = Guarded(Told(speech(len(looks)), looks, stopped=True), GuardsConfig(), RATE, [30], [16])
+    speaking.advance()
+    assert len(speaking.codes(0)) == len(looks)
+
+
+def test_a_tail_after_the_second_time_is_told_from_its_own_beginning():
+    looks = np.concatenate([twice(), np.full(60, 29)])
+    speaking = Guarded(Told(speech(len(looks)), looks), GuardsConfig(tail_seconds=0.5), RATE, [30], [16])
+    speaking.advance()
+    (item,) = speaking.interventions[0]
+    assert item.guard == "tail" and item.seconds == pytest.approx(len(speaking.codes(0)) / RATE) == pytest.approx((112 + 10 - 64) / RATE)
+
+
+def test_short_texts_alone_are_said_twice_and_only_where_a_head_follows(bundle, monkeypatch):
+    synthesizer, seen = Synthesizer.load(bundle), []
+    original = takes.begin
+
+    def spy(model, latents, text_ids, *arguments, **named):
+        seen.append([int((row > 0).sum()) for row in text_ids])
+        return original(model, latents, text_ids, *arguments, **named)
+
+    monkeypatch.setattr(takes, "begin", spy)
+    rng = np.random.default_rng(2)
+    voice = Voice(rng.normal(size=(1, 3, 16)).astype(np.float32), rng.normal(size=(1, 18)).astype(np.float32))
+    settings = synthesizer.config.synthesis
+    for head, short_words in ((None, 3), ((0, 1), 0), ((0, 1), 3)):
+        synthesizer.engine.alignment_head = head
+        changed = settings.model_copy(update={"short_words": short_words})
+        synthesizer.speak_all([Line("Good morning.", voice, "en"), Line("The quick brown fox jumps over the dog.", voice, "en")], changed)
+    once, off, twice_said = seen
+    assert once == off and twice_said[0] == once[0]  # the long one
+    assert twice_said[1] > 1.7 * once[1]
