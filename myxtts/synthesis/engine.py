@@ -1,23 +1,17 @@
-"""What computes: TensorFlow, or ONNX Runtime with its own copy of the networks.
-
-B batch, S codes, D width, F frames of the decoder, E speaker embedding, N samples.
-"""
+"""What computes: TensorFlow, or ONNX Runtime with its own copy of the networks."""
 
 import os
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from myxtts.config.stages import SynthesisConfig
 from myxtts.models.gpt import GPT
 from myxtts.models.gpt_onnx import GPTSession
 from myxtts.models.hifigan import HiFiGAN
-from myxtts.models.hifigan_onnx import decoder_graph
-from myxtts.models.onnx_graph import session
 from myxtts.models.precision import with_weights_in
 from myxtts.models.xtts import XTTS, build_component, open_weights, read_tensor
+from myxtts.synthesis.vocoders import DecoderSession, HalfDecoder
 
 
 class Engine:
@@ -33,6 +27,7 @@ class Engine:
         self._sessions: dict[tuple, GPTSession] = {}
         self._halved: GPT | None = None
         self._decoder: DecoderSession | None = None
+        self._half: HalfDecoder | None = None
 
     def prepare(self, settings: SynthesisConfig) -> None:
         """Makes the sessions that `settings` need, so that the first sentence does not wait for it."""
@@ -59,27 +54,15 @@ class Engine:
         with open_weights(self.weights) as datasets:
             return GPTSession(gpt, weights, cores(), self.alignment_head, lambda name: read_tensor(datasets[name]))
 
-    def decoder(self, settings: SynthesisConfig) -> "HiFiGAN | DecoderSession":
+    def decoder(self, settings: SynthesisConfig) -> HiFiGAN | DecoderSession | HalfDecoder:
         """What turns latents into waves."""
-        if not uses_onnxruntime(settings):
-            return self.model.decoder
-        self._decoder = self._decoder or DecoderSession(self.model.decoder)
-        return self._decoder
-
-
-class DecoderSession:
-    """The decoder's convolutions in ONNX Runtime, with their own copy of the weights as they were; all else is the decoder's."""
-
-    def __init__(self, decoder: HiFiGAN):
-        self.decoder, self.session = decoder, session(decoder_graph(decoder), cores())
-
-    def from_frames(self, frames: Any, speaker: np.ndarray) -> np.ndarray:
-        """As `HiFiGAN.from_frames`: frames (B, F, D), speaker (1 or B, E) -> wave (B, N)."""
-        given = {"frames": np.asarray(frames, np.float32), "speaker": np.asarray(speaker, np.float32)}
-        return self.session.run(["wave"], given)[0]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.decoder, name)
+        plain: HiFiGAN | DecoderSession = self.model.decoder
+        if uses_onnxruntime(settings):
+            plain = self._decoder = self._decoder or DecoderSession(self.model.decoder, cores())
+        if settings.decoder_precision == "float32":
+            return plain
+        self._half = self._half or HalfDecoder(self.model.decoder, self.model.config, plain)
+        return self._half
 
 
 def uses_onnxruntime(settings: SynthesisConfig) -> bool:

@@ -9,6 +9,7 @@ from myxtts.synthesis.generate import begin, generate_codes
 from myxtts.synthesis.guards import Guarded
 from myxtts.synthesis.speech import Synthesizer
 from myxtts.synthesis.stream import faded_chunks, latent_chunks, vocode_chunks
+from myxtts.synthesis.vocoders import HalfDecoder
 from myxtts.synthesis.voice import Voice
 
 PER_CODE = 10
@@ -115,3 +116,20 @@ def test_a_piece_costs_the_same_whatever_was_said_before(model, monkeypatch):
     assert len(seen) == 10
     per_chunk = 20 * model.decoder.output_samples(1000) / model.decoder.config.hop_length / 1000
     assert max(seen) <= per_chunk + 2 * model.decoder.context_frames + 2
+
+
+@pytest.mark.parametrize("length", [20, 64, 65, 130, 300, 700])
+def test_the_decoder_in_half_precision_says_nearly_the_same_in_windows(model, length):
+    """No seam: each window's part is what the same network says of the whole; and that is what float32 says, but for roundings."""
+    rng = np.random.default_rng(length)
+    frames, speaker = rng.normal(size=(1, length, 16)).astype(np.float32), rng.normal(size=(1, 18)).astype(np.float32)
+    half, whole = HalfDecoder(model.decoder, model.config, model.decoder), np.asarray(model.decoder.from_frames(frames, speaker))
+    wave = half.from_frames(frames, speaker)
+    assert wave.shape == whole.shape and half.context_frames == model.decoder.context_frames
+    assert model.decoder.compute_dtype == "float32"
+    if length < 64:
+        np.testing.assert_array_equal(wave, whole)  # which the other one vocodes
+        return
+    np.testing.assert_allclose(wave, half._run(frames, speaker).numpy(), atol=1e-3 * np.abs(whole).max())
+    error = np.sqrt(np.mean((wave - whole) ** 2)) / np.sqrt(np.mean(whole**2))
+    assert 1e-4 < error < 0.1
