@@ -32,8 +32,8 @@ class Engine:
     def prepare(self, settings: SynthesisConfig) -> None:
         """Makes the sessions that `settings` need, so that the first sentence does not wait for it."""
         self.gpt(settings)
-        if settings.vocoder == "decoder":
-            self.decoder(settings)
+        if settings.vocoder == "decoder" and isinstance(decoder := self.decoder(settings), HalfDecoder):
+            decoder.compile()
 
     def gpt(self, settings: SynthesisConfig) -> GPT | GPTSession:
         """What `generate.begin` generates codes with."""

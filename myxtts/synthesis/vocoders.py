@@ -49,6 +49,11 @@ class HalfDecoder:
         self.decoder, self.short = decoder, short
         self._run = tf.function(lambda frames, speaker: copy.from_frames(frames, speaker), autograph=False)
 
+    def compile(self) -> None:
+        """Traces all windows, which takes seconds, before somebody waits for it."""
+        for size in WINDOWS:
+            self._run(tf.zeros((1, size, self.decoder.latent_dim)), tf.zeros((1, self.decoder.speaker_dim)))
+
     def from_frames(self, frames: Any, speaker: np.ndarray) -> np.ndarray:
         """As `HiFiGAN.from_frames`: frames (1, F, D), speaker (1, E) -> wave (1, N)."""
         frames, context = np.asarray(frames, np.float32), self.decoder.context_frames

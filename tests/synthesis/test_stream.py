@@ -132,4 +132,4 @@ def test_the_decoder_in_half_precision_says_nearly_the_same_in_windows(model, le
         return
     np.testing.assert_allclose(wave, half._run(frames, speaker).numpy(), atol=1e-3 * np.abs(whole).max())
     error = np.sqrt(np.mean((wave - whole) ** 2)) / np.sqrt(np.mean(whole**2))
-    assert 1e-4 < error < 0.1
+    assert 1e-4 < error < 0.3  # of an untrained network, whose wave is its own rounding's size
