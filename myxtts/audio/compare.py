@@ -14,16 +14,19 @@ from myxtts.config import DataError
 # n_fft, hop, window, in samples: those of Yamamoto et al. 2020, table 1
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
 SHORTEST = 1 + max(n_fft for n_fft, _, _ in RESOLUTIONS) // 2  # samples, that the ends can be reflected
+TINY = 1e-12  # of a squared distance, so that its root has a gradient
 PITCH_RATE, PITCH_FRAME, PITCH_HOP = 16000, 1024, 256  # of the tracker: frames of 64 ms hold four periods of the lowest voice
 PITCH_HZ = (60.0, 600.0)
 PITCH_RESOLUTION = 0.2  # semitones between two candidates: a third of the time of 0.1
 
 
-def stft_distance(wave: Any, reference: Any) -> Any:
+def stft_distance(wave: Any, reference: Any, quietest: float = 0.0) -> Any:
     """Multi-resolution STFT loss (Yamamoto et al. 2020, "Parallel WaveGAN", equations 3 to 6): (B, N), (B, N) -> (B,), less is better.
 
     Spectral convergence plus mean absolute difference of log magnitudes, averaged over RESOLUTIONS. Needs SHORTEST samples.
-    Raises DataError for fewer.
+    Differentiable. quietest: a reference quieter than white noise of this RMS is taken to be as loud in the convergence, which is relative
+    to it: a pause would outweigh all else in a batch, and its gradient have no limit. 0 = as in the paper.
+    Raises DataError for fewer samples.
     """
     from keras import ops
 
@@ -32,8 +35,10 @@ def stft_distance(wave: Any, reference: Any) -> Any:
     total = 0.0
     for n_fft, hop_length, win_length in RESOLUTIONS:
         ours, theirs = (magnitudes(w, n_fft, hop_length, win_length) for w in (wave, reference))  # (B, F, W)
-        apart = ops.sqrt(ops.sum(ops.square(theirs - ours), axis=(1, 2)))
-        convergence = apart / ops.sqrt(ops.sum(ops.square(theirs), axis=(1, 2)))
+        least = quietest**2 * 0.375 * win_length * theirs.shape[1] * theirs.shape[2]  # 0.375: mean square of a Hann window
+        apart, whole = (ops.sum(ops.square(values), axis=(1, 2)) for values in (theirs - ours, theirs))
+        # a square root has no gradient at zero, where two silences meet
+        convergence = ops.sqrt(ops.maximum(apart, TINY) / ops.maximum(whole, least))
         total = total + convergence + ops.mean(ops.abs(ops.log(theirs) - ops.log(ours)), axis=(1, 2))
     return total / len(RESOLUTIONS)
 

@@ -155,6 +155,12 @@ class GPTTraining(StageTraining):
 class DecoderTraining(StageTraining):
     segment_codes: int = Field(8, ge=2, description="codes of a random segment that a step vocodes")
     mel_weight: float = Field(45.0, ge=0)
+    stft_weight: float = Field(
+        10.0,
+        ge=0,
+        description="of the distance of spectra at three resolutions, down to 0 Hz, which a mel does not see: without it the wave learns a "
+        "constant offset. 0 = not computed",
+    )
     feature_weight: float = Field(2.0, ge=0)
     adversarial_weight: float = Field(1.0, ge=0)
     speaker_weight: float = Field(1.0, ge=0, description="of the speaker encoder's classification loss")

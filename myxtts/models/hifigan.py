@@ -17,6 +17,18 @@ SLOPE = 0.1
 FINAL_SLOPE = 0.01
 
 
+class OffsetFree(keras.initializers.GlorotUniform):
+    """Glorot's uniform kernel (taps, channels, C) less the mean of each filter's taps: a constant input gives 0.
+
+    A mel does not weigh 0 Hz, so what the last convolution made of the mean of its inputs, many times their variation before a training,
+    would grow with the wave to an offset that drives tanh into saturation.
+    """
+
+    def __call__(self, shape, dtype=None):
+        kernel = super().__call__(shape, dtype)
+        return kernel - ops.mean(kernel, axis=0, keepdims=True)
+
+
 class ResidualBlock(keras.layers.Layer):
     """For each dilation: x + conv(lrelu(dilated conv(lrelu(x)))) (Kong et al. 2020, appendix A.1, type 1)."""
 
@@ -68,7 +80,7 @@ class HiFiGAN(keras.Model):
                     for index, size in enumerate(config.resblock_kernels)
                 ]
             )
-        self.after = keras.layers.Conv1D(1, 7, padding="same", use_bias=False, name="after")
+        self.after = keras.layers.Conv1D(1, 7, padding="same", use_bias=False, kernel_initializer=OffsetFree(), name="after")
         self.build_weights()
 
     def build_weights(self) -> None:

@@ -21,6 +21,7 @@ CONDITIONING_WIDTHS = 8  # of a conditioning block: norm, q, k, v, attention
 LOGIT_COPIES = 3  # logits, their softmax and its gradient, float32
 # of the generator's samples x channels for each dilated branch; of the critics' samples x first width, real and fake
 GENERATOR_COPIES, CRITIC_COPIES = 5, 32
+SPECTRA_COPIES = 200  # float32, of a segment's samples: three resolutions, 14 bins a sample together, and what each is made of
 # what the process holds before any network: TensorFlow, its kernels' workspace, the data path
 PROCESS_CPU, PROCESS_GPU = int(0.75 * GB), int(0.6 * GB)
 # the compiled step in the host's memory, for each variable that it trains; accumulation compiles forward and backward pass twice
@@ -108,7 +109,7 @@ def dvae_clip_bytes(model: ModelConfig, frames: int, bytes_each: int) -> int:
 
 
 def decoder_clip_bytes(model: ModelConfig, samples: int, bytes_each: int) -> int:
-    """Activations of one segment, generator and critics together."""
+    """Activations of one segment, generator, critics and spectra together."""
     sizes = model.decoder
     branches = len(sizes.resblock_kernels) * len(sizes.resblock_dilations) * GENERATOR_COPIES
     length, values = samples // sizes.hop_length, 0
@@ -116,7 +117,7 @@ def decoder_clip_bytes(model: ModelConfig, samples: int, bytes_each: int) -> int
         length *= rate
         values += length * (sizes.channels // 2**level) * branches
     critics = CRITIC_COPIES * samples * sizes.discriminator_channels * (len(sizes.discriminator_periods) + sizes.discriminator_scales)
-    return bytes_each * (values + critics)
+    return bytes_each * (values + critics) + 4 * SPECTRA_COPIES * samples
 
 
 def longest_clip(config: XTTSConfig) -> ClipShape:

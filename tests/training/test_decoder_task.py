@@ -9,6 +9,7 @@ import tensorflow as tf
 from small import small_config
 from vowels import syllables
 
+from myxtts.audio import compare
 from myxtts.audio import wave as wave_io
 from myxtts.audio.mel import log_mel, speaker_mel
 from myxtts.audio.resampling import resample_tensor
@@ -19,7 +20,7 @@ from myxtts.models.xtts import XTTS
 from myxtts.training.losses import count
 from myxtts.training.optim import make_groups
 from myxtts.training.step import TrainStep
-from myxtts.training.tasks.decoder import DecoderTask
+from myxtts.training.tasks.decoder import QUIETEST, DecoderTask
 
 ROWS = 2
 
@@ -105,7 +106,7 @@ def test_consistency_compares_the_voices_of_both_segments_and_teaches_the_wave_a
 def test_consistency_is_a_term_of_its_weight_and_costs_nothing_at_zero(task, tokens, tmp_path):
     counts = {"rows": count(np.ones(ROWS, bool))}
     total, terms, _ = task.loss("generator", batch(task), counts)
-    weights = {"mel_loss": 45, "feature_loss": 2, "adversarial_loss": 1, "speaker_loss": 1, "consistency_loss": 9}
+    weights = {"mel_loss": 45, "stft_loss": 10, "feature_loss": 2, "adversarial_loss": 1, "speaker_loss": 1, "consistency_loss": 9}
     assert terms.keys() == weights.keys() and float(terms["consistency_loss"]) > 1e-4
     np.testing.assert_allclose(total, sum(weights[name] * float(value) for name, value in terms.items()), rtol=1e-5)
     plain = make(tokens, tmp_path, consistency_weight=0.0)
@@ -113,6 +114,35 @@ def test_consistency_is_a_term_of_its_weight_and_costs_nothing_at_zero(task, tok
     assert terms.keys() == weights.keys() - {"consistency_loss"}
     assert {"mel_loss", "stft_loss", "consistency_loss"} == task.validation(batch(task)).keys()
     assert {"mel_loss", "stft_loss"} == plain.validation(batch(plain)).keys()
+
+
+def test_the_stft_distance_is_a_term_of_its_weight_and_is_not_computed_at_zero(task, tokens, tmp_path, monkeypatch):
+    counts, made = {"rows": count(np.ones(ROWS, bool))}, batch(task)
+    _, terms, _ = task.loss("generator", made, counts)
+    fake = task._generate(made, training=True)[0]
+    np.testing.assert_allclose(terms["stft_loss"], np.mean(compare.stft_distance(fake, made["wave"])), rtol=1e-4)  # no pause in it
+    plain = make(tokens, tmp_path, stft_weight=0.0)
+    monkeypatch.setattr(compare, "stft_distance", None)
+    total, terms, _ = plain.loss("generator", made, counts)
+    assert "stft_loss" not in terms
+    np.testing.assert_allclose(total, sum(plain._weights[name] * float(value) for name, value in terms.items()), rtol=1e-5)
+
+
+@pytest.mark.parametrize("offset", [-0.3, 0.3])
+def test_an_offset_is_pushed_back_by_the_stft_distance_and_hardly_by_the_mel(task, offset):
+    """What moves the whole wave at once: the sum of the gradient over its samples, of the weighted terms."""
+    real = tf.constant(np.stack([syllables(task.num_samples / 24000, 24000, seed=seed) for seed in range(ROWS)]), tf.float32)
+    fake = real * 0.9 + offset
+
+    @tf.function(autograph=False)
+    def push(fake):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(fake)
+            stft, mel = 10.0 * compare.stft_distance(fake, real, QUIETEST), 45.0 * task._mel_distance(fake, real)
+        return [tf.reduce_sum(tape.gradient(value, fake), axis=1) for value in (stft, mel)]
+
+    stft, mel = (value.numpy() * np.sign(offset) for value in push(fake))
+    assert stft.min() > 40 and np.abs(mel).max() < 0.1 * stft.min()
 
 
 def test_a_frozen_speaker_encoder_stays_to_the_bit_and_only_the_decoder_learns(tokens, tmp_path):

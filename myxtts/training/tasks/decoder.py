@@ -41,6 +41,7 @@ from myxtts.training.tasks.base import Preview, Task, Terms
 from myxtts.training.tasks.gpt import sequences
 
 LATENT_ROWS = 16  # clips at once when latents are computed
+QUIETEST = 0.01  # RMS, -40 dBFS: what a segment's spectral convergence is measured against at least
 HEARD_CLIPS, PREVIEWED_CLIPS = 8, 2  # of the validation set, vocoded whole
 
 
@@ -218,6 +219,8 @@ class DecoderTask(Task):
             "feature_loss": feature_matching([f for _, f in critic_real], [f for _, f in critic_fake], fake.shape[0]),
             "adversarial_loss": least_squares([logits for logits, _ in critic_fake], 1.0),
         }
+        if self.settings.stft_weight:
+            per_row["stft_loss"] = compare.stft_distance(fake, real, QUIETEST)
         if not self.encoder_is_held:
             per_row["speaker_loss"] = cross_entropy(additive_margin_logits(embedding, self.prototypes, batch["speaker"]), batch["speaker"])
         if self.settings.consistency_weight:
@@ -231,6 +234,7 @@ class DecoderTask(Task):
         settings = self.settings
         return {
             "mel_loss": settings.mel_weight,
+            "stft_loss": settings.stft_weight,
             "feature_loss": settings.feature_weight,
             "adversarial_loss": settings.adversarial_weight,
             "speaker_loss": settings.speaker_weight,
