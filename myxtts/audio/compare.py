@@ -37,7 +37,7 @@ def stft_distance(wave: Any, reference: Any, quietest: float = 0.0) -> Any:
         ours, theirs = (magnitudes(w, n_fft, hop_length, win_length) for w in (wave, reference))  # (B, F, W)
         least = quietest**2 * 0.375 * win_length * theirs.shape[1] * theirs.shape[2]  # 0.375: mean square of a Hann window
         apart, whole = (ops.sum(ops.square(values), axis=(1, 2)) for values in (theirs - ours, theirs))
-        # a square root has no gradient at zero, where two silences meet
+        # a square root has no gradient at zero, where a wave meets its like
         convergence = ops.sqrt(ops.maximum(apart, TINY) / ops.maximum(whole, least))
         total = total + convergence + ops.mean(ops.abs(ops.log(theirs) - ops.log(ours)), axis=(1, 2))
     return total / len(RESOLUTIONS)
