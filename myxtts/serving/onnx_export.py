@@ -40,7 +40,7 @@ def export_onnx(bundle: str | Path, out: str | Path, weights: Weights = "float32
         raise ModelError(f"weights of an ONNX export are one of {', '.join(get_args(Weights))}; got {weights!r}: choose one of them")
     refuse_existing(out)
     described = check_bundle(bundle)
-    synthesizer = Synthesizer.load(bundle)
+    synthesizer = Synthesizer.load(bundle, whole=True)
     tokenizers = _tokenizers(synthesizer.tokenizer)
     values = _config(synthesizer, described, weights, tokenizers)
     shared = {name: values[name] for name in ("format", "voice_networks", "sample_rate", "weights")}

@@ -83,7 +83,7 @@ def wide_bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def synthesizer(wide_bundle):
-    return Synthesizer.load(wide_bundle)
+    return Synthesizer.load(wide_bundle, whole=True)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,7 @@ def test_the_bundles_settings_are_those_of_the_program(wide_bundle, voice, tmp_p
     bundle = Path(shutil.copytree(wide_bundle, tmp_path / "bundle"))
     seal_bundle(bundle, config(**changes))
     export_onnx(bundle, tmp_path / "onnx")
-    speaking = Synthesizer.load(bundle)
+    speaking = Synthesizer.load(bundle, whole=True)
     expected = speaking.speak("\n".join(SENTENCES), Voice.load(voice), "en", settings=_with_pause(speaking.config.synthesis))
     assert_same_speech(spoken(tmp_path, tmp_path / "onnx", voice, *SENTENCES), expected)
     assert expected.stopped == ("guards" not in changes)
