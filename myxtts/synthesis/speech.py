@@ -149,7 +149,7 @@ class Synthesizer:
         whole: with the GPT's blocks in TensorFlow, which takes twice the memory, though ONNX Runtime speaks: for evaluating a model, for
         changing its weights, and for settings of `speak` that ask for another engine than the bundle's.
         """
-        if re.match(r"\w+:/", str(folder)):
+        if re.match(r"(models|runs|mlflow-artifacts|s3|gs|https?):/", str(folder)):
             from myxtts.serving.registry import resolve  # upwards, because it is asked for by a name that only the registry knows
 
             folder = resolve(folder, Path.cwd())
