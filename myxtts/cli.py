@@ -158,21 +158,22 @@ def _doctor(options: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
-def _synthesizer(model: str) -> "Synthesizer":
+def _synthesizer(model: str, whole: bool = False) -> "Synthesizer":
     from myxtts.serving.registry import resolve
 
     bundle = resolve(model, Path.cwd())
     import_tensorflow()
     from myxtts.synthesis.speech import Synthesizer
 
-    return Synthesizer.load(bundle)
+    return Synthesizer.load(bundle, whole)
 
 
 def _say(options: argparse.Namespace) -> None:
     if options.stream and (options.out or options.lines):
         raise MyXTTSError("--stream says where the speech goes: leave out --out and --lines")
     live = options.stream and options.file == "-" and options.text is None
-    synthesizer = _synthesizer(options.model)
+    # another engine than the bundle's may be asked for
+    synthesizer = _synthesizer(options.model, options.weights == "bfloat16" or any(item.startswith("engine") for item in options.set))
     from myxtts.serving import say
 
     text = say.standard_lines() if live else say.read_text(options.text, options.file)
@@ -215,7 +216,7 @@ def _serve(options: argparse.Namespace) -> None:
         gather_seconds=options.gather_ms / 1000,
         model=options.model if ":/" in options.model else None,  # a folder of this machine is nobody's business
     )
-    synthesizer = _synthesizer(options.model)
+    synthesizer = _synthesizer(options.model, options.weights == "bfloat16")
     if options.weights:
         changed = synthesizer.config.synthesis_with({"weights": options.weights}, source="--weights")
         synthesizer.config = synthesizer.config.model_copy(update={"synthesis": changed})

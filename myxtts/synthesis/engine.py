@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from myxtts.config import ModelError
 from myxtts.config.stages import SynthesisConfig
 from myxtts.models.gpt import GPT
 from myxtts.models.gpt_onnx import GPTSession
@@ -37,6 +38,10 @@ class Engine:
 
     def gpt(self, settings: SynthesisConfig) -> GPT | GPTSession:
         """What `generate.begin` generates codes with."""
+        if not (self.model.gpt.blocks or uses_onnxruntime(settings)):
+            raise ModelError(
+                f"this model was loaded for ONNX Runtime alone, weights {settings.weights} need TensorFlow: Synthesizer.load(…, whole=True)"
+            )
         if settings.weights == "bfloat16":
             self._halved = self._halved or with_weights_in(lambda: build_component("gpt", self.model.config), self.model.gpt, "bfloat16")
             return self._halved

@@ -78,6 +78,8 @@ class Guarded:
         looks, heard = self._all_looks(row), self.heard_from[row]
         if looks is None:
             return None
+        if heard and not self._first(row):  # it was said once: what was read is the first
+            return coverage(np.minimum(looks, heard), heard + 1)
         if heard:  # as if the text began there, after [START] and [lang]
             looks = np.maximum(looks[self._first(row) :] - heard + BEFORE_TEXT, 0)
         return coverage(looks, self.text_lengths[row] - (heard - BEFORE_TEXT if heard else 0))

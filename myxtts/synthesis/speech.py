@@ -40,7 +40,7 @@ from myxtts.synthesis.generate import longest_generation, sound_codes
 from myxtts.synthesis.guards import Intervention
 from myxtts.synthesis.stream import CHUNK_CODES, FIRST_CHUNK_CODES, arriving, faded_chunks, latent_chunks, vocode_chunks
 from myxtts.synthesis.takes import Job, Take, guarded, joined, silence, speak_jobs, without_noise
-from myxtts.synthesis.texts import Piece, cut_text
+from myxtts.synthesis.texts import Piece, cut_text, without_breaks
 from myxtts.synthesis.voice import VOICE_SUFFIX, Voice
 from myxtts.text.guess import guess_among
 from myxtts.text.languages import get_language
@@ -251,13 +251,18 @@ class Synthesizer:
         """
         settings = (settings or self.config.synthesis).model_copy(update={"candidates": 1})
         parts = [text] if isinstance(text, str) else arriving(text, self._split_language(language))
-        pause = 0.0
+        pause, said = 0.0, False
         for part in parts:
+            if not isinstance(text, str) and not any(map(str.isalnum, without_breaks(part))):
+                continue  # a line of dashes, among others that hold words
+            said = True
             for piece in self.pieces(part, language, settings):
                 if pause:
                     yield silence(pause, self.sample_rate)
                 yield from self._stream_piece(Job(piece, voice, seed), settings, chunk_codes, first_chunk_codes)
                 pause = piece.pause
+        if not said:
+            raise DataError("there is nothing to speak in what came: expected a text with words")
 
     def _stream_piece(self, job: Job, settings: SynthesisConfig, chunk_codes: int, first_codes: int) -> Iterator[np.ndarray]:
         if settings.vocoder != "decoder":
@@ -301,7 +306,7 @@ class Synthesizer:
         Raises DataError naming those it knows, or where the text does not tell.
         """
         if language == AUTO:
-            return guess_among(text, self.tokenizer.languages)
+            return guess_among(without_breaks(text), self.tokenizer.languages)
         try:
             code = get_language(language).code
         except DataError:

@@ -149,6 +149,7 @@ def finish(synthesizer: "Synthesizer", take: Take, settings: SynthesisConfig) ->
         take.wave = wave[:kept]
     if settings.candidates > 1:
         take.score = _score(synthesizer, take, settings)
+    take.latents = take.latents[:0].copy()  # of a book they would be gigabytes
 
 
 def without_noise(wave: np.ndarray, sample_rate: int) -> int:

@@ -51,6 +51,11 @@ def cut_text(text: str, language: str, cleaners: str, settings: SynthesisConfig,
     return pieces
 
 
+def without_breaks(text: str) -> str:
+    """The text without its break marks, which are of no language."""
+    return _BREAK.sub(" ", text)
+
+
 def _line(line: str, language: str, cleaners: str, settings: SynthesisConfig, fits: Callable[[Piece], bool]) -> list[Piece]:
     # split as written, for a capital tells an initial from a last word
     sentences = [normalize(sentence, language, cleaners) for sentence in split_sentences(line, language)]

@@ -1,6 +1,7 @@
 """Which language texts are in, where their script or its most frequent words tell."""
 
 import re
+import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,7 @@ _WORDS = {
 _WORD_SHARE = 0.06  # of the words; of running Persian, a fifth are among them, and of running Arabic
 _CLEARLY = 2  # times as many as of the next language
 _FREQUENT = 0.002  # share of letters from which on a letter is no slip
+_LOCK = threading.Lock()
 _KEYBOARD = str.maketrans("يك", "یک")  # Persian that was typed on an Arabic one
 
 
@@ -79,11 +81,13 @@ def guess_among(text: str, languages: Sequence[str]) -> str:
     identifier = _identifier()
     if identifier is None:
         raise DataError(f"{unclear}, or pip install 'myxtts[languages]'")
-    known = {code.partition("-")[0]: code for code in languages if code.partition("-")[0] in identifier.labels}
-    if not known or not letters:
-        raise DataError(unclear)
-    identifier.set_languages(list(known))
-    return known[identifier.classify(text)[0]]
+    with _LOCK:  # the identifier is narrowed to the languages in place
+        identifier.set_languages(None)
+        known = {code.partition("-")[0]: code for code in languages if code.partition("-")[0] in identifier.labels}
+        if not known or not letters:
+            raise DataError(unclear)
+        identifier.set_languages(list(known))
+        return known[identifier.classify(text)[0]]
 
 
 @cache

@@ -195,6 +195,7 @@ def test_a_text_that_is_not_said_a_second_time_is_kept_as_it_is():
     speaking = Guarded(Told(speech(len(looks)), looks, stopped=True), GuardsConfig(), RATE, [30], [16])
     speaking.advance()
     assert len(speaking.codes(0)) == len(looks)
+    assert speaking.covered(0) == 1
 
 
 def test_a_tail_after_the_second_time_is_told_from_its_own_beginning():

@@ -205,8 +205,9 @@ def test_without_its_blocks_in_tensorflow_a_model_says_the_same(synthesizer, bun
         spoken, same = (item.speak(LINES[3][0], voice(1), "en", settings=settings) for item in (synthesizer, lean))
         np.testing.assert_array_equal(spoken.waveform, same.waveform)
     assert lean.voice_networks == synthesizer.voice_networks
-    with pytest.raises(ModelError, match=r"loaded without its blocks.*load the model whole"):
-        lean.speak("Good morning.", voice(1), "en", settings=changed(synthesizer, engine="tensorflow"))
+    for changes in ({"engine": "tensorflow"}, {"weights": "bfloat16"}):
+        with pytest.raises(ModelError, match=r"loaded for ONNX Runtime alone.*whole=True"):
+            lean.speak("Good morning.", voice(1), "en", settings=changed(synthesizer, **changes))
 
 
 def test_a_damaged_file_is_refused_without_its_blocks_too(bundle, tmp_path):
@@ -215,3 +216,16 @@ def test_a_damaged_file_is_refused_without_its_blocks_too(bundle, tmp_path):
         del file["block_1/mlp_in/kernel"]
     with pytest.raises(ModelError, match="1 missing: block_1/mlp_in/kernel"):
         Synthesizer.load(folder)
+
+
+def test_a_line_without_words_does_not_end_a_stream(synthesizer):
+    settings = changed(synthesizer)
+    heard = list(synthesizer.stream(["Good morning.\n", "...\n", "[break]\n", "We like water.\n"], voice(1), "en", settings=settings))
+    whole = synthesizer.speak("Good morning.\nWe like water.", voice(1), "en", settings=settings).waveform
+    np.testing.assert_allclose(np.concatenate(heard), whole, atol=1e-4)
+    with pytest.raises(DataError, match="nothing to speak"):
+        list(synthesizer.stream(["...\n"], voice(1), "en"))
+
+
+def test_a_break_mark_is_no_word_of_a_language(synthesizer):
+    assert synthesizer.language_code("auto", "سلام، خوبی؟ [break 500ms] [break]") == "fa"
