@@ -17,6 +17,7 @@ DURATION_SECONDS = 2.0  # a sentence may last so much longer than its guard's sh
 REPEATS = 3  # so often must a pattern follow itself to be a repetition
 LONGEST_PATTERN_SECONDS = 0.75
 SAME_SHARE = 0.9  # of the codes of a repetition that equal those before
+READ_SHARE = 0.5  # of a text that some code must have looked at before it counts as read
 LAST_TOKENS = 2  # of a text, at which it ends: its last letter or mark, and [STOP]
 DONE_SHARE, BACK_SHARE, BACK_CODES = 0.85, 0.5, 6  # of the text: once read so far, looking back here for so long is a new start
 BEFORE_TEXT = 2  # tokens: [START] and [lang]
@@ -59,6 +60,8 @@ class Guarded:
         self._codes: list[np.ndarray] = []
         self._latents: list[np.ndarray] = []
         self._kept = np.full(generation.rows, np.iinfo(np.int32).max)
+        self._found: dict[int, int] = {}  # row -> where what is wanted begins
+        self._steps = 0
 
     @property
     def finished(self) -> bool:
@@ -95,9 +98,12 @@ class Guarded:
         """Where what is wanted begins. Before that has come, it is behind all codes; if it never comes, all of them are wanted."""
         if not self.heard_from[row]:
             return 0
+        if row in self._found:  # a cut before it leaves nothing that is wanted
+            return min(self._found[row], int(self._kept[row]))
         wanted = self._all_looks(row) >= self.heard_from[row]
         steady = np.flatnonzero(np.convolve(wanted, np.ones(STEADY), "valid") == STEADY) if len(wanted) >= STEADY else []
         if len(steady):
+            self._found[row] = int(steady[0])
             return int(steady[0])
         return 0 if self.generation.ended[row] or self.finished else len(wanted)
 
@@ -107,28 +113,43 @@ class Guarded:
 
     def advance(self, steps: int | None = None) -> None:
         """Up to `steps` more steps, or all."""
-        made = 0
-        while not self.finished and (steps is None or made < steps):
-            codes, latents = self.generation.advance(LOOK_EVERY if steps is None else min(LOOK_EVERY, steps - made))
-            made += len(codes)
+        until = None if steps is None else self._steps + steps
+        while not self.finished and (until is None or self._steps < until):
+            # the guards look at the same places whoever asks for how many steps
+            ahead = LOOK_EVERY - self._steps % LOOK_EVERY
+            codes, latents = self.generation.advance(ahead if until is None else min(ahead, until - self._steps))
+            self._steps += len(codes)
             self._codes.append(codes)
             self._latents.append(latents)
-            for row in range(self.generation.rows):
-                self._guard(row)
+            if self._steps % LOOK_EVERY == 0 or self.finished:
+                for row in range(self.generation.rows):
+                    self._guard(row)
 
     def _guard(self, row: int) -> None:
         if self.interventions[row]:
             return
+        self._first(row)  # before anything is cut
         codes, looks, limit = self._all_codes(row), self._all_looks(row), self.generation.limits[row]
         found = None
         if self.guards.tail_seconds is not None and looks is not None:
-            found = read_twice(looks, self.text_lengths[row], round(self.guards.tail_seconds * self.rate))
+            found = self._read_twice(row, looks)
         if found is None and self.guards.repetition_seconds is not None:
             found = repetition(codes, round(self.guards.repetition_seconds * self.rate), round(LONGEST_PATTERN_SECONDS * self.rate))
         if found is not None:
             self._cut(row, *found)
         elif len(codes) == limit and self.generation.ended[row] and not self.generation.stopped[row]:
             self._note(row, "duration", len(codes), "cut: the text allows no more, and the model did not end by itself")
+
+    def _read_twice(self, row: int, looks: np.ndarray) -> tuple[str, int, str] | None:
+        """`read_twice` of what is wanted of a row, or, before that has come, of its context."""
+        heard, first, tail = self.heard_from[row], self._first(row), round(self.guards.tail_seconds * self.rate)
+        if not heard:
+            return read_twice(looks, self.text_lengths[row], tail)
+        if row not in self._found:
+            return read_twice(np.minimum(looks, heard), heard + 1, tail)
+        wanted = np.maximum(looks[first:] - heard + BEFORE_TEXT, 0)
+        found = read_twice(wanted, self.text_lengths[row] - heard + BEFORE_TEXT, tail)
+        return found and (found[0], found[1] + first, found[2])
 
     def _cut(self, row: int, guard: str, length: int, what: str) -> None:
         self._kept[row] = length
@@ -174,13 +195,14 @@ def read_twice(looks: np.ndarray, tokens: int, tail: int) -> tuple[str, int, str
         return None
     last = np.flatnonzero(looks < tokens - LAST_TOKENS)
     resting = len(looks) - (last[-1] + 1 if len(last) else 0)
-    if resting > tail and coverage(looks[: len(looks) - resting], tokens) >= BACK_SHARE:
+    if resting > tail and coverage(looks[: len(looks) - resting], tokens) >= READ_SHARE:
         return "tail", len(looks) - resting + tail, f"cut: the text had been read {resting} codes before"
     furthest = np.maximum.accumulate(looks) if len(looks) else looks
     back = (furthest >= DONE_SHARE * tokens) & (looks < BACK_SHARE * tokens)
     if len(back) >= BACK_CODES and back[-BACK_CODES:].all():
-        first = len(back) - np.flatnonzero(~back[::-1])[0] if not back.all() else 0
-        return "restart", int(first), "cut: the text had been read, and was begun anew"
+        first = int(len(back) - np.flatnonzero(~back[::-1])[0]) if not back.all() else 0
+        if coverage(looks[:first], tokens) >= READ_SHARE:  # a glance ahead has read nothing
+            return "restart", first, "cut: the text had been read, and was begun anew"
     return None
 
 

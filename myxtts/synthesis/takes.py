@@ -59,15 +59,15 @@ class Take:
 def guarded(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: SynthesisConfig) -> Guarded:
     """Begins to speak jobs together. Raises DataError as `begin`."""
     gpt = synthesizer.engine.gpt(settings)
-    twice = [_said_twice(job.piece, settings, gpt) for job in jobs]
+    tokens = [len(synthesizer.text_ids(job.piece.text, job.piece.language)) for job in jobs]
+    room = synthesizer.config.model.gpt.max_text_tokens // 2
+    twice = [count <= room and _said_twice(job.piece, settings, gpt) for job, count in zip(jobs, tokens, strict=True)]
     rows = [
         synthesizer.text_ids(f"{job.piece.text} " * again + job.piece.text, job.piece.language)
         for job, again in zip(jobs, twice, strict=True)
     ]
     # a text's tokens and its [STOP] are those behind which it begins again
-    heard_from = [
-        len(synthesizer.text_ids(job.piece.text, job.piece.language)) - 1 if again else 0 for job, again in zip(jobs, twice, strict=True)
-    ]
+    heard_from = [count - 1 if again else 0 for count, again in zip(tokens, twice, strict=True)]
     text_ids = np.zeros((len(rows), max(map(len, rows))), np.int32)
     text_mask = np.zeros(text_ids.shape, bool)
     for row, ids in enumerate(rows):

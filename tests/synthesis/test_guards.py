@@ -65,6 +65,9 @@ def test_codes_that_begin_the_text_anew_are_cut_where_they_do():
     assert guard == "restart" and kept == 60
     assert read_twice(looks[:63], 30, 1000) is None  # a glance
     assert read_twice(np.concatenate([reading(15), reading(10)]), 30, 1000) is None  # it had not got far
+    glance = reading(30)
+    glance[3] = 29
+    assert all(read_twice(glance[:length], 30, 1000) is None for length in range(1, 61))
 
 
 def test_coverage_counts_what_was_read_and_not_what_was_leapt_over():
@@ -225,3 +228,31 @@ def test_short_texts_alone_are_said_twice_and_only_where_a_head_follows(bundle, 
     once, off, twice_said = seen
     assert once == off and twice_said[0] == once[0]  # the long one
     assert twice_said[1] > 1.7 * once[1]
+
+
+def test_a_short_text_that_is_begun_a_third_time_or_hums_after_the_first_is_cut():
+    third = np.concatenate([twice(2), np.repeat(np.arange(16, 30), 2)])
+    speaking = Guarded(Told(speech(len(third)), third), GuardsConfig(), RATE, [30], [16])
+    speaking.advance()
+    assert [item.guard for item in speaking.interventions[0]] == ["restart"] and len(speaking.codes(0)) == 60 - 32
+    hum = np.concatenate([np.repeat(np.arange(15), 2), np.full(100, 15)])
+    speaking = Guarded(Told(speech(len(hum)), hum), GuardsConfig(tail_seconds=0.5), RATE, [30], [16])
+    speaking.advance()
+    assert [item.guard for item in speaking.interventions[0]] == ["tail"] and len(speaking.codes(0)) < 45
+
+
+@pytest.mark.parametrize("steps", [1, 5, 10, 20])
+def test_guards_cut_at_one_place_however_many_steps_are_asked_for(steps):
+    codes = np.concatenate([speech(30), np.full(100, 5)])
+    whole, parts = (Guarded(Told(codes, None), GuardsConfig(), RATE, [30]) for _ in range(2))
+    whole.advance()
+    while not parts.finished:
+        parts.advance(steps)
+    np.testing.assert_array_equal(parts.codes(0), whole.codes(0))
+
+
+def test_a_cut_before_the_second_saying_leaves_nothing_of_the_first():
+    codes, looks = np.concatenate([speech(30), np.full(100, 5)]), np.concatenate([np.arange(30) // 2, np.full(10, 14), np.full(90, 20)])
+    speaking = Guarded(Told(codes, looks), GuardsConfig(tail_seconds=None), RATE, [30], [16])
+    speaking.advance()
+    assert speaking.interventions[0][0].guard == "repetition" and not len(speaking.codes(0))
