@@ -245,7 +245,8 @@ class Synthesizer:
 
         text: whole, or in parts as they come, of which a sentence is spoken once the next one has begun or its line has ended.
         Together the pieces are the waveform of `speak`, but for what a guard cuts after it was sent (a repetition; noise, but from a
-        sentence's last piece); with `synthesis.coqui_compatible` they are cross-faded where they meet, and no noise is cut. One version of each sentence is spoken, whatever
+        sentence's last piece); with `synthesis.coqui_compatible` they are cross-faded where they meet, and no noise is cut.
+        One version of each sentence is spoken, whatever
         `synthesis.candidates` says. With Griffin-Lim, which has no chunks, a piece is a whole sentence. Raises as `speak` does, when
         its first piece is asked for.
         """
