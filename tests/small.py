@@ -1,4 +1,6 @@
-"""A configuration small enough for tests."""
+"""A configuration small enough for tests, and a voice for it."""
+
+import numpy as np
 
 from myxtts.config import XTTSConfig
 
@@ -30,3 +32,13 @@ def make_config(**sections) -> XTTSConfig:
         "decoder": {"channels": 16},
     }
     return XTTSConfig.from_dict({"model": model, "synthesis": {"griffin_lim_iterations": 2, "temperature": 0.9}, **sections})
+
+
+def save_random_voice(synthesizer, path) -> None:
+    """Writes a *.voice of random numbers that is one of this model's."""
+    from myxtts.synthesis.voice import Voice
+
+    gpt, encoder = synthesizer.config.model.gpt, synthesizer.config.model.speaker_encoder
+    random = np.random.default_rng(0)
+    parts = random.normal(size=(1, gpt.num_latents, gpt.dim)), random.normal(size=(1, encoder.embedding_dim))
+    Voice(*(part.astype(np.float32) for part in parts), synthesizer.voice_networks).save(path)

@@ -29,6 +29,7 @@ _FRAME, _HOP = 1024, 256  # samples: the window in which trim_silence measures l
 SILENCE_KEPT = _FRAME + _HOP  # samples at most, of silence that it leaves on each side
 _SINC_CROSSINGS, _SINC_ROLLOFF = 6, 0.99
 _MP3_FRAME = 1152  # samples: what a cut MP3 may lack unnoticed
+_UNKNOWN_SIZE = 0xFFFFFFFF  # of a wav whose end is not known yet
 _ROUNDED = 0.05  # seconds: transcripts are rounded
 _MAX_SAMPLE = 2.0**32  # floats in the range of 32-bit integers are met; what is larger is no sound, and overflows when it is squared
 
@@ -278,6 +279,12 @@ def wav_bytes(pcm: np.ndarray, sample_rate: int) -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, pcm, sample_rate, format="WAV", subtype="PCM_16")
     return buffer.getvalue()
+
+
+def endless_wav_header(sample_rate: int) -> bytes:
+    """The head of a 16-bit mono wav whose end is not known yet; players and `load` read on to the end."""
+    chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
+    return struct.pack("<4sI4s", b"RIFF", _UNKNOWN_SIZE, b"WAVE") + chunk + struct.pack("<4sI", b"data", _UNKNOWN_SIZE)
 
 
 def check_file(path: str | os.PathLike) -> None:

@@ -37,6 +37,11 @@ def with_weights_in(make: Callable[[], keras.Model], network: keras.Model, dtype
         copy = make()
     finally:
         keras.config.set_dtype_policy(before)
+    take_over(copy, network)
+    return copy
+
+
+def take_over(copy: keras.Model, network: keras.Model) -> None:
+    """Gives `copy` the values of all variables of `network`, which is built alike, rounded where its own are coarser."""
     for new, old in zip(copy.variables, network.variables, strict=True):
         new.assign(keras.ops.cast(old, new.dtype))
-    return copy

@@ -205,10 +205,10 @@ def load_weights(model: keras.Model, path: str | Path) -> None:
     assign_weights(model, read_weights(path), Path(path))
 
 
-def read_weights(path: str | Path, wanted: Callable[[str], bool] | None = None) -> dict[str, np.ndarray]:
-    """Every tensor of a file of `save_weights`, or those `wanted`, by name. Raises ModelError where it is missing or damaged."""
+def read_weights(path: str | Path) -> dict[str, np.ndarray]:
+    """Every tensor of a file of `save_weights`, by name. Raises ModelError where it is missing or damaged."""
     with open_weights(path) as datasets:
-        return {name: read_tensor(dataset) for name, dataset in datasets.items() if wanted is None or wanted(name)}
+        return {name: read_tensor(dataset) for name, dataset in datasets.items()}
 
 
 @contextlib.contextmanager
@@ -265,8 +265,7 @@ def _load_without_blocks(gpt: GPT, config: ModelConfig, path: Path) -> None:
         whole = tensor_names(build_component("gpt", config))
     with open_weights(path) as datasets:
         _refuse_faults(whole, {name: dataset.shape for name, dataset in datasets.items()}, path, gpt.name)
-    own = tensor_names(gpt)
-    assign_weights(gpt, read_weights(path, own.__contains__), path)
+        assign_weights(gpt, {name: read_tensor(datasets[name]) for name in tensor_names(gpt)}, path)
 
 
 def load_mel_norm(folder: str | Path, config: ModelConfig) -> np.ndarray:

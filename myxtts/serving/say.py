@@ -11,14 +11,13 @@ from typing import IO, BinaryIO
 
 import numpy as np
 
-from myxtts.audio.wave import to_pcm, wav_bytes
+from myxtts.audio.wave import endless_wav_header, to_pcm, wav_bytes
 from myxtts.config import ConfigError, DataError
 from myxtts.config.stages import SynthesisConfig
 from myxtts.synthesis.speech import Line, Speech, Synthesizer
 from myxtts.synthesis.voice import Voice
 
 STANDARD = "-"  # in place of a file: standard input or output
-ENDLESS = 0xFFFFFFFF  # the length that a WAV header gives where nobody knows it yet
 
 
 def read_text(text: str | None, file: str | None) -> str:
@@ -88,20 +87,13 @@ def say_stream(
     """
     with _player(player) as pipe:
         try:
-            pipe.write(endless_header(synthesizer.sample_rate))
+            pipe.write(endless_wav_header(synthesizer.sample_rate))
             for piece in synthesizer.stream(text, voice, language, seed, settings):
                 pipe.write(to_pcm(np.clip(piece, -1, 1)).tobytes())
                 pipe.flush()
         except BrokenPipeError:
             if player == STANDARD:  # Python would try once more when it ends, and say so
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def endless_header(sample_rate: int) -> bytes:
-    """The head of a WAV file, 16-bit mono, whose length is not known yet."""
-    header = bytearray(wav_bytes(np.zeros(0, np.int16), sample_rate))
-    header[4:8] = header[40:44] = ENDLESS.to_bytes(4, "little")
-    return bytes(header)
 
 
 @contextlib.contextmanager

@@ -1,12 +1,12 @@
 """What computes: TensorFlow, or ONNX Runtime with its own copy of the networks."""
 
-import os
 from pathlib import Path
 
 import tensorflow as tf
 
 from myxtts.config import ModelError
 from myxtts.config.stages import SynthesisConfig
+from myxtts.data.engines import cores
 from myxtts.models.gpt import GPT
 from myxtts.models.gpt_onnx import GPTSession
 from myxtts.models.hifigan import HiFiGAN
@@ -75,8 +75,3 @@ def uses_onnxruntime(settings: SynthesisConfig) -> bool:
     if settings.engine == "auto":
         return settings.weights == "int8" or (settings.weights == "float32" and not tf.config.list_physical_devices("GPU"))
     return settings.engine == "onnxruntime"
-
-
-def cores() -> int:
-    """Cores that this process may use: as many threads does an operator of ONNX Runtime get."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

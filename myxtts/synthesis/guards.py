@@ -78,14 +78,17 @@ class Guarded:
 
     def covered(self, row: int) -> float | None:
         """The share of a row's text that was looked at (`coverage`); None where that is not known."""
-        looks, heard = self._all_looks(row), self.heard_from[row]
-        if looks is None:
-            return None
-        if heard and not self._first(row):  # it was said once: what was read is the first
-            return coverage(np.minimum(looks, heard), heard + 1)
-        if heard:  # as if the text began there, after [START] and [lang]
-            looks = np.maximum(looks[self._first(row) :] - heard + BEFORE_TEXT, 0)
-        return coverage(looks, self.text_lengths[row] - (heard - BEFORE_TEXT if heard else 0))
+        looks = self._all_looks(row)
+        return None if looks is None else coverage(*self._reading(row, looks))
+
+    def _reading(self, row: int, looks: np.ndarray) -> tuple[np.ndarray, int]:
+        """Looks at what is wanted of a row's text, as if it began there, and its tokens; before that has come, those at its context."""
+        heard, tokens, first = self.heard_from[row], self.text_lengths[row], self._first(row)
+        if not heard:
+            return looks, tokens
+        if row not in self._found:
+            return np.minimum(looks, heard), heard + 1
+        return np.maximum(looks[first:] - heard + BEFORE_TEXT, 0), tokens - heard + BEFORE_TEXT
 
     def _all_codes(self, row: int) -> np.ndarray:
         return self._column(self._codes, row)[: min(self.generation.lengths[row], self._kept[row])]
@@ -142,14 +145,8 @@ class Guarded:
 
     def _read_twice(self, row: int, looks: np.ndarray) -> tuple[str, int, str] | None:
         """`read_twice` of what is wanted of a row, or, before that has come, of its context."""
-        heard, first, tail = self.heard_from[row], self._first(row), round(self.guards.tail_seconds * self.rate)
-        if not heard:
-            return read_twice(looks, self.text_lengths[row], tail)
-        if row not in self._found:
-            return read_twice(np.minimum(looks, heard), heard + 1, tail)
-        wanted = np.maximum(looks[first:] - heard + BEFORE_TEXT, 0)
-        found = read_twice(wanted, self.text_lengths[row] - heard + BEFORE_TEXT, tail)
-        return found and (found[0], found[1] + first, found[2])
+        found = read_twice(*self._reading(row, looks), round(self.guards.tail_seconds * self.rate))
+        return found and (found[0], found[1] + self._found.get(row, 0), found[2])
 
     def _cut(self, row: int, guard: str, length: int, what: str) -> None:
         self._kept[row] = length

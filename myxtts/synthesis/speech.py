@@ -246,9 +246,8 @@ class Synthesizer:
         text: whole, or in parts as they come, of which a sentence is spoken once the next one has begun or its line has ended.
         Together the pieces are the waveform of `speak`, but for what a guard cuts after it was sent (a repetition; noise, but from a
         sentence's last piece); with `synthesis.coqui_compatible` they are cross-faded where they meet, and no noise is cut.
-        One version of each sentence is spoken, whatever
-        `synthesis.candidates` says. With Griffin-Lim, which has no chunks, a piece is a whole sentence. Raises as `speak` does, when
-        its first piece is asked for.
+        One version of each sentence is spoken, whatever `synthesis.candidates` says. With Griffin-Lim, which has no chunks, a piece is
+        a whole sentence. Raises as `speak` does, when its first piece is asked for.
         """
         settings = (settings or self.config.synthesis).model_copy(update={"candidates": 1})
         parts = [text] if isinstance(text, str) else arriving(text, self._split_language(language))
@@ -275,16 +274,9 @@ class Synthesizer:
             yield from faded_chunks(lambda latents: self.vocode_latents(latents, job.voice, settings), chunks)
             return
         chunks = latent_chunks(speaking, chunk_codes, min(first_codes, chunk_codes))
-        held = None  # the last piece shows only when the next one does not come
         for piece in vocode_chunks(self.engine.decoder(settings), chunks, job.voice.embedding, settings.speed):
-            if held is not None:
-                yield held
-            held = piece
-            if not speaking.finished:
-                yield held
-                held = None
-        if held is not None:
-            yield held[: without_noise(held, self.sample_rate)] if settings.guards.trim_noise else held
+            last = speaking.finished  # of what has ended, all that is left comes in one piece
+            yield piece[: without_noise(piece, self.sample_rate)] if last and settings.guards.trim_noise else piece
 
     def prepare_text(self, text: str, language: str) -> list[str]:
         """Normalised sentences, each short enough for the model. Raises DataError as `speak` does."""

@@ -59,15 +59,13 @@ class Take:
 def guarded(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: SynthesisConfig) -> Guarded:
     """Begins to speak jobs together. Raises DataError as `begin`."""
     gpt = synthesizer.engine.gpt(settings)
-    tokens = [len(synthesizer.text_ids(job.piece.text, job.piece.language)) for job in jobs]
+    rows = [synthesizer.text_ids(job.piece.text, job.piece.language) for job in jobs]
     room = synthesizer.config.model.gpt.max_text_tokens // 2
-    twice = [count <= room and _said_twice(job.piece, settings, gpt) for job, count in zip(jobs, tokens, strict=True)]
-    rows = [
-        synthesizer.text_ids(f"{job.piece.text} " * again + job.piece.text, job.piece.language)
-        for job, again in zip(jobs, twice, strict=True)
-    ]
-    # a text's tokens and its [STOP] are those behind which it begins again
-    heard_from = [count - 1 if again else 0 for count, again in zip(tokens, twice, strict=True)]
+    twice = [len(ids) <= room and _said_twice(job.piece, settings, gpt) for job, ids in zip(jobs, rows, strict=True)]
+    heard_from = [0] * len(jobs)
+    for row in np.flatnonzero(twice):
+        heard_from[row] = len(rows[row]) - 1  # where its [STOP] was, it begins again
+        rows[row] = synthesizer.text_ids(f"{jobs[row].piece.text} {jobs[row].piece.text}", jobs[row].piece.language)
     text_ids = np.zeros((len(rows), max(map(len, rows))), np.int32)
     text_mask = np.zeros(text_ids.shape, bool)
     for row, ids in enumerate(rows):
@@ -117,7 +115,7 @@ def speak_jobs(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: Synthe
         takes = _generate(synthesizer, [job for _, job in batch], settings)
         generated = time.perf_counter()
         for (index, _), take in zip(batch, takes, strict=True):
-            finish(synthesizer, take, settings)
+            _finish(synthesizer, take, settings)
             if index not in best or take.score > best[index].score:
                 best[index] = take
         seconds["generate"] += generated - began
@@ -128,16 +126,13 @@ def speak_jobs(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: Synthe
 def _generate(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: SynthesisConfig) -> list[Take]:
     speaking = guarded(synthesizer, jobs, settings)
     speaking.advance()
-    return [take_of(speaking, row, job) for row, job in enumerate(jobs)]
+    return [
+        Take(job, speaking.codes(row), speaking.latents(row), speaking.stopped(row), speaking.interventions[row], speaking.covered(row))
+        for row, job in enumerate(jobs)
+    ]
 
 
-def take_of(speaking: Guarded, row: int, job: Job) -> Take:
-    """What was made of a job, without its wave."""
-    parts = speaking.codes(row), speaking.latents(row), speaking.stopped(row)
-    return Take(job, *parts, list(speaking.interventions[row]), speaking.covered(row))
-
-
-def finish(synthesizer: "Synthesizer", take: Take, settings: SynthesisConfig) -> None:
+def _finish(synthesizer: "Synthesizer", take: Take, settings: SynthesisConfig) -> None:
     """Vocodes a take, trims it, and scores it where there are others to choose from."""
     if settings.vocoder == "decoder":
         wave = synthesizer.vocode_latents(take.latents, take.job.voice, settings)
@@ -145,7 +140,8 @@ def finish(synthesizer: "Synthesizer", take: Take, settings: SynthesisConfig) ->
         wave = synthesizer.vocode_codes(take.codes, settings.griffin_lim_iterations, take.job.seed, settings.speed)
     take.wave = wave
     if settings.guards.trim_noise and (kept := without_noise(wave, synthesizer.sample_rate)) < len(wave):
-        take.interventions.append(noise_cut(kept, len(wave), synthesizer.sample_rate))
+        cut = f"cut: {(len(wave) - kept) / synthesizer.sample_rate:.2f} s after the last speech"
+        take.interventions.append(Intervention("noise", kept / synthesizer.sample_rate, cut))
         take.wave = wave[:kept]
     if settings.candidates > 1:
         take.score = _score(synthesizer, take, settings)
@@ -158,11 +154,6 @@ def without_noise(wave: np.ndarray, sample_rate: int) -> int:
     if not spans or len(wave) - spans[-1][1] <= NOISE_SECONDS * sample_rate:
         return len(wave)
     return spans[-1][1] + round(NOISE_MARGIN * sample_rate)
-
-
-def noise_cut(kept: int, samples: int, sample_rate: int) -> Intervention:
-    """The report of samples that `without_noise` cut."""
-    return Intervention("noise", kept / sample_rate, f"cut: {(samples - kept) / sample_rate:.2f} s after the last speech")
 
 
 def _score(synthesizer: "Synthesizer", take: Take, settings: SynthesisConfig) -> float:

@@ -12,7 +12,7 @@ from myxtts.config import ModelConfig
 from myxtts.models.hifigan import HiFiGAN
 from myxtts.models.hifigan_onnx import decoder_graph
 from myxtts.models.onnx_graph import session
-from myxtts.models.precision import set_precision
+from myxtts.models.precision import set_precision, take_over
 from myxtts.models.xtts import build_component
 
 WINDOWS = (256, 128, 64)  # frames that are vocoded at once in half precision: each is traced once
@@ -42,8 +42,7 @@ class HalfDecoder:
 
     def __init__(self, decoder: HiFiGAN, config: ModelConfig, short: DecoderSession | HiFiGAN):
         copy = build_component("decoder", config)
-        for new, old in zip(copy.variables, decoder.variables, strict=True):
-            new.assign(old)
+        take_over(copy, decoder)
         set_precision(copy, "bfloat16")
         copy.fold()
         self.decoder, self.short = decoder, short

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import onnxruntime
 import pytest
-from small import make_config
+from small import make_config, save_random_voice
 
 from myxtts.cli import main
 from myxtts.config import DataError, ModelError
@@ -88,11 +88,8 @@ def synthesizer(wide_bundle):
 
 @pytest.fixture(scope="module")
 def voice(synthesizer, tmp_path_factory):
-    gpt, encoder = synthesizer.config.model.gpt, synthesizer.config.model.speaker_encoder
-    random = np.random.default_rng(0)
-    parts = random.normal(size=(1, gpt.num_latents, gpt.dim)), random.normal(size=(1, encoder.embedding_dim))
     path = tmp_path_factory.mktemp("voice") / "me.voice"
-    Voice(*(part.astype(np.float32) for part in parts), synthesizer.voice_networks).save(path)
+    save_random_voice(synthesizer, path)
     return path
 
 

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+from small import save_random_voice
 
 from myxtts.cli import main
 from myxtts.synthesis.speech import Synthesizer
@@ -21,11 +22,8 @@ def synthesizer(whole_bundle):
 
 @pytest.fixture(scope="module")
 def voice(synthesizer, tmp_path_factory):
-    gpt, encoder = synthesizer.config.model.gpt, synthesizer.config.model.speaker_encoder
-    rng = np.random.default_rng(0)
-    parts = rng.normal(size=(1, gpt.num_latents, gpt.dim)), rng.normal(size=(1, encoder.embedding_dim))
     path = tmp_path_factory.mktemp("voice") / "me.voice"
-    Voice(*(part.astype(np.float32) for part in parts), synthesizer.voice_networks).save(path)
+    save_random_voice(synthesizer, path)
     return path
 
 

@@ -3,16 +3,13 @@
 import base64
 import io
 import json
-import struct
 from dataclasses import dataclass
 
 import numpy as np
 import soundfile
 
-from myxtts.audio.wave import resample, to_pcm, wav_bytes
+from myxtts.audio.wave import endless_wav_header, resample, to_pcm, wav_bytes
 from myxtts.serving.server.errors import Refusal
-
-_UNKNOWN_SIZE = 0xFFFFFFFF  # of a wav whose end is not known yet; players and `audio.wave` read on to the end
 
 
 @dataclass(frozen=True)
@@ -53,10 +50,7 @@ def encode(wave: np.ndarray, sample_rate: int, name: str) -> bytes:
 
 def stream_head(name: str, sample_rate: int) -> bytes:
     """What stands before the samples of a stream: of a wav its header, without the length."""
-    if name == "pcm":
-        return b""
-    chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
-    return struct.pack("<4sI4s", b"RIFF", _UNKNOWN_SIZE, b"WAVE") + chunk + struct.pack("<4sI", b"data", _UNKNOWN_SIZE)
+    return b"" if name == "pcm" else endless_wav_header(sample_rate)
 
 
 def sse_delta(sound: bytes) -> bytes:
