@@ -7,12 +7,12 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.arguments import make_parser
 from myxtts.config import ConfigError, MyXTTSError, XTTSConfig
-from myxtts.config.schema import apply_override
 from myxtts.config.stages import TRAINED_STAGES
 from myxtts.startup import import_tensorflow
 
@@ -158,38 +158,33 @@ def _doctor(options: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
-def _synthesizer(model: str, whole: bool = False) -> "Synthesizer":
+def _synthesizer(model: str, changes: Sequence[str] = ()) -> "Synthesizer":
     from myxtts.serving.registry import resolve
 
     bundle = resolve(model, Path.cwd())
     import_tensorflow()
     from myxtts.synthesis.speech import Synthesizer
 
-    return Synthesizer.load(bundle, whole)
+    return Synthesizer.load(bundle, changes)
 
 
 def _say(options: argparse.Namespace) -> None:
     if options.stream and (options.out or options.lines):
         raise MyXTTSError("--stream says where the speech goes: leave out --out and --lines")
     live = options.stream and options.file == "-" and options.text is None
-    # another engine than the bundle's may be asked for
-    synthesizer = _synthesizer(options.model, options.weights == "bfloat16" or any(item.startswith("engine") for item in options.set))
+    names = ("temperature", "speed", "candidates", "weights", "vocoder")
+    changes = [f"{name}={value}" for name in names if (value := getattr(options, name)) is not None]
+    synthesizer = _synthesizer(options.model, [*changes, *options.set])
     from myxtts.serving import say
 
     text = say.standard_lines() if live else say.read_text(options.text, options.file)
-    names = ("temperature", "speed", "candidates", "weights", "vocoder")
-    changes = [f"{name}={value}" for name in names if (value := getattr(options, name)) is not None]
-    tree = synthesizer.config.to_dict()
-    for change in (*changes, *options.set):
-        apply_override(tree, f"synthesis.{change}")
-    settings = XTTSConfig.from_dict(tree, source="command line").synthesis
     voice, language, seed = synthesizer.voice(options.speaker), options.language, options.seed
     if options.stream:
-        say.say_stream(synthesizer, text, voice, language, seed, settings, options.stream)
+        say.say_stream(synthesizer, text, voice, language, seed, options.stream)
     elif options.lines:
-        say.say_lines(synthesizer, text, voice, language, seed, settings, Path(options.out or "spoken"))
+        say.say_lines(synthesizer, text, voice, language, seed, Path(options.out or "spoken"))
     else:
-        say.say_file(synthesizer, say.Line(text, voice, language, seed), settings, options.out or "out.wav")
+        say.say_file(synthesizer, say.Line(text, voice, language, seed), options.out or "out.wav")
 
 
 def _voice(options: argparse.Namespace) -> None:
@@ -216,10 +211,7 @@ def _serve(options: argparse.Namespace) -> None:
         gather_seconds=options.gather_ms / 1000,
         model=options.model if ":/" in options.model else None,  # a folder of this machine is nobody's business
     )
-    synthesizer = _synthesizer(options.model, options.weights == "bfloat16")
-    if options.weights:
-        changed = synthesizer.config.synthesis_with({"weights": options.weights}, source="--weights")
-        synthesizer.config = synthesizer.config.model_copy(update={"synthesis": changed})
+    synthesizer = _synthesizer(options.model, [f"weights={options.weights}"] if options.weights else [])
     from myxtts.serving.server.app import run
 
     run(synthesizer, wanted, options.host, options.port)

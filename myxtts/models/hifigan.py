@@ -152,14 +152,14 @@ class HiFiGAN(keras.Model):
         """Samples at the output rate that `num_codes` latents become."""
         frames = num_codes
         for scale in self._scales(speed):
-            frames = math.floor(frames * scale)
+            frames = _scaled(frames, scale)
         return frames * self.config.hop_length
 
     def settled_frames(self, num_codes: int, speed: float = 1.0) -> int:
         """How many of the first frames of `num_codes` latents no later latent changes."""
         settled = length = num_codes
         for scale in self._scales(speed):
-            length = math.floor(length * scale)
+            length = _scaled(length, scale)
             # frame i lies between cells floor(p) and floor(p) + 1 of p = (i + 1/2) / scale - 1/2: the second must be there
             settled = max(0, min(math.ceil((settled - 0.5) * scale - 0.5), length))
         return settled
@@ -176,18 +176,23 @@ class HiFiGAN(keras.Model):
 
 
 def interpolate(x: Any, scale: float) -> Any:
-    """Linear interpolation over time: (B, S, C) -> (B, floor(S · scale), C).
+    """Linear interpolation over time: (B, S, C) -> (B, floor(S · scale), C), of one sample or more one at least.
 
     Samples sit in the middle of their cells (not at the corners), and a coordinate follows from `scale` itself, not from the
     ratio of the rounded lengths: this is what the reference does, and the other way is off by more than one frame.
     """
     length = x.shape[1]
-    out = math.floor(length * scale)
+    out = _scaled(length, scale)
     position = np.maximum((np.arange(out) + 0.5) / scale - 0.5, 0.0)
     left = np.minimum(position.astype(np.int32), length - 1)
     right = np.minimum(left + 1, length - 1)
     weight = ops.cast(ops.convert_to_tensor((position - left).astype(np.float32)[:, None]), x.dtype)
     return ops.take(x, left, axis=1) * (1 - weight) + ops.take(x, right, axis=1) * weight
+
+
+def _scaled(length: int, scale: float) -> int:
+    """Samples that `length` of them become; one at least of what is not empty: a code spoken four times as fast is still heard."""
+    return max(min(length, 1), math.floor(length * scale))
 
 
 def _leaky(x: Any) -> Any:

@@ -13,7 +13,6 @@ import numpy as np
 
 from myxtts.audio.wave import endless_wav_header, to_pcm, wav_bytes
 from myxtts.config import ConfigError, DataError
-from myxtts.config.stages import SynthesisConfig
 from myxtts.synthesis.speech import Line, Speech, Synthesizer
 from myxtts.synthesis.voice import Voice
 
@@ -41,9 +40,9 @@ def standard_lines() -> Iterator[str]:
         yield line.decode("utf-8", errors="replace")
 
 
-def say_file(synthesizer: Synthesizer, line: Line, settings: SynthesisConfig, out: str) -> None:
+def say_file(synthesizer: Synthesizer, line: Line, out: str) -> None:
     """Speaks a text into one WAV file, or to standard output as one."""
-    speech = synthesizer.speak_all([line], settings)[0]
+    speech = synthesizer.speak_all([line])[0]
     if out == STANDARD:
         sys.stdout.buffer.write(wav_bytes(to_pcm(speech.waveform), speech.sample_rate))
     else:
@@ -52,7 +51,7 @@ def say_file(synthesizer: Synthesizer, line: Line, settings: SynthesisConfig, ou
     _tell(speech, out)
 
 
-def say_lines(synthesizer: Synthesizer, text: str, voice: Voice, language: str, seed: int, settings: SynthesisConfig, folder: Path) -> None:
+def say_lines(synthesizer: Synthesizer, text: str, voice: Voice, language: str, seed: int, folder: Path) -> None:
     """Speaks each line of a text that is not empty into a file of its own, 0001.wav and on, many at a time.
 
     Raises DataError, naming the line, where one cannot be spoken: before anything is said; and where the folder has such a file.
@@ -66,21 +65,19 @@ def say_lines(synthesizer: Synthesizer, text: str, voice: Voice, language: str, 
         raise DataError(f"{taken[0]} is there already: choose another --out, or remove it")
     for number, line in texts:
         try:
-            synthesizer.pieces(line, language, settings)
+            synthesizer.pieces(line, language)
         except DataError as error:
             raise DataError(f"line {number}: {error}") from None
-    group = 4 * settings.batch_size  # enough that batches hold sentences of one length, few enough that files come soon
+    group = 4 * synthesizer.config.synthesis.batch_size  # enough that batches hold sentences of one length, few enough that files come soon
     for first in range(0, len(texts), group):
         lines = [Line(line, voice, language, seed) for _, line in texts[first : first + group]]
-        for path, speech in zip(names[first:], synthesizer.speak_all(lines, settings), strict=False):
+        for path, speech in zip(names[first:], synthesizer.speak_all(lines), strict=False):
             speech.save(path)
             print(_summary(path, speech))
             _tell(speech, path)
 
 
-def say_stream(
-    synthesizer: Synthesizer, text: str | Iterable[str], voice: Voice, language: str, seed: int, settings: SynthesisConfig, player: str
-) -> None:
+def say_stream(synthesizer: Synthesizer, text: str | Iterable[str], voice: Voice, language: str, seed: int, player: str) -> None:
     """Speaks into a command that plays what it reads ("-": into standard output) while it is being generated, as a WAV without end.
 
     Raises ConfigError where the command cannot be started or fails. One that is closed early has heard enough.
@@ -88,7 +85,7 @@ def say_stream(
     with _player(player) as pipe:
         try:
             pipe.write(endless_wav_header(synthesizer.sample_rate))
-            for piece in synthesizer.stream(text, voice, language, seed, settings):
+            for piece in synthesizer.stream(text, voice, language, seed):
                 pipe.write(to_pcm(np.clip(piece, -1, 1)).tobytes())
                 pipe.flush()
         except BrokenPipeError:

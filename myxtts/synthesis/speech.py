@@ -39,8 +39,8 @@ from myxtts.synthesis.engine import Engine, uses_onnxruntime
 from myxtts.synthesis.generate import longest_generation, sound_codes
 from myxtts.synthesis.guards import Intervention
 from myxtts.synthesis.stream import CHUNK_CODES, FIRST_CHUNK_CODES, arriving, faded_chunks, latent_chunks, vocode_chunks
-from myxtts.synthesis.takes import Job, Take, guarded, joined, silence, speak_jobs, without_noise
-from myxtts.synthesis.texts import Piece, cut_text, without_breaks
+from myxtts.synthesis.takes import Job, Take, guarded, joined, silence, silence_between, speak_jobs, without_noise
+from myxtts.synthesis.texts import Piece, breaks_of, cut_text, without_breaks
 from myxtts.synthesis.voice import VOICE_SUFFIX, Voice
 from myxtts.text.guess import guess_among
 from myxtts.text.languages import get_language
@@ -48,6 +48,7 @@ from myxtts.text.tokenizer import Tokenizer, name_characters
 
 ROOM_SHARE = 0.75  # of the longest generation that a sentence at an ordinary pace may fill: slow speakers need the rest
 AUTO = "auto"
+GUESS_CHARACTERS = 1000  # of a text that arrives, from whose end its language is found
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,14 @@ class Synthesizer:
         self.engine = Engine(model, alignment_head, weights)
 
     @classmethod
-    def load(cls, folder: str | Path, whole: bool = False) -> "Synthesizer":
+    def load(cls, folder: str | Path, changes: Sequence[str] = (), whole: bool = False) -> "Synthesizer":
         """Reads a bundle (`models.folder.bundle_files`), a folder or `models:/name@alias`, `models:/name/version` of the registry that
         this working folder belongs to. Raises ModelError naming what is missing or does not fit.
 
         A bundle that was imported without its audio tokenizer says so in its bundle.json; it speaks by its decoder alone.
+        changes: settings of synthesis in place of the bundle's, as `name=value` ("weights=int8", "guards.tail_seconds=0.5").
         whole: with the GPT's blocks in TensorFlow, which takes twice the memory, though ONNX Runtime speaks: for evaluating a model, for
-        changing its weights, and for settings of `speak` that ask for another engine than the bundle's.
+        changing its weights, and for settings of `speak` that ask for another engine than these.
         """
         if re.match(r"(models|runs|mlflow-artifacts|s3|gs|https?):/", str(folder)):
             from myxtts.serving.registry import resolve  # upwards, because it is asked for by a name that only the registry knows
@@ -166,7 +168,7 @@ class Synthesizer:
                 f"expected a model bundle ({', '.join(bundle_files())}) in {folder}; it {state}: make one (dvc repro bundle) or "
                 "copy the whole folder"
             )
-        config = XTTSConfig.load(folder / PARAMS)
+        config = XTTSConfig.load(folder / PARAMS, [f"synthesis.{change}" for change in changes])
         model = XTTS.load(folder, config.model, components, blocks=whole or not uses_onnxruntime(config.synthesis)).fold()
         head = _head(values.get("alignment_head"), config, described)
         return cls(config, model, Tokenizer.load(folder / TOKENIZER), head, folder / weight_file("gpt"))
@@ -251,17 +253,21 @@ class Synthesizer:
         """
         settings = (settings or self.config.synthesis).model_copy(update={"candidates": 1})
         parts = [text] if isinstance(text, str) else arriving(text, self._split_language(language))
-        pause, said = 0.0, False
+        last, marks, heard = None, "", ""
         for part in parts:
             if not isinstance(text, str) and not any(map(str.isalnum, without_breaks(part))):
+                marks += breaks_of(part)
                 continue  # a line of dashes, among others that hold words
-            said = True
-            for piece in self.pieces(part, language, settings):
-                if pause:
+            heard = (heard + part)[-GUESS_CHARACTERS:]
+            # of a text that arrives, what came before tells more than a sentence alone
+            code = self.language_code(language, part if isinstance(text, str) else heard)
+            for piece in self.pieces(marks + part, code, settings):
+                if pause := silence_between(last, piece):
                     yield silence(pause, self.sample_rate)
                 yield from self._stream_piece(Job(piece, voice, seed), settings, chunk_codes, first_chunk_codes)
-                pause = piece.pause
-        if not said:
+                last = piece
+            marks = ""
+        if not last:
             raise DataError("there is nothing to speak in what came: expected a text with words")
 
     def _stream_piece(self, job: Job, settings: SynthesisConfig, chunk_codes: int, first_codes: int) -> Iterator[np.ndarray]:
@@ -325,7 +331,7 @@ class Synthesizer:
         codes = sound_codes(codes, self.config.model.dvae.num_codes)  # `coqui_compatible` may draw [START]
         mel = np.asarray(self.model.dvae.decode(codes[None]))[0] * self.model.mel_norm  # (F, M)
         if speed != 1:
-            mel = np.asarray(interpolate(mel[None], 1 / speed))[0]
+            mel = np.asarray(interpolate(mel[None], max(1 / speed, 2 / len(mel))))[0]  # Griffin-Lim needs two frames
         low = griffin_lim(mel, dvae_mel(audio), iterations, seed)
         return _below_full_scale(wave_io.resample(low, audio.input_sample_rate, self.sample_rate))
 

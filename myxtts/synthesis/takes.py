@@ -5,7 +5,7 @@ B rows of a batch, S codes, D width, N samples.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -126,10 +126,11 @@ def speak_jobs(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: Synthe
 def _generate(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: SynthesisConfig) -> list[Take]:
     speaking = guarded(synthesizer, jobs, settings)
     speaking.advance()
-    return [
-        Take(job, speaking.codes(row), speaking.latents(row), speaking.stopped(row), speaking.interventions[row], speaking.covered(row))
-        for row, job in enumerate(jobs)
-    ]
+    takes = []
+    for row, job in enumerate(jobs):
+        noted = [replace(item, seconds=item.seconds / settings.speed) for item in speaking.interventions[row]]
+        takes.append(Take(job, speaking.codes(row), speaking.latents(row), speaking.stopped(row), noted, speaking.covered(row)))
+    return takes
 
 
 def _finish(synthesizer: "Synthesizer", take: Take, settings: SynthesisConfig) -> None:
@@ -185,11 +186,18 @@ def silence(seconds: float, sample_rate: int) -> np.ndarray:
     return np.zeros(round(seconds * sample_rate), np.float32)
 
 
+def silence_between(last: Piece | None, piece: Piece) -> float:
+    """Seconds of silence before a piece, after another one or at the beginning."""
+    if piece.before is not None:
+        return piece.before
+    return last.pause if last else 0.0
+
+
 def joined(takes: Sequence[Take], sample_rate: int) -> Iterator[tuple[np.ndarray, float, float]]:
     """The waves of takes with the silences between them, each with the seconds where its speech begins and ends."""
     position = 0
     for number, take in enumerate(takes):
-        pause = silence(takes[number - 1].job.piece.pause if number else 0.0, sample_rate)
+        pause = silence(silence_between(takes[number - 1].job.piece if number else None, take.job.piece), sample_rate)
         start = position + len(pause)
         position = start + len(take.wave)
         yield np.concatenate([pause, take.wave]), start / sample_rate, position / sample_rate

@@ -19,11 +19,15 @@ _BREAK = re.compile(r"\[break(?: *(\d+(?:\.\d+)?|\.\d+) *(ms|s))?\]", re.IGNOREC
 
 @dataclass(frozen=True)
 class Piece:
-    """What is spoken at once: a normalised sentence, or a part of a long one; its language's code; seconds of silence after it."""
+    """What is spoken at once: a normalised sentence, or a part of a long one; its language's code; seconds of silence after it.
+
+    before: seconds of silence that marks at the beginning of its text ask for, in place of the pause after what came before.
+    """
 
     text: str
     language: str
     pause: float = 0.0
+    before: float | None = None
 
     @property
     def ordinary_seconds(self) -> float:
@@ -37,6 +41,7 @@ def cut_text(text: str, language: str, cleaners: str, settings: SynthesisConfig,
     `[break]`, `[break 0.5s]` and `[break 300ms]` stand for so much silence, in place of the pause that would be there.
     """
     pieces: list[Piece] = []
+    before: float | None = None
     parts = _BREAK.split(text)  # text, number, unit, text, …
     for number, part in enumerate(parts[::3]):
         *lines, last = re.split(r"[\r\n]+", part)
@@ -44,16 +49,24 @@ def cut_text(text: str, language: str, cleaners: str, settings: SynthesisConfig,
         found += _line(last, language, cleaners, settings, fits)
         pieces += found
         value, unit = parts[3 * number + 1 : 3 * number + 3] or (None, None)
-        if 3 * number + 1 < len(parts) and pieces:
-            seconds = BREAK_SECONDS if value is None else float(value) / (1000 if unit.lower() == "ms" else 1)
-            silence = min(seconds, LONGEST_BREAK) + (0 if found else pieces[-1].pause)  # of several marks in a row, the sum
-            pieces[-1] = replace(pieces[-1], pause=silence)
-    return pieces
+        if 3 * number + 1 == len(parts):
+            break
+        seconds = min(BREAK_SECONDS if value is None else float(value) / (1000 if unit.lower() == "ms" else 1), LONGEST_BREAK)
+        if pieces:
+            pieces[-1] = replace(pieces[-1], pause=seconds + (0 if found else pieces[-1].pause))  # of several marks in a row, the sum
+        else:
+            before = seconds + (before or 0)
+    return [replace(piece, before=None if number else before) for number, piece in enumerate(pieces)]
 
 
 def without_breaks(text: str) -> str:
     """The text without its break marks, which are of no language."""
     return _BREAK.sub(" ", text)
+
+
+def breaks_of(text: str) -> str:
+    """The break marks of a text alone."""
+    return " ".join(match.group() for match in _BREAK.finditer(text))
 
 
 def _line(line: str, language: str, cleaners: str, settings: SynthesisConfig, fits: Callable[[Piece], bool]) -> list[Piece]:

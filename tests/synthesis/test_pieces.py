@@ -34,5 +34,10 @@ def test_what_is_no_break_mark_is_text():
     assert cut("[break]") == [] == cut("...\n—")
 
 
+def test_a_mark_at_the_beginning_is_a_silence_before_it():
+    first, second = cut_text("[break 1s] [break 500ms] Hello. Fine!", "en", "myxtts", SETTINGS, lambda piece: True)
+    assert (first.before, first.pause, second.before) == (1.5, 0.25, None)
+
+
 def test_in_persian_too():
     assert cut("سلام. [break 400ms] حال شما چطور است؟", "fa") == [("سلام.", 0.4), ("حال شما چطور است؟", 0.25)]

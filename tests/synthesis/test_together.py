@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
-from myxtts.config import DataError, ModelError
+from myxtts.config import ConfigError, DataError, ModelError
 from myxtts.config.stages import SynthesisConfig
 from myxtts.models.gpt_onnx import int8_blocks
-from myxtts.synthesis import takes
+from myxtts.synthesis import speech, takes
 from myxtts.synthesis.generate import generate_codes
 from myxtts.synthesis.speech import Line, Synthesizer
 from myxtts.synthesis.stream import arriving
@@ -46,12 +46,12 @@ def test_lines_together_are_what_each_is_alone(synthesizer, engine, batch_size):
     settings = changed(synthesizer, engine=engine, batch_size=batch_size)
     lines = [Line(text, voice(speaker), language, seed) for text, speaker, language, seed in LINES]
     together = synthesizer.speak_all(lines, settings)
-    for line, speech in zip(lines, together, strict=True):
+    for line, said in zip(lines, together, strict=True):
         alone = synthesizer.speak(line.text, line.voice, line.language, line.seed, settings)
-        assert [row.tolist() for row in speech.codes] == [row.tolist() for row in alone.codes]
-        assert [(item.text, item.start, item.end) for item in speech.sentences] == [(i.text, i.start, i.end) for i in alone.sentences]
-        np.testing.assert_allclose(speech.waveform, alone.waveform, atol=1e-4)
-    assert sum(speech.timings["total"] for speech in together) > 0
+        assert [row.tolist() for row in said.codes] == [row.tolist() for row in alone.codes]
+        assert [(item.text, item.start, item.end) for item in said.sentences] == [(i.text, i.start, i.end) for i in alone.sentences]
+        np.testing.assert_allclose(said.waveform, alone.waveform, atol=1e-4)
+    assert sum(said.timings["total"] for said in together) > 0
 
 
 def test_both_engines_say_the_same(synthesizer):
@@ -221,10 +221,49 @@ def test_a_damaged_file_is_refused_without_its_blocks_too(bundle, tmp_path):
 def test_a_line_without_words_does_not_end_a_stream(synthesizer):
     settings = changed(synthesizer)
     heard = list(synthesizer.stream(["Good morning.\n", "...\n", "[break]\n", "We like water.\n"], voice(1), "en", settings=settings))
-    whole = synthesizer.speak("Good morning.\nWe like water.", voice(1), "en", settings=settings).waveform
+    whole = synthesizer.speak("Good morning.\n...\n[break]\nWe like water.", voice(1), "en", settings=settings).waveform
     np.testing.assert_allclose(np.concatenate(heard), whole, atol=1e-4)
     with pytest.raises(DataError, match="nothing to speak"):
         list(synthesizer.stream(["...\n"], voice(1), "en"))
+
+
+def test_breaks_before_a_text_and_between_parts_that_arrive_are_heard(synthesizer):
+    settings = changed(synthesizer)
+    plain = synthesizer.speak("We like water.", voice(1), "en", settings=settings)
+    late = synthesizer.speak("[break 500ms] We like water.", voice(1), "en", settings=settings)
+    np.testing.assert_array_equal(late.waveform, np.concatenate([np.zeros(12000, np.float32), plain.waveform]))
+    assert late.sentences[0].start == 0.5
+    text = ["Good morning. ", "[break 2s] We like", " water."]
+    heard = np.concatenate(list(synthesizer.stream(text, voice(1), "en", settings=settings)))
+    np.testing.assert_allclose(heard, synthesizer.speak("".join(text), voice(1), "en", settings=settings).waveform, atol=1e-4)
+    assert len(heard) > 48000
+
+
+def test_the_language_of_a_stream_is_that_of_what_came_so_far(synthesizer, monkeypatch):
+    asked = []
+    monkeypatch.setattr(speech, "guess_among", lambda text, languages: asked.append(text) or "en")
+    list(synthesizer.stream(["Good morning.\n", "We like water.\n"], voice(1), "auto", settings=changed(synthesizer)))
+    assert asked == ["Good morning.\n", "Good morning.\nWe like water.\n"]
+
+
+@pytest.mark.parametrize("vocoder", ["decoder", "griffin_lim"])
+def test_a_word_of_one_code_is_heard_at_any_speed(synthesizer, vocoder):
+    """Nor does a guard say a time beyond its end."""
+    settings = changed(synthesizer, vocoder=vocoder, speed=4, guards={"duration_factor": 1.0})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(takes, "max_codes", lambda *_: 1)
+        spoken = synthesizer.speak("Good morning.", voice(1), "en", settings=settings)
+    assert len(spoken.codes[0]) <= 1 and len(spoken.waveform)
+    (item,) = spoken.sentences[0].interventions
+    assert item.seconds == pytest.approx(1 / synthesizer.config.model.codes_per_second / 4)
+
+
+def test_settings_may_be_changed_as_a_bundle_is_loaded(bundle):
+    plain, other = Synthesizer.load(bundle), Synthesizer.load(bundle, ["engine=tensorflow", "guards.tail_seconds=0.25"])
+    assert not plain.model.gpt.blocks and other.model.gpt.blocks  # what these need, and no more
+    assert other.config.synthesis.guards.tail_seconds == 0.25
+    with pytest.raises(ConfigError, match=r"synthesis\.wights"):
+        Synthesizer.load(bundle, ["wights=int8"])
 
 
 def test_a_break_mark_is_no_word_of_a_language(synthesizer):
