@@ -20,7 +20,8 @@ import numpy as np
 
 from myxtts.config import DataError, ModelError
 from myxtts.models.gpt import GPT
-from myxtts.models.xtts import assign_weights, read_weights
+from myxtts.models.tensor_files import read_weights
+from myxtts.models.xtts import assign_weights
 from myxtts.text.tokenizer import Tokenizer
 
 # the axis of each tensor that counts text tokens

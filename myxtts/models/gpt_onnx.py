@@ -14,10 +14,11 @@ import numpy as np
 from myxtts.audio.networks import runtime
 from myxtts.models.gpt import GPT
 from myxtts.models.onnx_graph import Graph, session
+from myxtts.models.tensor_files import StoredArray
 from myxtts.models.xtts import tensor_names
 
 Weights = Literal["float32", "int8"]
-Tensor = Callable[[str], np.ndarray]
+Tensor = Callable[[str], np.ndarray | StoredArray]
 NORM_EPSILON = 1e-5
 BLOCK_SIZES = (128, 64, 32, 16)  # of values that share a scale; the largest that divides a row
 INT8_COMPUTE = 4  # MatMulNBits' accuracy_level: products in int8, sums in int32
@@ -103,11 +104,12 @@ def _tensors_of(gpt: GPT) -> Tensor:
     return lambda name: np.asarray(named[name], np.float32)
 
 
-def int8_blocks(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def int8_blocks(kernel: np.ndarray | StoredArray) -> tuple[np.ndarray, np.ndarray]:
     """Kernel (inputs, outputs) -> values (outputs, blocks, size) uint8 around 128, and scales (outputs, blocks) float32.
 
     kernel ≈ (values - 128) · scales: each block of `size` inputs is rounded to 255 steps between its own largest magnitudes.
     """
+    kernel = np.asarray(kernel)
     inputs, outputs = kernel.shape
     size = next((size for size in BLOCK_SIZES if inputs % size == 0), BLOCK_SIZES[-1])
     blocks = -(-inputs // size)

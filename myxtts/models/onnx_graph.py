@@ -14,6 +14,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from myxtts.audio.networks import runtime
 from myxtts.audio.wave import atomic_file
 from myxtts.config import ModelError
+from myxtts.models.tensor_files import StoredArray
 
 OPSETS = {"": 20, "com.microsoft": 1}  # 20: GELU; the second: what ONNX Runtime adds
 IR_VERSION = 10  # of ONNX 1.16: what ONNX Runtime 1.18 and later read
@@ -24,13 +25,13 @@ ALIGNMENT = 64  # bytes of a weight in its file, so that it can be mapped
 class Graph:
     """An ONNX graph under construction. Values are known by their names.
 
-    weights: name -> array of all constants of SMALLEST_WEIGHT bytes or more. They are not copied: do not change them before `save` or
-    `session`. metadata: strings that a file of the graph keeps, for whoever runs it.
+    weights: name -> array of all constants of SMALLEST_WEIGHT bytes or more. They are not copied: do not change them, nor the files
+    where they are stored, before `save` or `session`. metadata: strings that a file of the graph keeps, for whoever runs it.
     """
 
     def __init__(self, name: str, metadata: Mapping[str, str] | None = None):
         self.name, self.metadata = name, dict(metadata or {})
-        self.weights: dict[str, np.ndarray] = {}
+        self.weights: dict[str, np.ndarray | StoredArray] = {}
         self.small: dict[str, TensorProto] = {}
         self.nodes: list[NodeProto] = []
         self.inputs: list[ValueInfoProto] = []
@@ -50,14 +51,15 @@ class Graph:
 
     def constant(self, value: Any, name: str = "") -> str:
         """A weight or another array that stays as it is. Floats of Python become float32, integers int64."""
-        array = np.asarray(value)
+        stored = isinstance(value, StoredArray) and value.nbytes >= SMALLEST_WEIGHT
+        array = value if stored else np.asarray(value)
         if array.dtype == np.float64 and not isinstance(value, np.ndarray | np.generic):
             array = array.astype(np.float32)
         name = self._new(name or f"constant_{len(self._names)}")
         if array.nbytes < SMALLEST_WEIGHT:
             self.small[name] = numpy_helper.from_array(array, name)
         else:
-            self.weights[name] = np.ascontiguousarray(array)
+            self.weights[name] = array if stored else np.ascontiguousarray(array)
         return name
 
     def op(self, kind: str, inputs: Sequence[str], outputs: int | Sequence[str] = 1, domain: str = "", **attributes: Any) -> Any:
@@ -78,15 +80,20 @@ class Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), names, name=label, domain=domain, **attributes))
         return names[0] if len(names) == 1 else names
 
-    def model(self, location: str = "weights") -> ModelProto:
-        """The graph without `weights`: it says of each where it lies in the file `location`, as `save` writes it."""
+    def model(self, location: str | None = None) -> ModelProto:
+        """The graph without `weights`: it says of each where it lies in the file `location`, as `save` writes it.
+
+        None: of a StoredArray where it is stored, the name of its file; of the others nothing that holds, for a session is given them.
+        """
         unused = self.weights.keys() - {name for node in self.nodes for name in node.input}
         if unused:  # ONNX Runtime would refuse them, too
             raise ModelError(f"expected that the graph {self.name} uses all its weights; it leaves {sorted(unused)}: do not add them")
         tensors, offset = list(self.small.values()), 0
         for name, array in self.weights.items():
             tensor = TensorProto(name=name, data_type=_onnx_type(array.dtype), dims=array.shape, data_location=TensorProto.EXTERNAL)
-            for key, value in (("location", location), ("offset", offset), ("length", array.nbytes)):
+            stored = location is None and isinstance(array, StoredArray)
+            place = (array.path.name, array.offset) if stored else (location or "given", offset)
+            for key, value in zip(("location", "offset", "length"), (*place, array.nbytes), strict=True):
                 tensor.external_data.add(key=key, value=str(value))
             tensors.append(tensor)
             offset += array.nbytes + _padding(array)
@@ -106,7 +113,7 @@ class Graph:
         if self.weights:
             with atomic_file(weights) as file:
                 for array in self.weights.values():
-                    file.write(array.reshape(-1).view(np.uint8).data)
+                    file.write(np.asarray(array).reshape(-1).view(np.uint8).data)
                     file.write(bytes(_padding(array)))
         with atomic_file(path) as file:  # last: where it is, its weights are too
             file.write(self.model(weights.name).SerializeToString())
@@ -122,14 +129,18 @@ class Graph:
 def session(graph: Graph, threads: int) -> Any:
     """An onnxruntime.InferenceSession of the graph on the CPU, whose operators share `threads` threads. It keeps its own weights.
 
+    It maps those that are stored, all of them in one folder, and lays each out anew as its operators want it: so they are in memory once.
     Threads without work sleep instead of spinning: they would take the cores from whatever else computes, TensorFlow first.
     """
     onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    values = [onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, _onnx_type(array.dtype)) for array in graph.weights.values()]
-    options.add_external_initializers(list(graph.weights), values)
+    given = {name: array for name, array in graph.weights.items() if not isinstance(array, StoredArray)}
+    values = [onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(array, _onnx_type(array.dtype)) for array in given.values()]
+    options.add_external_initializers(list(given), values)
+    for folder in {str(array.path.parent) for array in graph.weights.values() if isinstance(array, StoredArray)}:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     return onnxruntime.InferenceSession(graph.model().SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
@@ -137,5 +148,5 @@ def _onnx_type(dtype: Any) -> int:
     return helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
 
-def _padding(array: np.ndarray) -> int:
+def _padding(array: np.ndarray | StoredArray) -> int:
     return -array.nbytes % ALIGNMENT

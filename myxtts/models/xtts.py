@@ -1,11 +1,10 @@
 """The assembly: all networks of one voice model, built, saved and loaded as one."""
 
-import contextlib
 import hashlib
 import math
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from myxtts.models.hifigan import HiFiGAN
 from myxtts.models.layers import WeightNorm
 from myxtts.models.precision import all_layers
 from myxtts.models.speaker_encoder import SpeakerEncoder
+from myxtts.models.tensor_files import open_weights, read_tensor, read_weights
 
 FORMAT = 1
 SHOWN = 8  # names of tensors in a message
@@ -205,41 +205,6 @@ def load_weights(model: keras.Model, path: str | Path) -> None:
     assign_weights(model, read_weights(path), Path(path))
 
 
-def read_weights(path: str | Path) -> dict[str, np.ndarray]:
-    """Every tensor of a file of `save_weights`, by name. Raises ModelError where it is missing or damaged."""
-    with open_weights(path) as datasets:
-        return {name: read_tensor(dataset) for name, dataset in datasets.items()}
-
-
-@contextlib.contextmanager
-def open_weights(path: str | Path) -> Iterator[dict[str, h5py.Dataset]]:
-    """The tensors of a file of `save_weights`, by name, each to be read with `read_tensor`. Raises ModelError.
-
-    Errors of what is done with them meanwhile, say a full disk, are not this file's and pass through.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelError(f"no weight file {path}; train or restore that stage first (dvc repro, or dvc pull)")
-    with contextlib.ExitStack() as opened:
-        try:
-            found = _datasets(opened.enter_context(h5py.File(path, "r")))
-        except OSError as error:
-            raise _damaged(path, error) from None
-        yield found
-
-
-def read_tensor(dataset: h5py.Dataset) -> np.ndarray:
-    """One tensor of `open_weights`. Raises ModelError where the file is damaged there."""
-    try:
-        return dataset[()]
-    except OSError as error:
-        raise _damaged(dataset.file.filename, error) from None
-
-
-def _damaged(path: str | Path, error: OSError) -> ModelError:
-    return ModelError(f"{path} cannot be read as HDF5 ({error}); it is damaged: restore it (dvc checkout, dvc pull)")
-
-
 def assign_weights(model: keras.Model, values: Mapping[str, np.ndarray], source: Path) -> None:
     """Puts tensors that come from `source` into `model`, as strictly as `load_weights`. Raises ModelError."""
     wanted = tensor_names(model)
@@ -278,12 +243,6 @@ def load_mel_norm(folder: str | Path, config: ModelConfig) -> np.ndarray:
     except (OSError, ValueError, EOFError) as error:
         raise ModelError(f"{path} cannot be read ({error}); restore it (dvc checkout, dvc pull)") from None
     return _checked_mel_norm(values, config.audio.num_mels)
-
-
-def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    found = {}
-    file.visititems(lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None)
-    return found
 
 
 def tensor_faults(expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> str:

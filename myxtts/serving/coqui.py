@@ -16,8 +16,9 @@ from myxtts.audio.mel import SPEAKER_PREEMPHASIS, SPEAKER_WIN_LENGTH, mel_filter
 from myxtts.config import ModelConfig, ModelError, XTTSConfig
 from myxtts.models import coqui as mapping
 from myxtts.models.folder import BUNDLE_FILE, MEL_NORM, PARAMS, TOKENIZER, listed_components, weight_file
+from myxtts.models.tensor_files import open_weights, read_tensor
 from myxtts.models.torch_file import BFLOAT16, LazyTensor, write_torch
-from myxtts.models.xtts import load_mel_norm, open_weights, parameter_counts, read_tensor, write_weights
+from myxtts.models.xtts import load_mel_norm, parameter_counts, write_weights
 from myxtts.serving.bundle import check_bundle, seal_bundle
 from myxtts.serving.coqui_config import from_params
 from myxtts.serving.coqui_files import read_checkpoint

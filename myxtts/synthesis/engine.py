@@ -11,7 +11,8 @@ from myxtts.models.gpt import GPT
 from myxtts.models.gpt_onnx import GPTSession
 from myxtts.models.hifigan import HiFiGAN
 from myxtts.models.precision import with_weights_in
-from myxtts.models.xtts import XTTS, build_component, open_weights, read_tensor
+from myxtts.models.tensor_files import open_weights, stored_tensor
+from myxtts.models.xtts import XTTS, build_component
 from myxtts.synthesis.vocoders import DecoderSession, HalfDecoder
 
 
@@ -57,7 +58,7 @@ class Engine:
         if gpt.blocks:
             return GPTSession(gpt, weights, cores(), self.alignment_head)
         with open_weights(self.weights) as datasets:
-            return GPTSession(gpt, weights, cores(), self.alignment_head, lambda name: read_tensor(datasets[name]))
+            return GPTSession(gpt, weights, cores(), self.alignment_head, lambda name: stored_tensor(datasets[name]))
 
     def decoder(self, settings: SynthesisConfig) -> HiFiGAN | DecoderSession | HalfDecoder:
         """What turns latents into waves."""

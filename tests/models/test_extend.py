@@ -7,7 +7,8 @@ from small import small_config
 from myxtts.config import ModelError
 from myxtts.models.extend import TEXT_AXES, grow_text_rows, load_grown
 from myxtts.models.gpt import GPT
-from myxtts.models.xtts import read_weights, save_weights
+from myxtts.models.tensor_files import read_weights
+from myxtts.models.xtts import save_weights
 from myxtts.text.tokenizer import Tokenizer
 
 ENGLISH = ["the cat sat on the mat", "the dog ate the cake", "a man and a hat"]

@@ -1,5 +1,6 @@
 """The builder of ONNX graphs: what it builds runs, from memory and from a file; what cannot be is refused."""
 
+import h5py
 import ml_dtypes
 import numpy as np
 import onnx
@@ -7,6 +8,7 @@ import pytest
 
 from myxtts.config import ModelError
 from myxtts.models.onnx_graph import ALIGNMENT, SMALLEST_WEIGHT, Graph, session
+from myxtts.models.tensor_files import StoredArray, open_weights, stored_tensor
 
 
 def small_graph():
@@ -103,3 +105,32 @@ def test_what_cannot_be_is_refused():
     graph.constant(np.zeros(1000), "nobody's")
     with pytest.raises(ModelError, match="nobody's"):
         graph.model()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("chunks", [None, (8, 17)])
+def test_weights_may_stay_in_their_file(tmp_path, chunks, linked):
+    """From where a session maps them, also through a link into a cache, and `save` copies them; one that lies there in pieces is read."""
+    kernel = np.random.default_rng(3).normal(size=(33, 17)).astype(np.float32)
+    path = tmp_path / "cache" / "weights.h5"
+    path.parent.mkdir()
+    with h5py.File(path, "w") as file:
+        file.create_dataset("before", data=np.zeros(77, np.float32))
+        file.create_dataset("kernel", data=kernel, chunks=chunks)
+        file.create_dataset("bias", data=np.arange(17, dtype=np.float32))
+    if linked:
+        (tmp_path / "link.h5").symlink_to(path)
+        path = tmp_path / "link.h5"
+    graph = Graph("stored")
+    with open_weights(path) as datasets:
+        stored, bias = stored_tensor(datasets["kernel"]), stored_tensor(datasets["bias"])
+    assert isinstance(stored, np.ndarray if chunks else StoredArray)
+    x = graph.input("x", np.float32, ("N", 33))
+    graph.op("Add", [graph.op("MatMul", [x, graph.constant(stored, "kernel")]), graph.constant(bias, "bias")], ["y"])
+    graph.output("y", np.float32, ("N", 17))
+    given = np.random.default_rng(4).normal(size=(2, 33)).astype(np.float32)
+    want = given @ kernel + np.arange(17)
+    np.testing.assert_allclose(session(graph, threads=1).run(None, {"x": given})[0], want, atol=1e-5)
+    graph.save(tmp_path / "copy.onnx")
+    copied = onnx.load(tmp_path / "copy.onnx")  # with its weights
+    np.testing.assert_array_equal(onnx.numpy_helper.to_array(copied.graph.initializer[-1]), kernel)

@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 
 from myxtts import cli
 from myxtts.config import ConfigError, ModelError, XTTSConfig
-from myxtts.models.xtts import XTTS, read_weights
+from myxtts.models.tensor_files import read_weights
+from myxtts.models.xtts import XTTS
 from myxtts.pipeline.outside import train_outside
 from myxtts.pipeline.recipes import use_recipe
 from myxtts.pipeline.stages import STAGES

@@ -11,8 +11,9 @@ from myxtts import cli
 from myxtts.audio import wave as wave_io
 from myxtts.config import ConfigError, ModelError, XTTSConfig
 from myxtts.models.extend import grow_text_rows
+from myxtts.models.tensor_files import read_weights
 from myxtts.models.torch_file import write_torch
-from myxtts.models.xtts import COMPONENTS, read_weights
+from myxtts.models.xtts import COMPONENTS
 from myxtts.serving.bundle import check_bundle
 from myxtts.serving.coqui import import_coqui
 from myxtts.serving.coqui_config import OURS

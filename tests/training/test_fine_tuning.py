@@ -13,7 +13,8 @@ from test_trainer import Recorder, make, settings
 
 from myxtts.config import ConfigError, DataError, MyXTTSError, XTTSConfig
 from myxtts.data.records import read_records, token_schema, write_records
-from myxtts.models.xtts import XTTS, read_weights
+from myxtts.models.tensor_files import read_weights
+from myxtts.models.xtts import XTTS
 from myxtts.training import trial
 from myxtts.training.averages import averaged
 from myxtts.training.guard import NonFiniteTraining
