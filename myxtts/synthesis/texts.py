@@ -56,7 +56,7 @@ def cut_text(text: str, language: str, cleaners: str, settings: SynthesisConfig,
             pieces[-1] = replace(pieces[-1], pause=seconds + (0 if found else pieces[-1].pause))  # of several marks in a row, the sum
         else:
             before = seconds + (before or 0)
-    return [replace(piece, before=None if number else before) for number, piece in enumerate(pieces)]
+    return [*(replace(piece, before=before) for piece in pieces[:1]), *pieces[1:]]
 
 
 def without_breaks(text: str) -> str:
