@@ -167,6 +167,11 @@ class PrepareConfig(Section):
 class TokenizerConfig(Section):
     """Training texts -> text tokenizer, up to model.num_text_tokens."""
 
+    units: Literal["letters", "phones"] = Field(
+        "letters",
+        description="what tokens are made of: letters, or the phones that eSpeak NG reads (extra `sample`): a few hours of speech hold too "
+        "few words to teach how a language is spelled",
+    )
     balance: float = Field(
         0.5, ge=0, le=1, description="exponent on a language's share of the words learnt from: 1 = as in the corpus, 0 = all alike"
     )

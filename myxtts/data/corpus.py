@@ -106,13 +106,17 @@ def _tokens(config: XTTSConfig, model: Any, corpus: Path, tokenizer: Path | None
         "limits": [config.model.gpt.max_text_tokens, config.model.gpt.max_audio_tokens],
         "num_text_tokens": config.model.num_text_tokens,
         "balance": config.tokenizer.balance,
+        "units": config.tokenizer.units,
         "dvae": weights_digest(model.dvae),
         "tokenizer": tokenizer.read_text(encoding="utf-8") if tokenizer else None,
     }
 
     def run(place: Path) -> None:
         texts = ((row.normalized, row.language) for row in iter_split(corpus / "processed", "train"))
-        used = Tokenizer.load(tokenizer) if tokenizer else Tokenizer.train(texts, config.model.num_text_tokens, config.tokenizer.balance)
+        made_of = config.tokenizer
+        used = (
+            Tokenizer.load(tokenizer) if tokenizer else Tokenizer.train(texts, config.model.num_text_tokens, made_of.balance, made_of.units)
+        )
         used.save(place / "tokenizer.json")
         encode(config, corpus / "processed", corpus / "mels", used, model.dvae, place)
 

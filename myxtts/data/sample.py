@@ -1,8 +1,7 @@
 """The embedded sample: sentences drawn from a small grammar, spoken by eSpeak NG.
 
 The grammar of a language is `<language>.yaml`: `sentences` are templates, and every `<name>` in one is replaced by a draw from
-the list `name` under `words`, again and again until none is left. eSpeak NG (GPL-3) is no part of this project: its library
-comes with the optional package `espeakng-loader` and is called through ctypes.
+the list `name` under `words`, again and again until none is left.
 """
 
 import ctypes
@@ -22,10 +21,10 @@ from myxtts.audio import wave
 from myxtts.config import DataError
 from myxtts.config.data import SampleConfig
 from myxtts.data.manifest import METADATA
+from myxtts.text.espeak import espeak_files, open_espeak
 from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize
 
-_REMEDY = "install it with: pip install 'myxtts[sample]', or point data.source at a corpus of your own"
 _SEEN_OFTEN = 2  # a held-out sentence is made of words that stand at least so often in other sentences
 _CHOICES = 6  # draws of which the one with the rarest words is taken
 _WORDS_PER_MINUTE = 165
@@ -49,7 +48,7 @@ def make_sample(config: SampleConfig, grammar: Path, out: Path, seed: int) -> di
     language, so an evaluation sentence never stands in the training data. Clips of an earlier sample in `out` are removed.
     Raises DataError when a grammar or voice is missing or too small, eSpeak NG is not installed, or the disk is full.
     """
-    library, data = _espeak_files()
+    library, data = espeak_files("the embedded sample")
     lines = plan_sample(config, grammar, seed)
     for voice in dict.fromkeys(line.voice for line in lines):
         _check_voice(voice, data)
@@ -173,15 +172,6 @@ def _hold_out(sentences: list[str], count: int) -> tuple[list[str], list[str]]:
     return [text for text in sentences if text not in chosen], held
 
 
-def _espeak_files() -> tuple[str, str]:
-    """Paths of the library and of its data."""
-    try:
-        import espeakng_loader
-    except ImportError:
-        raise DataError(f"the embedded sample is spoken by eSpeak NG, which is not installed; {_REMEDY}") from None
-    return str(espeakng_loader.get_library_path()), str(espeakng_loader.get_data_path())
-
-
 def _check_voice(voice: str, data: str) -> None:
     """eSpeak NG takes an unknown variant for none, silently."""
     _, _, variant = voice.partition("+")
@@ -199,16 +189,10 @@ def _speak_voice(lines: list[Line], library: str, data: str, wavs: Path) -> None
 class _Speaker:
     """One voice of eSpeak NG, called through ctypes (speak_lib.h)."""
 
-    _SYNCHRONOUS, _NO_EXIT, _RATE, _UTF8 = 2, 0x8000, 1, 1
+    _RATE, _UTF8 = 1, 1
 
     def __init__(self, library: str, data: str, voice: str):
-        try:
-            self._espeak = ctypes.CDLL(library)
-        except OSError as error:
-            raise DataError(f"eSpeak NG cannot be loaded ({error}); {_REMEDY}") from None
-        self.sample_rate = self._espeak.espeak_Initialize(self._SYNCHRONOUS, 0, data.encode(), self._NO_EXIT)
-        if self.sample_rate <= 0:
-            raise DataError(f"eSpeak NG cannot be started with the data in {data}; {_REMEDY}")
+        self._espeak, self.sample_rate = open_espeak(library, data)
         self._espeak.espeak_ng_SetRandSeed(ctypes.c_long(1))  # its noises are random, seeded with the clock
         self._chunks: list[bytes] = []
         callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)

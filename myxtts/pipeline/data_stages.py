@@ -75,7 +75,8 @@ def run_tokenizer(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
         taken_over = _take_tokenizer(config, start, paths)
     else:
         texts = ((row.normalized, row.language) for row in iter_split(paths.processed, "train"))
-        Tokenizer.train(texts, config.model.num_text_tokens, config.tokenizer.balance).save(paths.tokenizer)
+        made_of = config.tokenizer
+        Tokenizer.train(texts, config.model.num_text_tokens, made_of.balance, made_of.units).save(paths.tokenizer)
     tokenizer = Tokenizer.load(paths.tokenizer)
     covered = {split: coverage(tokenizer, iter_split(paths.processed, split)) for split in METADATA if has_split(paths.processed, split)}
     _check_coverage(covered, tokenizer.languages if not start else taken_over["added_languages"], bool(start))
@@ -84,6 +85,7 @@ def run_tokenizer(config: XTTSConfig, paths: Paths) -> dict[str, Any]:
         values.pop("", None)
     return {
         "size": tokenizer.size,
+        "units": tokenizer.units,
         "tokens_per_text": every["tokens_per_text"],
         "characters_per_token": every["characters_per_token"],
         "tokens_per_second": every["tokens_per_second"],
@@ -115,6 +117,8 @@ def _take_tokenizer(config: XTTSConfig, start: Start, paths: Paths) -> dict[str,
     from myxtts.text.tokenizer import Tokenizer
 
     base = Tokenizer.load(start.tokenizer)
+    if base.units != config.tokenizer.units:
+        raise ConfigError(f"the model {start.model} reads {base.units}: set tokenizer.units to that; it is {config.tokenizer.units}")
     added = sorted({get_language(row.language).code for row in iter_split(paths.processed, "train")} - set(base.languages))
     if not added:
         shutil.copyfile(start.tokenizer, paths.tokenizer)

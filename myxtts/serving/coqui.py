@@ -78,6 +78,8 @@ def export_coqui(bundle: str | Path, out: str | Path) -> dict[str, Any]:
     described = check_bundle(bundle)
     components = listed_components(described, bundle / BUNDLE_FILE)
     config, tokenizer = XTTSConfig.load(bundle / PARAMS), Tokenizer.load(bundle / TOKENIZER)
+    if tokenizer.units != "letters":
+        raise ModelError(f"{bundle} reads texts by their {tokenizer.units}, the reference implementation by letters alone: speak it here")
     mel_stats = load_mel_norm(bundle, config.model)
     values, notes = from_params(config, tokenizer, _original_config(described))
     vocabulary = _vocabulary(bundle / TOKENIZER, tokenizer.size, config.model.num_text_tokens)

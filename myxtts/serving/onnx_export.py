@@ -88,6 +88,7 @@ def _config(
         "decoder": {"latent_dim": config.model.gpt.dim, "speaker_dim": config.model.speaker_encoder.embedding_dim},
         "text": {
             "cleaners": config.prepare.cleaners,
+            "units": tokenizer.units,
             "start": tokenizer.start_id,
             "stop": tokenizer.stop_id,
             "space": tokenizer.space_id,

@@ -4,6 +4,9 @@ A text becomes `[lang]`, then its words in BPE, with `[SPACE]` between them. The
 The ids are those of the reference implementation's `VoiceBpeTokenizer` for the same (cleaned) text, but for a literal "[STOP]",
 "[SPACE]" or "[en]" in it: the reference takes it for the token, we spell it like any word.
 
+The words are those of the text, or with `units="phones"` their phones in IPA (`myxtts.text.phones`), which the mark `[PHONES]` in the
+vocabulary tells: no other program reads texts by such a file alone.
+
 A tokenizer can be extended by languages (`Tokenizer.extend`). Those it knew before keep their ids to the last one: they are
 encoded with the vocabulary and the merges of before, although the new languages may share their letters.
 """
@@ -13,9 +16,9 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tokenizers import Tokenizer as BPETokenizer
 from tokenizers import models, pre_tokenizers, trainers
@@ -23,10 +26,13 @@ from tokenizers import models, pre_tokenizers, trainers
 from myxtts.config import DataError, ModelError
 from myxtts.text import extension
 from myxtts.text.languages import LANGUAGES, get_language
+from myxtts.text.phones import phones
 from myxtts.text.sampling import balance_words, count_words
 
 STOP, UNKNOWN, SPACE, START = "[STOP]", "[UNK]", "[SPACE]", "[START]"
 _CONTROL = (STOP, UNKNOWN, SPACE, START)
+_PHONES = "[PHONES]"
+Units = Literal["letters", "phones"]
 _MIN_FREQUENCY = 2  # a pair seen once teaches nothing
 _CHUNK = 1000  # times a word is handed to the trainer at once
 
@@ -44,28 +50,31 @@ class Tokenizer:
         content = json.loads(bpe.to_str()) if self._markers else {}
         self._before = {marker: _spelling(_from_content(extension.before(content, marker))) for marker in self._markers}
         self._vocabulary = vocabulary
+        self.units: Units = "phones" if _PHONES in vocabulary else "letters"
         self._tokens = {index: token for token, index in vocabulary.items()}
-        added = {token.content for token in bpe.get_added_tokens_decoder().values()} - set(_CONTROL)
+        added = {token.content for token in bpe.get_added_tokens_decoder().values()} - {*_CONTROL, _PHONES}
         tags = {
             token[1:-1]: vocabulary[token] for token in added if re.fullmatch(r"\[[^\[\]]+\]", token) and not extension.is_marker(token)
         }
         self.languages: tuple[str, ...] = tuple(sorted(tags.keys() & LANGUAGES.keys()))
         self.other_tags: tuple[str, ...] = tuple(sorted(tags.keys() - LANGUAGES.keys()))  # of languages unknown here, or of none: `[PAD]`
-        self._control = {vocabulary[token] for token in (STOP, START)} | set(self._markers) | set(tags.values())
+        unspoken = {vocabulary[token] for token in (STOP, START, _PHONES) if token in vocabulary}
+        self._control = unspoken | set(self._markers) | set(tags.values())
 
     @classmethod
-    def train(cls, rows: Iterable[tuple[str, str]], vocab_size: int, balance: float = 0.5) -> "Tokenizer":
+    def train(cls, rows: Iterable[tuple[str, str]], vocab_size: int, balance: float = 0.5, units: Units = "letters") -> "Tokenizer":
         """Learns BPE from (normalised text, language) rows; the order of the rows does not matter.
 
         balance: exponent by which the languages' shares are evened out (`balance_words`); 1 = as they are in the rows.
+        units: what is learnt from: the texts' letters, or their phones.
 
         `vocab_size` is an upper bound on `size`: a small corpus runs out of pairs first. Every character of the rows is
         in the vocabulary, so none of them is `[UNK]`. Raises DataError for no rows, or a bound too small for the characters.
         """
-        counts = count_words(rows)
+        counts = count_words(_in_units(rows, units))
         if not any(counts.values()):
             raise DataError("no text to train a tokenizer on: expected rows of (normalised text, language)")
-        special = [*_CONTROL, *(f"[{language}]" for language in sorted(counts))]
+        special = [*_CONTROL, *[_PHONES] * (units == "phones"), *(f"[{language}]" for language in sorted(counts))]
         bpe = BPETokenizer(models.BPE(unk_token=UNKNOWN))
         bpe.pre_tokenizer = pre_tokenizers.Whitespace()
         alphabet = {
@@ -100,7 +109,8 @@ class Tokenizer:
         that the tokenizer knows teach it nothing; the order of rows does not matter. balance: as in `train`, among the new languages.
         Raises DataError for no row in a new language, or a bound that cannot hold marker, tags and characters.
         """
-        counts = {code: words for code, words in count_words(rows).items() if code not in self.languages}
+        new = ((text, language) for text, language in rows if get_language(language).code not in self.languages)
+        counts = count_words(_in_units(new, self.units))
         if not counts:
             raise DataError(f"no row is in a new language: the tokenizer knows {', '.join(self.languages)} already; expected others")
         known = set("".join(word for words in counts.values() for word in words))
@@ -154,7 +164,10 @@ class Tokenizer:
             raise ModelError(f"cannot write {path}: {error.strerror or error}; free space or make the folder writable") from None
 
     def encode(self, normalized_text: str, language: str) -> list[int]:
-        """Ids of `[lang]` and the text, without `[START]` and `[STOP]`. Raises DataError for a language it was not trained on."""
+        """Ids of `[lang]` and the text, without `[START]` and `[STOP]`. Raises DataError for a language it was not trained on.
+
+        Where `units` are phones, also where eSpeak NG is not installed.
+        """
         code = get_language(language).code
         if code not in self.languages:
             raise DataError(
@@ -162,7 +175,7 @@ class Tokenizer:
                 "train it again on a corpus with that language"
             )
         ids = [self.tag_id(code)]
-        words = normalized_text.split(" ")
+        words = (phones(normalized_text, code) if self.units == "phones" else normalized_text).split(" ")
         for index, encoding in enumerate(self._reader(code).encode_batch(words)):
             if index:
                 ids.append(self._vocabulary[SPACE])
@@ -183,8 +196,11 @@ class Tokenizer:
         return self._vocabulary[f"[{code}]"]
 
     def unknown_characters(self, normalized_text: str, language: str) -> list[str]:
-        """The characters of a text that become `[UNK]`, in code point order. Raises DataError as `encode` does."""
-        return sorted(character for character in set(normalized_text) if self.unknown_id in self.encode(character, language))
+        """The characters of a text, or of its phones, that become `[UNK]`, in code point order. Raises DataError as `encode` does."""
+        code = get_language(language).code
+        read = phones(normalized_text, code) if self.units == "phones" else normalized_text
+        reader = self._reader(code)
+        return sorted(character for character in set(read) if self.unknown_id in reader.encode(character).ids)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids; language, start and stop tokens are left out, `[UNK]` becomes U+FFFD. Raises DataError."""
@@ -258,6 +274,10 @@ class Tokenizer:
 def name_characters(characters: Iterable[str]) -> str:
     """For a message: 'ő' (U+0151), …; some look alike, others like nothing."""
     return ", ".join(f"{character!r} (U+{ord(character):04X})" for character in characters)
+
+
+def _in_units(rows: Iterable[tuple[str, str]], units: Units) -> Iterator[tuple[str, str]]:
+    return ((phones(text, language) if units == "phones" else text, language) for text, language in rows)
 
 
 def _spelling(bpe: BPETokenizer) -> BPETokenizer:
