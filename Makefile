@@ -33,7 +33,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	head -3 $(BIN)/pip | grep -qF '$(CURDIR)/$(BIN)/' || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[sample,evaluation,languages,plots,serve,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[sample,evaluation,whisper,mos,languages,plots,serve,dev]'
 	$(BIN)/myxtts plots
 	@touch $@
 

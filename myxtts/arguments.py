@@ -136,6 +136,14 @@ def _add_speech_commands(command: Command) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any other setting of synthesis, say guards.tail_seconds=0.5"
     )
 
+    sub = command("evaluate", "measure a bundle, or what another system has spoken, on this project's held-out sentences")
+    what = sub.add_mutually_exclusive_group()
+    what.add_argument("--model", default="models/bundle", metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
+    what.add_argument("--spoken", type=Path, metavar="DIR", help="audio files named by the ids that --list gives")
+    what.add_argument("--list", action="store_true", help="print the sentences: id, text, language, speaker, recording of the voice")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="folder to make, and DIR.html (default: reports/measured/NAME)")
+    _add_params_options(sub)
+
     sub = command("voice", "save a voice, from recordings of a person or between saved voices")
     sub.add_argument("paths", nargs="+", metavar="AUDIO", help="recordings of one person, or *.voice to be mixed")
     sub.add_argument("--weights", nargs="+", type=float, metavar="W", help="share of each saved voice (default: all alike)")

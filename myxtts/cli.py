@@ -158,14 +158,14 @@ def _doctor(options: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
-def _synthesizer(model: str, changes: Sequence[str] = ()) -> "Synthesizer":
+def _synthesizer(model: str, changes: Sequence[str] = (), whole: bool = False) -> "Synthesizer":
     from myxtts.serving.registry import resolve
 
     bundle = resolve(model, Path.cwd())
     import_tensorflow()
     from myxtts.synthesis.speech import Synthesizer
 
-    return Synthesizer.load(bundle, changes)
+    return Synthesizer.load(bundle, changes, whole)
 
 
 def _say(options: argparse.Namespace) -> None:
@@ -185,6 +185,25 @@ def _say(options: argparse.Namespace) -> None:
         say.say_lines(synthesizer, text, voice, language, seed, Path(options.out or "spoken"))
     else:
         say.say_file(synthesizer, say.Line(text, voice, language, seed), options.out or "out.wav")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from myxtts.pipeline.paths import Paths
+
+    config, paths = _config(options), Paths(Path.cwd())
+    import_tensorflow()
+    from myxtts.pipeline import measure
+
+    if options.list:
+        print(measure.sentences(config, paths), end="")
+        return
+    synthesizer = None if options.spoken else _synthesizer(options.model, whole=True)
+    name = (options.spoken or Path(options.model.replace(":", "").replace("@", "-"))).name
+    out = options.out or paths.reports / "measured" / name
+    means = measure.measure(config, paths, out, synthesizer, options.spoken)
+    for metric, value in means.items():
+        print(f"{metric:<45} {value if isinstance(value, str) else format(value, '.4g')}")
+    print(f"the page: {out.with_suffix('.html')}")
 
 
 def _voice(options: argparse.Namespace) -> None:
@@ -341,6 +360,7 @@ COMMANDS = {
     "suggest": _suggest,
     "doctor": _doctor,
     "say": _say,
+    "evaluate": _evaluate,
     "voice": _voice,
     "serve": _serve,
     "import-coqui": _import_coqui,

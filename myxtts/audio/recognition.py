@@ -42,12 +42,21 @@ def phone_error(wave: np.ndarray, sample_rate: int, text: str) -> float:
     heard; above 1 when more is heard than was written. wave (N,) is resampled from sample_rate Hz; text is spelled-out words
     (normalised: numbers are not read). Raises DataError if the text holds no word or the packages are not installed.
     """
-    jiwer, recogniser, pronounce = _phone_tools()
-    expected = _phones_of_text(pronounce, text)
+    return phones_error(heard_phones(wave, sample_rate).split(), text)
+
+
+def phones_error(heard: list[str], text: str) -> float:
+    """The same for phones that were heard already (`heard_phones`)."""
+    jiwer = _phone_tools()[0]
+    expected = text_phones(text)
     if not expected:
         raise DataError(f"phone_error_rate needs a text with words; it got {text!r}; drop this row")
-    heard = _phones_of_wave(recogniser, np.asarray(wave, np.float32), sample_rate)
     return float(jiwer.wer(" ".join(expected), " ".join(heard))) if heard else 1.0
+
+
+def text_phones(text: str) -> list[str]:
+    """The phones of an English text, as its pronunciation model says; errors as `phone_error`."""
+    return _phones_of_text(_phone_tools()[2], text)
 
 
 def heard_phones(wave: np.ndarray, sample_rate: int) -> str:

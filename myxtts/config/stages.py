@@ -16,7 +16,13 @@ KINDS = {
     "decoder_copy": "the recording's codes through GPT (teacher-forced) and decoder",
     "speech": "the text, spoken by the whole model with another recording of the same speaker as reference",
     "speech_unseen_speaker": "the same of speakers that were never trained on (set eval_unseen_speaker), where some are held out",
+    "speech_cross_lingual": "a held-out sentence, with a recording of the same speaker in another language as reference",
+    "speech_short": "one to three words, which no recording has",
+    "speech_long": "several sentences at once, which no recording has",
+    "speech_numbers": "numbers, dates and times, which no recording has",
 }
+EVALUATION_SETS = ("cross_lingual", "short", "long", "numbers")  # besides the held-out sentences
+EVALUATION_TEXTS = "data/evaluation"  # folder of the texts of those that nobody recorded
 REMATERIALISE = ("none", "selective", "blocks")  # least memory last
 
 
@@ -269,7 +275,23 @@ class SynthesisConfig(Section):
 
 class EvaluateConfig(Section):
     num_sentences: int = Field(12, ge=1, description="held-out sentences that are spoken and recognised")
-    num_logged: int = Field(4, ge=1, description="of these, how many are kept as audio and picture")
+    num_logged: int = Field(4, ge=1, description="of each set, how many are kept as audio and picture")
+    sets: tuple[Literal[EVALUATION_SETS], ...] = Field(
+        (),
+        description="what else is spoken, besides the held-out sentences: each language's texts in data/evaluation, by its voices; and, "
+        "cross_lingual, held-out sentences by voices heard in another language",
+    )
+    sentences_per_set: int = Field(12, ge=1, description="sentences of each of these sets")
+    num_opinions: int = Field(
+        12,
+        ge=0,
+        description="of each set, how many are judged by networks that predict the opinion of listeners, at two seconds of a core a sound",
+    )
+    whisper: Literal["where_needed", "always", "never"] = Field(
+        "where_needed",
+        description="what Whisper hears, where it is installed, at a second or more a clip: where_needed = the languages that the phone "
+        "recogniser does not know",
+    )
 
 
 class BundleConfig(Section):

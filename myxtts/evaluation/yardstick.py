@@ -6,24 +6,25 @@ import os
 import platform
 from pathlib import Path
 
+from myxtts.config.stages import EvaluateConfig
 from myxtts.evaluation.choice import choose_sentences
 
 CPUINFO = Path("/proc/cpuinfo")
 FOLLOWS = 0.8  # correlation of a head's looks with the time, from which on it may be said to follow the text
 
 
-def evaluation_set(processed: Path, num_sentences: int, seed: int) -> str:
+def evaluation_set(processed: Path, settings: EvaluateConfig, seed: int, texts: Path | None = None) -> str:
     """Twelve hex digits over the sentences, recordings and references that `evaluate` would take, and the seed that it speaks with.
 
     Figures of two models may be compared where these are equal. Raises DataError where there is no prepared data.
     """
     digest = hashlib.sha256(str(seed).encode())
-    for item in choose_sentences(processed, num_sentences, seed):
+    for item in choose_sentences(processed, settings, seed, texts):
         utterance, reference = item.utterance, item.reference
         named = [utterance.id, utterance.text, utterance.normalized, utterance.language, reference.id]
         # nothing more for `eval`: figures that were measured before there were other sets go on being comparable
         digest.update(json.dumps(named if utterance.split == "eval" else [*named, utterance.split]).encode())
-        for row in (utterance, reference):
+        for row in (utterance, reference) if utterance.audio else (reference,):
             digest.update(hashlib.sha256((processed / row.audio).read_bytes()).digest())
     return digest.hexdigest()[:12]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from myxtts.config.stages import TRAINED_STAGES
+from myxtts.config.stages import EVALUATION_TEXTS, TRAINED_STAGES
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class Paths:
     @property
     def evaluation(self) -> Path:
         return self.reports / "evaluation"
+
+    @property
+    def evaluation_texts(self) -> Path:
+        """Texts of the sets that nobody recorded (evaluate.sets)."""
+        return self.root / EVALUATION_TEXTS
 
     @property
     def cache(self) -> Path:

@@ -5,7 +5,7 @@ from typing import Any
 
 from myxtts.config import TrackingError, XTTSConfig
 from myxtts.config.stages import TRAINED_STAGES
-from myxtts.data.manifest import has_split, profile
+from myxtts.data.manifest import METADATA, has_split, profile
 from myxtts.pipeline.data_stages import write_report
 from myxtts.pipeline.paths import Paths
 
@@ -74,29 +74,38 @@ def evaluate_voice(config: XTTSConfig, paths: Paths, run: Any) -> dict[str, Any]
     from myxtts.evaluation.choice import SPEECH_OF
     from myxtts.evaluation.copies import verdict
     from myxtts.evaluation.evaluate import evaluate
-    from myxtts.evaluation.yardstick import evaluation_set, machine_name
 
     run.tags(
         {f"myxtts.run.{stage}": run.known_as(link["run_id"]) for stage, link in _links(paths).items() if link["run_id"]}
         | _start_tags(paths)
     )
-    metrics = evaluate(config, load_synthesizer(config, paths), paths.processed, paths.evaluation, config.seed)
+    metrics = evaluate(config, load_synthesizer(config, paths), paths.processed, paths.evaluation, config.seed, paths.evaluation_texts)
     metrics |= verdict(metrics) | _best_of_stages(paths)
-    # what tells whether the figures of two models may be compared
-    tested_on = evaluation_set(paths.processed, config.evaluate.num_sentences, config.seed)
-    metrics |= {"evaluation_set": tested_on, "machine": machine_name()}
-    for split in SPEECH_OF:
+    metrics |= comparable(config, paths)
+    for split in (split for split in METADATA if split in SPEECH_OF):
         if split == "eval" or has_split(paths.processed, split):
-            run.dataset(f"processed-{split}", tested_on, str(paths.processed), "evaluation", profile(paths.processed, split))
+            run.dataset(
+                f"processed-{split}", metrics["evaluation_set"], str(paths.processed), "evaluation", profile(paths.processed, split)
+            )
     write_report(paths.report("evaluate"), metrics)
     run.metrics({name: value for name, value in metrics.items() if isinstance(value, int | float)}, step=0)
     for folder in ("audio", "pictures"):
         for path in sorted((paths.evaluation / folder).glob("*")):
             run.artifact(path, f"evaluation/{folder}")
     run.table(json.loads((paths.evaluation / "samples.json").read_text(encoding="utf-8")), "samples.json")
+    run.table(json.loads((paths.evaluation / "summary.json").read_text(encoding="utf-8")), "summary.json")
+    run.artifact(paths.evaluation.with_suffix(".html"), "evaluation")
     run.artifact(paths.report("evaluate"), "reports")
     run.write_link(paths.link("voice"))
     return metrics
+
+
+def comparable(config: XTTSConfig, paths: Paths) -> dict[str, str]:
+    """What tells whether the figures of two models may be compared."""
+    from myxtts.evaluation.yardstick import evaluation_set, machine_name
+
+    tested_on = evaluation_set(paths.processed, config.evaluate, config.seed, paths.evaluation_texts)
+    return {"evaluation_set": tested_on, "machine": machine_name()}
 
 
 def run_bundle(config: XTTSConfig, paths: Paths) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import ModelError, XTTSConfig
-from myxtts.config.stages import KINDS
+from myxtts.config.stages import EVALUATION_TEXTS, KINDS
 from myxtts.serving.gates import Figures, Outcome, check_gates, gates_table, verdict
 from myxtts.serving.registry import EVALUATION_SET, MACHINE, METRIC, aliases_of, existing_version, readable_errors, resolve
 from myxtts.tracking.delivery import clean_key
@@ -62,7 +62,7 @@ class _Judge:
         from myxtts.evaluation.yardstick import evaluation_set
 
         try:
-            return evaluation_set(self.processed, self.config.evaluate.num_sentences, self.config.seed)
+            return evaluation_set(self.processed, self.config.evaluate, self.config.seed, self.root / EVALUATION_TEXTS)
         except (DataError, OSError) as error:
             raise ModelError(
                 f"both versions must be measured on the same sentences, which takes the prepared data, and {error}; "
@@ -108,7 +108,8 @@ def measure_version(config: XTTSConfig, version: str, root: Path, processed: Pat
     synthesizer = Synthesizer.load(resolve(f"models:/{name}/{version}", root), whole=True)
     values = synthesizer.config.to_dict() | {"evaluate": config.to_dict()["evaluate"]}
     with tempfile.TemporaryDirectory() as out:
-        metrics = evaluate(XTTSConfig.from_dict(values), synthesizer, processed, Path(out), config.seed)
+        place, texts = Path(out) / "evaluation", root / EVALUATION_TEXTS
+        metrics = evaluate(XTTSConfig.from_dict(values), synthesizer, processed, place, config.seed, texts)
     return Figures(metrics, today, machine_name())
 
 

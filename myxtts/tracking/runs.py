@@ -14,7 +14,7 @@ from myxtts.tracking.queries import ClientQueries, Queries, Run
 from myxtts.tracking.store import experiment_url, main_checkout, open_store, sqlite_path, tracking_uri
 
 # what these words are in the name of is better when it is higher; of all else (losses, errors, distances, times) when it is lower
-HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|per_second|codes_used|stopped_share|judged_share")
+HIGHER_IS_BETTER = re.compile(r"accuracy|similarity|gap|mos\b|naturalness|recognised|per_second|codes_used|stopped_share|judged_share")
 NEITHER_IS_BETTER = re.compile(r"length_ratio|(^|/)step$|^sentences$|^(system|hardware|data|perf)/|/lr/|grad_norm")
 # params that say how a machine was used, not what was trained
 OF_THE_MACHINE = ("suggested.", "hardware.", "tracking.", "loop.")

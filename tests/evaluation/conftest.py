@@ -41,7 +41,7 @@ def small_config(**sections):
             },
             "encode": {"prompt_seconds": 0.6},
             "synthesis": {"griffin_lim_iterations": 2},
-            "evaluate": {"num_sentences": 5, "num_logged": 2},
+            "evaluate": {"num_sentences": 5, "num_logged": 2, "num_opinions": 0, "whisper": "never"},
             **sections,
         }
     )

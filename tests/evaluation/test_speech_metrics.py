@@ -12,7 +12,9 @@ from myxtts.audio.griffin_lim import griffin_lim
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.audio.wave import load
 from myxtts.config import AudioConfig, DataError
-from myxtts.evaluation.metrics import METRICS, mel_distance, phone_error_rate, pitch_error, stft_distance
+from myxtts.evaluation import metrics
+from myxtts.evaluation.metrics import METRICS
+from myxtts.evaluation.sound import Sound
 
 CORPUS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "real_speech"
 CLIPS = (
@@ -23,6 +25,34 @@ CLIPS = (
 )
 RATE = 22050
 MEL = dvae_mel(AudioConfig())
+
+
+def phone_error_rate(wave, rate, text):
+    return metrics.phone_error_rate(Sound(wave, rate, "en"), text)
+
+
+def between(name, wave, reference, rate, aligned):
+    return getattr(metrics, name)(Sound(wave, rate), Sound(reference, rate), aligned)
+
+
+def mel_distance(wave, reference, rate, aligned):
+    return between("mel_distance", wave, reference, rate, aligned)
+
+
+def stft_distance(wave, reference, rate, aligned):
+    return between("stft_distance", wave, reference, rate, aligned)
+
+
+def pitch_error(wave, reference, rate, aligned):
+    return between("pitch_error", wave, reference, rate, aligned)
+
+
+def voicing_error(wave, reference, rate, aligned):
+    return between("voicing_error", wave, reference, rate, aligned)
+
+
+def mel_cepstral_distortion(wave, reference, rate, aligned):
+    return between("mel_cepstral_distortion", wave, reference, rate, aligned)
 
 
 @pytest.fixture(scope="module")
@@ -128,15 +158,47 @@ def test_mel_distance_ranks_copy_other_copy_and_noise(speech, vocoded, aligned):
         assert 0 < near < 3 < bad < noise
 
 
-@pytest.mark.parametrize("metric", [stft_distance, pitch_error])
+@pytest.mark.parametrize("metric", [stft_distance, pitch_error, voicing_error, mel_cepstral_distortion])
 def test_what_judges_copies_ranks_recording_copy_and_bad_copy(speech, vocoded, metric):
     same, near, bad = (
         np.mean([metric(copy, wave, RATE, aligned=False) for (wave, _), copy in zip(speech, copies, strict=True)])
         for copies in ([wave for wave, _ in speech], vocoded, [coarse(wave) for wave, _ in speech])
     )
     assert same == pytest.approx(0, abs=1e-5) and 0 < near < 0.7 * bad
-    with pytest.raises(DataError, match=metric.__name__):
-        metric(vocoded[0], speech[0][0], RATE, aligned=True)
+
+
+def test_stft_distance_refuses_another_reading(speech):
+    with pytest.raises(DataError, match="stft_distance"):
+        stft_distance(speech[0][0], speech[0][0], RATE, aligned=True)
+
+
+def test_melody_is_compared_along_the_warping_path(speech):
+    import librosa
+
+    wave = speech[0][0]
+    slower, higher = librosa.effects.time_stretch(wave, rate=0.8), librosa.effects.pitch_shift(wave, sr=RATE, n_steps=3)
+    assert pitch_error(slower, wave, RATE, aligned=True) < 100 < 200 < pitch_error(higher, wave, RATE, aligned=True) < 450
+    assert voicing_error(slower, wave, RATE, aligned=True) < 0.6 * voicing_error(slower, wave, RATE, aligned=False)
+
+
+def test_mel_cepstral_distortion_forgives_level_and_pace_and_not_words(speech):
+    import librosa
+
+    wave, other = speech[0][0], speech[1][0]
+    slower = librosa.effects.time_stretch(wave, rate=0.8)
+    assert mel_cepstral_distortion(wave * 0.5, wave, RATE, aligned=True) < 0.5
+    assert mel_cepstral_distortion(slower, wave, RATE, aligned=True) < 0.6 * mel_cepstral_distortion(other, wave, RATE, aligned=True)
+
+
+def test_predicted_opinion_ranks_recording_and_noise(speech, vocoded):
+    pytest.importorskip("speechmos", reason="needs the extra: pip install 'myxtts[mos]'")
+    real, copy, noise = (
+        np.mean([metrics.predicted_mos(Sound(wave, RATE)) for wave in waves])
+        for waves in ([wave for wave, _ in speech[:2]], vocoded[:2], [noise_like(wave) for wave, _ in speech[:2]])
+    )
+    assert 5 > real > copy > noise >= 1
+    with pytest.raises(DataError, match=r"needs 0\.5 s"):
+        metrics.predicted_mos(Sound(speech[0][0][:1000], RATE))
 
 
 def test_aligned_distance_forgives_pace_and_not_words(speech):
