@@ -213,6 +213,17 @@ def _add_run_commands(command: Command) -> None:
     sub.add_argument("--out", type=Path, metavar="FILE", help="default: reports/compare/<first>-<second>.html")
     _add_params_options(sub)
 
+    sub = command("listen", "a blind listening test as one page, of voice runs or evaluation folders; and what people answered")
+    sub.add_argument("sources", nargs="*", metavar="SYSTEM", help="id of a voice run, or a folder of an evaluation")
+    sub.add_argument("--kind", choices=["ab", "mos"], default="ab", help="ab: which of two is better; mos: 1 to 5 (default: ab)")
+    sub.add_argument("--count", type=int, default=20, metavar="N", help="sentences at most (default: 20)")
+    sub.add_argument("--seed", type=int, default=0, help="which sentences (default: 0)")
+    page = Path("listening.html")
+    sub.add_argument("--out", type=Path, default=page, metavar="FILE", help=f"page to make, and FILE.key.json (default: {page})")
+    sub.add_argument("--key", type=Path, metavar="FILE", help="key of a test whose answers are to be taken in")
+    sub.add_argument("--answers", nargs="+", type=Path, default=[], metavar="CSV", help="what the listeners' pages downloaded")
+    _add_params_options(sub)
+
     sub = command("sync", "deliver to MLflow what waited for it while it was away")
     sub.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="--checkpoint-dir of `myxtts train` outside checkpoints/")
 

@@ -292,6 +292,18 @@ def _rollback(options: argparse.Namespace) -> None:
     print(rollback(_config(options).bundle.name, options.alias, Path.cwd()))
 
 
+def _listen(options: argparse.Namespace) -> None:
+    from myxtts.pipeline import listen
+
+    if bool(options.key) != bool(options.answers) or bool(options.key) == bool(options.sources):
+        raise MyXTTSError("expected systems to make a test of, or --key FILE --answers CSV … to take answers in")
+    config, root = _config(options), Path.cwd()
+    if options.key:
+        print(listen.take_in(config, root, options.key, options.answers))
+    else:
+        print(listen.make(config, root, options.sources, options.out, options.kind, options.count, options.seed))
+
+
 def _reproduce(options: argparse.Namespace) -> None:
     from myxtts.pipeline.reproduce import reproduce
 
@@ -369,6 +381,7 @@ COMMANDS = {
     "runs": _runs,
     "best": _best,
     "compare": _compare,
+    "listen": _listen,
     "sync": _sync,
     "relocate": _relocate,
     "registry": _registry,

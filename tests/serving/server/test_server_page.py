@@ -1,16 +1,13 @@
 """The page, in a real browser: a voice is chosen, uploaded or recorded, a text spoken, heard and seen."""
 
-import importlib.util
-import os
 import re
-import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
+from chromium import open_chromium
 from running import VOICE
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "myxtts" / "serving" / "server" / "page"
 DURATION = """audio => new Promise((done, failed) => {
@@ -30,20 +27,8 @@ PAINTED = """canvas => {
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium with a microphone that beeps; nothing is downloaded."""
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if importlib.util.find_spec("playwright") is None:
-        pytest.skip("needs playwright: make setup")
-    if path is None:
-        pytest.skip("needs Chromium: apt-get install chromium fonts-noto-core (or CHROMIUM=path)")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--autoplay-policy=no-user-gesture-required"]
-    with sync_playwright() as playwright:
-        sandbox = [] if os.geteuid() else ["--no-sandbox"]  # Chromium has none for root
-        chromium = playwright.chromium.launch(executable_path=path, args=[*flags, *sandbox])
+    with open_chromium() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
