@@ -36,7 +36,7 @@ training:
 loop: {log_step: 1, save_step: 5}
 hardware: {}
 synthesis: {}
-evaluate: {num_sentences: 2, num_logged: 1}
+evaluate: {num_sentences: 2, num_logged: 1, num_opinions: 0, whisper: never}
 bundle: {name: route}
 tracking: {}
 """
@@ -84,7 +84,7 @@ class Project:
 
 def checkout(root: Path, params: str, settings: Mapping[str, str] | None = None) -> Project:
     """The repository's code and sample in `root`, under git and DVC, with this params.yaml."""
-    for name in ("myxtts", "recipes", "data/sample", "data/scratch"):
+    for name in ("myxtts", "recipes", "data/sample", "data/scratch", "data/evaluation"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "MLproject", "python_env.yaml", ".gitignore", ".dvcignore", "pyproject.toml", "constraints.txt"):
         shutil.copy2(ROOT / name, root / name)

@@ -173,7 +173,7 @@ def test_training_outside_dvc_starts_there_too(tuned, tmp_path, monkeypatch):
     monkeypatch.chdir(tuned.root)
     values = finetuning(frozen=["decoder", "dvae"])
     values["training"]["gpt"] |= {"max_steps": 1, "val_step": 1}
-    values["evaluate"] = {"num_sentences": 1, "num_logged": 1}
+    values["evaluate"] = {"num_sentences": 1, "num_logged": 1, "num_opinions": 0, "whisper": "never"}
     processed = tuned.root / "data/processed"
     final = train_outside(XTTSConfig.from_dict(values), processed, processed, tmp_path / "out", ("gpt",), track=False)
     assert json.loads((final / "bundle.json").read_text())["start"]["name"] == "tiny_xtts"
