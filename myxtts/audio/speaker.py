@@ -54,6 +54,15 @@ def clip_embedding(wave: np.ndarray, sample_rate: int) -> np.ndarray | None:
     return _embed(_levelled(wave)) if len(wave) >= MINIMUM_SAMPLES else None
 
 
+def levelled_speech(wave: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Wave (N,) at sample_rate Hz -> (N',) at 16 kHz without the silence at its ends, at LOUDNESS_LUFS; (0,) of silence.
+
+    What a network that knows speakers is given. Raises DataError for one with NaN.
+    """
+    wave = _heard(wave, sample_rate)
+    return _levelled(wave) if np.any(wave) else wave[:0]
+
+
 def similarity_to_others(own: np.ndarray, total: np.ndarray, count: int) -> float:
     """Cosine of a clip's embedding `own` (D,) and the mean of its speaker's other clips, in [-1, 1]; 1 where there are none.
 

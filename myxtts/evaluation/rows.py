@@ -14,6 +14,7 @@ from myxtts.evaluation.metrics import METRICS, Metric
 from myxtts.evaluation.sound import Sound
 
 FAILED_ERROR = 0.8  # an error rate from which on a sentence counts as not said at all
+OF_THE_VOICE = ("speaker_similarity", "voiceprint_similarity")
 OPINIONS = ("predicted_mos", "predicted_naturalness")
 BY_WHISPER = ("character_error_rate", "word_error_rate", "sound_error_rate")
 _PHONE_LANGUAGES = recognition.LANGUAGES
@@ -85,7 +86,7 @@ def _judge(row: Row, kind: str, name: str, metric: Metric) -> None:
     spoken = kind == row.speech
     if (spoken and metric.copies_only) or (kind == "ground_truth" and (metric.needs == "reference" or row.speech != "speech")):
         return
-    if metric.needs == "reference" and truth is None and name != "speaker_similarity":
+    if metric.needs == "reference" and truth is None and name not in OF_THE_VOICE:
         return  # nobody recorded this sentence
     try:
         if metric.needs == "text":

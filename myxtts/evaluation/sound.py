@@ -10,13 +10,15 @@ import numpy as np
 from myxtts.audio import compare
 from myxtts.audio.mel import dvae_mel, log_mel_numpy
 from myxtts.audio.recognition import heard_phones
-from myxtts.audio.speaker import speaker_embedding
+from myxtts.audio.speaker import levelled_speech, speaker_embedding
 from myxtts.audio.transcription import transcribe
 from myxtts.audio.wave import resample
-from myxtts.config import AudioConfig
+from myxtts.config import AudioConfig, DataError
+from myxtts.models import voice_encoder
 
 # one mel for all models, whatever their own: distances of different runs stay comparable
 COMPARISON_MEL = dvae_mel(AudioConfig())
+VOICEPRINT_SECONDS = 0.8  # half a window of its network
 NUM_CEPSTRA = 13  # without the zeroth, which is the level
 
 
@@ -47,6 +49,17 @@ class Sound:
     def embedding(self) -> np.ndarray:
         """Who speaks, (D,) of length 1."""
         return speaker_embedding(self.wave, self.sample_rate)
+
+    @cached_property
+    def voiceprint(self) -> np.ndarray:
+        """Who speaks, to another network's mind (Resemblyzer), (D,) of length 1; of sound without the silence at its ends."""
+        wave = levelled_speech(self.wave, self.sample_rate)
+        if len(wave) < VOICEPRINT_SECONDS * voice_encoder.SAMPLE_RATE:
+            seconds = len(wave) / voice_encoder.SAMPLE_RATE
+            raise DataError(
+                f"voiceprint_similarity needs {VOICEPRINT_SECONDS} s of sound; here are {seconds:.2f} s: judge longer sentences"
+            )
+        return voice_encoder.voice_embedding(wave)
 
     @cached_property
     def mel(self) -> np.ndarray:

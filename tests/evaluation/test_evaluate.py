@@ -20,7 +20,7 @@ from myxtts.evaluation.summary import judged_share
 
 RATE = 24000
 # judged where packages are installed that this environment may lack
-EXTRAS = {"character_error_rate", "word_error_rate", "sound_error_rate", "predicted_mos", "predicted_naturalness"}
+EXTRAS = {"character_error_rate", "word_error_rate", "sound_error_rate", "predicted_mos", "predicted_naturalness", "voiceprint_similarity"}
 
 
 def row(identifier, speaker="ann", language="en", seconds=1.0):
