@@ -107,6 +107,8 @@ class GPT(keras.Model):
         """
         prefix, prefix_mask = self._prefix(latents, text_ids, text_mask)
         audio = self._embed(audio_ids, self.audio_embedding, self.audio_position_embedding, "codes", "max_audio_tokens")
+        if training and self.config.code_dropout:
+            audio = self._hide(audio)
         key_mask = ops.concatenate([prefix_mask, ops.cast(audio_mask, "bool")], axis=1)  # (B, P + S)
         x = ops.concatenate([prefix, audio], axis=1)  # (B, P + S, D)
         if training and self.config.dropout:
@@ -202,6 +204,12 @@ class GPT(keras.Model):
         latents = ops.cast(ops.broadcast_to(latents, (batch, count, dim)), text.dtype)
         visible = ops.ones((batch, count), dtype="bool")
         return ops.concatenate([latents, text], axis=1), ops.concatenate([visible, ops.cast(text_mask, "bool")], axis=1)
+
+    def _hide(self, audio: Any) -> Any:
+        """Embedded codes (B, S, D), of which a share `code_dropout` keeps nothing but its position (Bowman et al. 2016, section 3.1)."""
+        kept = keras.random.uniform((*ops.shape(audio)[:2], 1), seed=self.seeds) >= self.config.code_dropout
+        positions = ops.cast(ops.convert_to_tensor(self.audio_position_embedding)[None, : audio.shape[1]], audio.dtype)
+        return ops.where(kept, audio, positions)
 
     def _embed(self, ids: Any, embedding: Any, positions: Any, what: str, limit: str) -> Any:
         """ids (B, T) -> (B, T, D) with their positions from 0."""

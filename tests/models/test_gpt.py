@@ -217,6 +217,26 @@ def test_dropout_acts_in_training_only_and_its_state_is_a_variable(gpt, batch):
     np.testing.assert_allclose(gpt(*batch, training=True).audio_logits, one, atol=1e-6)
 
 
+def test_hidden_codes_are_unseen_in_training_and_nothing_else_is(batch):
+    """Where nearly all codes are hidden, other codes give the same output in training, and another one in speech."""
+    keras.utils.set_random_seed(6)
+    model = GPT(CONFIG.model_copy(update={"dropout": 0.0, "code_dropout": 0.999}), TEXT_TOKENS, AUDIO_TOKENS, MELS)
+    latents = model.condition(batch[0])
+    prompt, text_ids, text_mask, audio_ids, audio_mask = batch
+    others = np.where(np.arange(audio_ids.shape[1]) > 0, (audio_ids + 1) % AUDIO_TOKENS, audio_ids)
+    given = [(latents, text_ids, text_mask, ids, audio_mask) for ids in (audio_ids, others)]
+    hidden = [np.asarray(model(*inputs, training=True).audio_logits) for inputs in given]
+    np.testing.assert_allclose(*hidden, atol=1e-6)
+    seen = [np.asarray(model(*inputs).audio_logits) for inputs in given]
+    assert np.abs(seen[0] - seen[1]).max() > 1e-3
+    half = GPT(CONFIG.model_copy(update={"dropout": 0.0, "code_dropout": 0.5}), TEXT_TOKENS, AUDIO_TOKENS, MELS)
+    ones, positions = np.ones((40, S, CONFIG.dim), np.float32), np.asarray(half.audio_position_embedding)[None, :S]
+    kept = np.asarray(half._hide(ones))
+    shown = np.isclose(kept, 1.0).all(axis=2)
+    assert 0.35 < shown.mean() < 0.65
+    np.testing.assert_allclose(kept[~shown], np.broadcast_to(positions, ones.shape)[~shown], atol=1e-6)
+
+
 def test_fresh_model_is_unsure():
     """Loss at the start is that of a uniform guess, log A."""
     keras.utils.set_random_seed(3)
