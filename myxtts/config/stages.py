@@ -12,6 +12,8 @@ TRAINED_STAGES = ("dvae", "gpt", "decoder")  # in the order in which one needs t
 # kinds of audio that an evaluation measures: its metrics are named <kind>/<metric>
 KINDS = {
     "ground_truth": "the recording, as prepared for training",
+    "ground_truth_unseen_speaker": "the recordings of speech_unseen_speaker: its ceiling",
+    "ground_truth_cross_lingual": "the recordings of speech_cross_lingual: its ceiling",
     "copy": "the recording through the audio tokenizer: wave, codes, mel, Griffin-Lim; the most that any speech of these codes can reach",
     "decoder_copy": "the recording's codes through GPT (teacher-forced) and decoder",
     "speech": "the text, spoken by the whole model with another recording of the same speaker as reference",

@@ -5,7 +5,6 @@ recording bounds the copies, and the copies bound the speech, so that the metric
 system has spoken, a folder of files, is measured with the same ruler.
 """
 
-import itertools
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -116,10 +115,9 @@ def _evaluate(
     recordings = _Recordings(processed, rate)
     known = _known_voices(chosen, recordings)
     numbers, rows = Counter(), []
-    waiting = iter(bar(chosen, "evaluate", "sentence"))
-    with ThreadPoolExecutor(cores()) as judges:
-        while part := list(itertools.islice(waiting, AT_ONCE)):  # judged after they are spoken, so that the judges cost the speech no time
-            made = [_made(item, recordings, fill) for item in part]
+    with ThreadPoolExecutor(cores()) as judges, bar(None, "evaluate", "sentence", len(chosen)) as progress:
+        for start in range(0, len(chosen), AT_ONCE):  # judged after they are spoken, so that the judges cost the speech no time
+            made = [_made(item, recordings, fill) for item in chosen[start : start + AT_ONCE]]
             places = []
             for row in made:
                 places.append(numbers[row.speech])
@@ -133,6 +131,7 @@ def _evaluate(
                 if place < config.evaluate.num_logged:
                     write_media(row, out, rate)
                 row.sounds.clear()
+                progress.update()
             rows += made
     lines = summarise(rows, seed)
     means = flat(lines) | shares(rows) | dict(found or {})

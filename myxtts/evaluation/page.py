@@ -11,6 +11,7 @@ import soundfile
 
 from myxtts.audio import wave as wave_io
 from myxtts.config.stages import KINDS
+from myxtts.evaluation.choice import SPEECH_OF
 from myxtts.evaluation.metrics import METRICS
 
 _STYLE = """
@@ -89,6 +90,8 @@ def _section(sample: Mapping[str, Any], media: Path) -> str:
 
 
 def _figures(sample: Mapping[str, Any], kind: str) -> str:
+    if kind == "ground_truth":
+        kind += SPEECH_OF[sample["set"] or "eval"].removeprefix("speech")
     named = ((name, sample.get(f"{kind}/{name}")) for name in METRICS)
     said = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in named if value is not None)
     return f"<td><small>{html.escape(said)}</small>"

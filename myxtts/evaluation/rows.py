@@ -42,6 +42,10 @@ class Row:
     def recorded(self) -> bool:
         return bool(self.utterance.audio)
 
+    def named(self, kind: str) -> str:
+        """The kind of audio that figures are under: recordings of each set are the ceiling of their own set's speech."""
+        return kind + self.speech.removeprefix("speech") if kind == "ground_truth" else kind
+
     @property
     def failed(self) -> bool:
         """Not spoken, not ended by the model itself, or hardly a word of it heard."""
@@ -83,8 +87,8 @@ def _left_to_phones(name: str, language: str, whisper: str) -> bool:
 
 def _judge(row: Row, kind: str, name: str, metric: Metric) -> None:
     sound, truth = row.sounds[kind], row.sounds.get("ground_truth")
-    spoken = kind == row.speech
-    if (spoken and metric.copies_only) or (kind == "ground_truth" and (metric.needs == "reference" or row.speech != "speech")):
+    spoken, named = kind == row.speech, row.named(kind)
+    if (spoken and metric.copies_only) or (kind == "ground_truth" and metric.needs == "reference"):
         return
     if metric.needs == "reference" and truth is None and name not in OF_THE_VOICE:
         return  # nobody recorded this sentence
@@ -96,20 +100,20 @@ def _judge(row: Row, kind: str, name: str, metric: Metric) -> None:
         else:
             value = metric.function(sound)
     except DataError as error:
-        row.omitted[f"{kind}/{name}"] = str(error)
+        row.omitted[f"{named}/{name}"] = str(error)
     else:
-        row.metrics[f"{kind}/{name}"] = float(value)
+        row.metrics[f"{named}/{name}"] = float(value)
 
 
 def _recognise_voice(row: Row, kind: str, sound: Sound, voices: Mapping[str, np.ndarray]) -> None:
     """`<kind>/voice_recognised`: 1 where no other speaker is more like it than its own, else 0. Takes two speakers."""
-    if len(voices) < 2 or row.utterance.speaker not in voices or (kind == "ground_truth" and row.speech != "speech"):
+    if len(voices) < 2 or row.utterance.speaker not in voices:
         return
     try:
         likeness = {speaker: float(sound.embedding @ voice) for speaker, voice in voices.items()}
     except DataError:
         return  # speaker_similarity has said why
-    row.metrics[f"{kind}/voice_recognised"] = float(max(likeness, key=likeness.get) == row.utterance.speaker)
+    row.metrics[f"{row.named(kind)}/voice_recognised"] = float(max(likeness, key=likeness.get) == row.utterance.speaker)
 
 
 def sample(row: Row, names: list[str]) -> dict[str, Any]:

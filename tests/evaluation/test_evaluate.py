@@ -223,7 +223,7 @@ def test_unseen_speakers_are_measured_besides(report, synthesizer, with_unseen, 
     added = set(means) - set(seen) - {"sentences_unseen_speaker"}
     assert {"speech_unseen_speaker/mel_distance", "speech_unseen_speaker/length_ratio"} < added
     assert {"speech_unseen_speaker/judged_share", "speech_unseen_speaker/stopped_share"} < added
-    assert {name.partition("/")[0] for name in added} == {"speech_unseen_speaker"} < set(KINDS)
+    assert {name.partition("/")[0] for name in added} == {"speech_unseen_speaker", "ground_truth_unseen_speaker"} < set(KINDS)
     distances = [sample["speech_unseen_speaker/mel_distance"] for sample in unseen]
     assert means["speech_unseen_speaker/mel_distance"] == pytest.approx(np.mean(distances), abs=1e-3)
     assert all(sample["speech_unseen_speaker/mel_distance"] is None for sample in samples if sample["set"] == "eval")
