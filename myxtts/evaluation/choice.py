@@ -36,8 +36,8 @@ class Chosen:
 def choose_sentences(processed: Path, settings: EvaluateConfig, seed: int, texts: Path | None = None) -> list[Chosen]:
     """Up to `num_sentences` of `eval`, as many of unseen speakers, then up to `sentences_per_set` of each of `settings.sets`.
 
-    processed: a prepared data set. texts: the folder of `<language>.yaml`, each with lists `short`, `long` and `numbers`.
-    Raises DataError where there is no prepared data, or a file of texts is wanted and missing or not one.
+    processed: a prepared data set. texts: the folder of `<language>.yaml`, each with lists `short`, `long` and `numbers`; a language
+    without a file has no sentences of these sets, which is said. Raises DataError where there is no prepared data, or a file is not one.
     """
     held_out = read_split(processed, "eval")
     rows = choose_rows(held_out, settings.num_sentences, seed)
@@ -97,7 +97,8 @@ def _texts(folder: Path | None, language: str) -> dict[str, list[str]]:
     path = folder / f"{get_language(language).code}.yaml" if folder else None
     if path is None or not path.is_file():
         where = f"{folder} has no {path.name}" if path else "no folder of texts was given"
-        raise DataError(f"evaluate.sets asks for texts in {language}, and {where}: write one like en.yaml, or leave evaluate.sets empty")
+        print(f"evaluate.sets: no texts in {language}, for {where}: write one like en.yaml to have them spoken", flush=True)
+        return {}
     try:
         lists = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
         return {name: [str(text) for text in lists[name]] for name in EVALUATION_SETS if name in lists}

@@ -64,9 +64,11 @@ def test_cross_lingual_takes_the_voice_from_another_language(two_languages, proc
     assert not any(item.speech == "speech_cross_lingual" for item in of_one)
 
 
-def test_missing_texts_are_named(two_languages, texts, tmp_path):
-    with pytest.raises(DataError, match=r"asks for texts in en, and .* has no en\.yaml"):
-        choose_sentences(two_languages, settings(sets=("short",)), SEED, tmp_path)
+def test_missing_texts_are_said_and_broken_ones_refused(two_languages, texts, tmp_path, capsys):
+    shutil.copy(texts / "fa.yaml", tmp_path)
+    chosen = choose_sentences(two_languages, settings(sets=("short",)), SEED, tmp_path)
+    assert [item.utterance.id for item in chosen if item.speech == "speech_short"] == ["short_fa_01"]
+    assert f"no texts in en, for {tmp_path} has no en.yaml" in capsys.readouterr().out
     (tmp_path / "en.yaml").write_text("short: [", encoding="utf-8")
     with pytest.raises(DataError, match="is no file of texts"):
         choose_sentences(two_languages, settings(sets=("short",)), SEED, tmp_path)

@@ -104,6 +104,28 @@ def test_say_speaks_with_the_bundle_and_refuses_bad_input_clearly(project):
         assert "Traceback" not in output
 
 
+def test_the_bundle_and_what_others_speak_are_measured_by_the_same_ruler(project, tmp_path):
+    recorded = json.loads((project.root / "reports/evaluate.json").read_text())
+    head, *rows = project.output("myxtts", "evaluate", "--list").splitlines()
+    assert head == "id|text|language|speaker|reference" and len(rows) == recorded["sentences"]
+    assert all(Path(row.rpartition("|")[2]).is_file() for row in rows)
+    out = tmp_path / "again"
+    said = project.run("myxtts", "evaluate", "--model", "models/bundle", "--out", str(out))
+    assert f"the page: {out}.html" in said and out.with_suffix(".html").is_file()
+    measured = json.loads((out / "metrics.json").read_text())
+    same = {name for name in measured if not name.endswith(("real_time_factor", "machine"))}
+    assert {name: measured[name] for name in same} == {name: recorded[name] for name in same}
+    assert "is there already" in project.run("myxtts", "evaluate", "--out", str(out), check=False)
+    (tmp_path / "others").mkdir()
+    name = rows[0].split("|")[0]
+    shutil.copy(next(project.root.glob(f"reports/evaluation/audio/{name}_ground_truth.wav")), tmp_path / "others" / f"{name}.wav")
+    project.run("myxtts", "evaluate", "--spoken", str(tmp_path / "others"), "--out", str(tmp_path / "theirs"))
+    theirs = json.loads((tmp_path / "theirs" / "metrics.json").read_text())
+    assert theirs["speech/mel_distance"] < 0.5 < measured["speech/mel_distance"] and theirs["speech/failure_rate"] >= 0.5
+    page = tmp_path / "listen.html"
+    assert "1 trials" in project.run("myxtts", "listen", str(out), str(tmp_path / "theirs"), "--out", str(page)) and page.is_file()
+
+
 def test_nothing_runs_again_and_one_parameter_reruns_only_what_it_shapes(project):
     assert project.repro() == []
     project.change("training:\n", "training:\n# a comment changes nothing\n")
