@@ -132,6 +132,11 @@ class TransformerBlock(keras.layers.Layer):
         query, key, _ = self._heads(x)
         return attention_weights(query, key, mask)
 
+    def first_head(self, x: Any, mask: Any, queries: int) -> Any:
+        """The attention weights (B, S, Q) float32 of head 0 at the positions from `queries` on, with gradient. mask (B, 1, Q, Q)."""
+        query, key, _ = self._heads(x)
+        return attention_weights(query[:, :1, queries:], key[:, :1], mask[:, :, queries:])[:, 0]
+
     def _heads(self, x: Any) -> tuple[Any, ...]:
         """Query, key and value, (B, H, Q, d) each."""
         return tuple(split_heads(part, self.num_heads) for part in ops.split(self.qkv(self.attention_norm(x)), 3, axis=-1))

@@ -133,16 +133,18 @@ class GPTTask(Task):
         return {"text": count(made.text_target_mask), "audio": count(made.audio_target_mask)}
 
     def _losses(self, batch: Batch, training: bool):
-        """(sequences, cross-entropy of text (B, T), of codes (B, S), hits of codes (B, S) boolean), padding included."""
+        """(sequences, cross-entropy of text (B, T), of codes (B, S), hits of codes (B, S) boolean, astray), padding included."""
         made = self._sequences(batch, training)
         gpt = self.model.gpt
         latents = gpt.condition(batch["prompt"], training=training)
-        output = gpt(latents, made.text_ids, made.text_mask, made.audio_ids, made.audio_mask, training=training)
+        guided = training and self.settings.alignment_weight > 0
+        output = gpt(latents, made.text_ids, made.text_mask, made.audio_ids, made.audio_mask, training=training, guided=guided)
         text, audio = cross_entropy(output.text_logits, made.text_targets), cross_entropy(output.audio_logits, made.audio_targets)
-        return made, text, audio, ops.equal(ops.argmax(output.audio_logits, axis=-1), ops.cast(made.audio_targets, "int32"))
+        hits = ops.equal(ops.argmax(output.audio_logits, axis=-1), ops.cast(made.audio_targets, "int32"))
+        return made, text, audio, hits, output.astray
 
     def loss(self, objective: str, batch: Batch, counts: Terms):
-        made, text, audio, hits = self._losses(batch, training=True)
+        made, text, audio, hits, astray = self._losses(batch, training=True)
         # a batch of nothing but own-prompt clips shorter than the prompt has no audio target at all
         audio_count = ops.maximum(counts["audio"], 1.0)
         terms = {
@@ -151,12 +153,15 @@ class GPTTask(Task):
             "mel_accuracy": count(hits & made.audio_target_mask) / audio_count,
         }
         total = self.settings.text_loss_weight * terms["text_loss"] + self.settings.mel_loss_weight * terms["mel_loss"]
+        if astray is not None:
+            terms["alignment_loss"] = masked_sum(astray, made.audio_target_mask) / audio_count
+            total = total + self.settings.alignment_weight * terms["alignment_loss"]
         return total, terms, {}
 
     def validation(self, batch: Batch):
-        made, text, audio, hits = self._losses(batch, training=False)
+        made, text, audio, hits, _ = self._losses(batch, training=False)
         swapped = {**batch, "text_ids": batch["wrong_text_ids"], "text_lengths": batch["wrong_text_lengths"]}
-        _, _, wrong, _ = self._losses(swapped, training=False)
+        _, _, wrong, *_ = self._losses(swapped, training=False)
         texts, targets = made.text_target_mask, made.audio_target_mask
         comparable = targets & (batch["wrong_text_lengths"] > 0)[:, None]
         return {
