@@ -43,7 +43,7 @@ def test_overrides_keep_the_comments(folder):
 def test_bad_requests_leave_params_alone(folder):
     (folder / "params.yaml").write_text("seed: 5\n")
     for recipe, overrides, said in (
-        ("none", [], "expected one of demo, finetune_xtts_v2, real_speech, smoke"),
+        ("none", [], "expected one of demo, finetune_xtts_v2, gpu_12gb, gpu_24gb, gpu_80gb, real_speech, showcase, smoke"),
         ("real_speech", ["data.source.path=data/nope"], "no corpus at data/nope"),
         ("demo", ["seed=-1"], "greater than or equal to 0"),
         ("finetune_xtts_v2", ["data.source.path=data/mine"], r"start\.model: no bundle folder .*data/xtts_v2"),
@@ -71,7 +71,9 @@ def test_in_a_project_the_recipes_are_named(folder, monkeypatch, capsys):
         cli.main(["params"])
     with pytest.raises(SystemExit):
         cli.main(["use", "--help"])
-    assert "here: demo, finetune_xtts_v2, real_speech, smoke" in " ".join(capsys.readouterr().out.split())
+    assert "here: demo, finetune_xtts_v2, gpu_12gb, gpu_24gb, gpu_80gb, real_speech, showcase, smoke" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_an_attempt_is_gone_on_with_until_its_result_is_recorded(tmp_path):
