@@ -17,22 +17,31 @@ from myxtts.evaluation.metrics import METRICS
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#222;background:#fff}
 table{border-collapse:collapse;margin:1rem 0}th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:start;vertical-align:top}
-td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}small{color:#666}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}small{color:#666}
 section{border-top:2px solid #ccc;padding:1rem 0}
 audio{height:2rem;width:18rem}img{max-width:100%}q{quotes:none}.heard{color:#444;font-family:ui-monospace,monospace}h3{margin:.2rem 0}
 @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}th,td{border-color:#333}.heard,small{color:#aaa}}
 """
 
 
-def write_page(path: Path, about: str, samples: Sequence[Mapping[str, Any]], lines: Sequence[Mapping[str, Any]], media: Path) -> None:
-    """Writes `path`. samples, lines: the content of samples.json and summary.json; media: the folder that `files` of a sample lie in."""
+def write_page(
+    path: Path,
+    about: str,
+    samples: Sequence[Mapping[str, Any]],
+    lines: Sequence[Mapping[str, Any]],
+    meanings: Mapping[str, str],
+    media: Path,
+) -> None:
+    """Writes `path`. samples, lines: the content of samples.json and summary.json; meanings: of the metrics; media: the folder that
+    `files` of a sample lie in."""
     languages = list(dict.fromkeys(line["language"] for line in lines))
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>Evaluation</title>",
         f"<style>{_STYLE}</style><h1>Evaluation</h1><p>{html.escape(about)}</p>",
+        "<p>A cell: the mean; below it the interval that the mean of other sentences lies in, 95 times of 100, and their number.</p>",
         *(_table(lines, language) for language in languages),
         f"<details><summary>Kinds of audio</summary><dl>{_definitions(KINDS)}</dl></details>",
-        f"<details><summary>Metrics</summary><dl>{_definitions({name: metric.meaning for name, metric in METRICS.items()})}</dl></details>",
+        f"<details><summary>Metrics</summary><dl>{_definitions(meanings)}</dl></details>",
         "<h2>Sentences</h2>",
         *(_section(sample, media) for sample in samples if sample["files"]),
         _all_sentences(samples),
@@ -54,7 +63,7 @@ def _table(lines: Sequence[Mapping[str, Any]], language: str) -> str:
         better = f" <small>{METRICS[metric].better} is better</small>" if metric in METRICS else ""
         figures = "".join(_cell(cells.get((kind, metric))) for kind in kinds)
         rows.append(f"<tr><th><code>{html.escape(metric)}</code>{better}</th>{figures}</tr>")
-    head = "".join(f"<th>{html.escape(kind.replace('_', ' '))}</th>" for kind in kinds)
+    head = "".join(f"<th class=n>{html.escape(kind.replace('_', ' '))}</th>" for kind in kinds)
     title = f"Language {html.escape(language)}" if language else "All sentences"
     return f"<h2>{title}</h2><table><tr><th></th>{head}</tr>{''.join(rows)}</table>"
 

@@ -55,7 +55,7 @@ def write_report(
     write_json(out / "summary.json", lines)
     about = f"{len(samples)} sentences, seed {seed}. {made_by}"
     wave_io.write_atomically(out / "README.md", _readme(about, samples, lines, means).encode())
-    write_page(out.with_suffix(".html"), about, samples, lines, out)
+    write_page(out.with_suffix(".html"), about, samples, lines, meanings(), out)
 
 
 def meanings() -> dict[str, str]:
