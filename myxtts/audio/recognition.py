@@ -24,13 +24,18 @@ def check_installed() -> None:
     _phone_tools()
 
 
+def knows(language: str) -> bool:
+    """Whether the recogniser hears this language: a code such as "en" or "en-us"."""
+    return re.split("[-_]", language.lower())[0] in LANGUAGES
+
+
 def recognition_error(wave: np.ndarray, sample_rate: int, text: str, language: str) -> float | None:
     """`phone_error` for the rule `prepare.max_recognition_error`: None where the recogniser does not know the language.
 
     language: a code such as "en" or "en-us". A text without letters that are spoken gives None too. Raises DataError where the
     recogniser is not installed: ask `check_installed` once, before the first clip.
     """
-    if re.split("[-_]", language.lower())[0] not in LANGUAGES or not _words(text):
+    if not knows(language) or not _words(text):
         return None
     return phone_error(wave, sample_rate, text)
 

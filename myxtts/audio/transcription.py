@@ -27,11 +27,6 @@ _LONGEST_TOKENS = 220  # of 30 s; a model that has lost itself repeats one word 
 _SHORTEST_SECONDS = 0.1
 
 
-def check_installed() -> None:
-    """Raises DataError, naming the remedy, where the recogniser is not installed."""
-    _recogniser()
-
-
 def transcribe(wave: np.ndarray, sample_rate: int, language: str) -> str:
     """Wave (N,) at sample_rate Hz -> its words as Whisper writes them, with digits, capitals and marks; "" where nothing is said.
 

@@ -118,24 +118,20 @@ def _evaluate(
     with ThreadPoolExecutor(cores()) as judges, bar(None, "evaluate", "sentence", len(chosen)) as progress:
         for start in range(0, len(chosen), AT_ONCE):  # judged after they are spoken, so that the judges cost the speech no time
             made = [_made(item, recordings, fill) for item in chosen[start : start + AT_ONCE]]
-            places = []
             for row in made:
-                places.append(numbers[row.speech])
+                row.number = numbers[row.speech]
                 numbers[row.speech] += 1
-            jobs = [
-                judges.submit(measure, row, config.evaluate, place, _without(known, row.utterance))
-                for row, place in zip(made, places, strict=True)
-            ]
-            for row, place, job in zip(made, places, jobs, strict=True):
+            jobs = [judges.submit(measure, row, config.evaluate, _without(known, row.utterance)) for row in made]
+            for row, job in zip(made, jobs, strict=True):
                 job.result()
-                if place < config.evaluate.num_logged:
+                if row.number < config.evaluate.num_logged:
                     write_media(row, out, rate)
                 row.sounds.clear()
                 progress.update()
             rows += made
     lines = summarise(rows, seed)
     means = flat(lines) | shares(rows) | dict(found or {})
-    write_report(config, rows, lines, means, out, seed, made_by)
+    write_report(rows, lines, means, out, seed, made_by)
     return means
 
 
@@ -157,7 +153,10 @@ class _Recordings:
         self._embedded: dict[str, np.ndarray | None] = {}
 
     def of(self, utterance: Utterance) -> Sound:
-        return Sound(wave_io.load(self.processed / utterance.audio, self.rate)[0], self.rate, utterance.language)
+        sound = Sound(wave_io.load(self.processed / utterance.audio, self.rate)[0], self.rate, utterance.language)
+        if (known := self._embedded.get(utterance.audio)) is not None:
+            sound.embedding = known
+        return sound
 
     def embedding(self, utterance: Utterance) -> np.ndarray | None:
         """(D,), or None where the clip is too short or the network is missing."""

@@ -4,7 +4,6 @@ Systems are evaluation folders (`samples.json`, `audio/`). The page knows clips 
 file beside it, that stays with whoever made the test. N answers.
 """
 
-import base64
 import csv
 import hashlib
 import io
@@ -19,11 +18,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import soundfile
 
 from myxtts.audio import wave as wave_io
 from myxtts.config import ConfigError, DataError
 from myxtts.data.manifest import write_json
+from myxtts.evaluation.page import mp3_url
 from myxtts.evaluation.summary import bootstrap
 
 Kind = Literal["ab", "mos"]
@@ -175,6 +174,4 @@ def _sound(path: Path) -> str:
     if np.isfinite(loudness):  # silence has none
         wave = wave * 10 ** ((LOUDNESS_LUFS - loudness) / 20)
         wave = wave / max(1.0, float(np.abs(wave).max()))
-    made = io.BytesIO()
-    soundfile.write(made, wave, rate, format="MP3")
-    return f"data:audio/mpeg;base64,{base64.b64encode(made.getvalue()).decode()}"
+    return mp3_url(wave, rate)

@@ -67,7 +67,7 @@ def hallucination_rate(sound: Sound, text: str) -> float:
 
     Raises DataError where the recogniser is not installed or does not know the language.
     """
-    if sound.language.split("-")[0] in recognition.LANGUAGES:
+    if recognition.knows(sound.language):
         return float(babbles(recognition.text_phones(text), sound.phones))
     expected, heard = (letters_of(words, sound.language, by_sound=True).replace(" ", "") for words in (text, sound.words))
     return float(babbles(expected, heard))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.audio import wave as wave_io
-from myxtts.config import DataError, XTTSConfig
+from myxtts.config import DataError
 from myxtts.config.stages import KINDS
 from myxtts.data.manifest import write_json
 from myxtts.evaluation.choice import SPEECH_OF
@@ -44,9 +44,7 @@ def write_media(row: Row, out: Path, sample_rate: int) -> None:
         row.omitted["picture"] = str(error)
 
 
-def write_report(
-    config: XTTSConfig, rows: list[Row], lines: list[dict[str, Any]], means: dict[str, float], out: Path, seed: int, made_by: str
-) -> None:
+def write_report(rows: list[Row], lines: list[dict[str, Any]], means: dict[str, float], out: Path, seed: int, made_by: str) -> None:
     """Everything but the media, into `out`, and the page `<out>.html` beside it. lines: of `summarise`; made_by: a sentence."""
     out.mkdir(parents=True, exist_ok=True)
     names = sorted({name for row in rows for name in row.metrics})

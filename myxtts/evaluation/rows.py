@@ -17,7 +17,6 @@ FAILED_ERROR = 0.8  # an error rate from which on a sentence counts as not said 
 OF_THE_VOICE = ("speaker_similarity", "voiceprint_similarity")
 OPINIONS = ("predicted_mos", "predicted_naturalness")
 BY_WHISPER = ("character_error_rate", "word_error_rate", "sound_error_rate")
-_PHONE_LANGUAGES = recognition.LANGUAGES
 
 
 @dataclass
@@ -27,6 +26,7 @@ class Row:
     utterance: Utterance
     reference: Utterance
     speech: str = "speech"  # the kind of audio that its spoken sentence is
+    number: int = 0  # in its set
     sounds: dict[str, Sound] = field(default_factory=dict)
     voice: Sound | None = None  # the reference, where there is no recording of the sentence
     metrics: dict[str, float] = field(default_factory=dict)
@@ -54,14 +54,14 @@ class Row:
         return self.speech in self.omitted or not self.stopped or heard >= FAILED_ERROR
 
 
-def measure(row: Row, settings: EvaluateConfig, number: int, voices: Mapping[str, np.ndarray]) -> None:
+def measure(row: Row, settings: EvaluateConfig, voices: Mapping[str, np.ndarray]) -> None:
     """Every metric on every kind of audio of a row, as far as it can judge that.
 
-    number: of the row in its set, from 0. voices: of each speaker the embedding (D,) by which it is recognised, without this sentence.
+    voices: of each speaker the embedding (D,) by which it is recognised, without this sentence.
     """
     language, whisper = row.utterance.language, settings.whisper
     for name, metric in METRICS.items():
-        if name in OPINIONS and number >= settings.num_opinions:
+        if name in OPINIONS and row.number >= settings.num_opinions:
             continue
         if metric.languages and language not in metric.languages:
             row.omitted[name] = f"{name} judges {', '.join(metric.languages)}; this sentence is {language}"
@@ -79,7 +79,7 @@ def measure(row: Row, settings: EvaluateConfig, number: int, voices: Mapping[str
 
 def _left_to_phones(name: str, language: str, whisper: str) -> bool:
     """Whether Whisper would have to hear this, and is not to."""
-    known = language.split("-")[0] in _PHONE_LANGUAGES
+    known = recognition.knows(language)
     if name == "hallucination_rate":
         return whisper == "never" and not known
     return name in BY_WHISPER and (whisper == "never" or (whisper == "where_needed" and known))

@@ -16,7 +16,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,7 +71,7 @@ class Tokenizer:
         `vocab_size` is an upper bound on `size`: a small corpus runs out of pairs first. Every character of the rows is
         in the vocabulary, so none of them is `[UNK]`. Raises DataError for no rows, or a bound too small for the characters.
         """
-        counts = count_words(_in_units(rows, units))
+        counts = count_words((_in_units(text, language, units), language) for text, language in rows)
         if not any(counts.values()):
             raise DataError("no text to train a tokenizer on: expected rows of (normalised text, language)")
         special = [*_CONTROL, *[_PHONES] * (units == "phones"), *(f"[{language}]" for language in sorted(counts))]
@@ -110,7 +110,7 @@ class Tokenizer:
         Raises DataError for no row in a new language, or a bound that cannot hold marker, tags and characters.
         """
         new = ((text, language) for text, language in rows if get_language(language).code not in self.languages)
-        counts = count_words(_in_units(new, self.units))
+        counts = count_words((_in_units(text, language, self.units), language) for text, language in new)
         if not counts:
             raise DataError(f"no row is in a new language: the tokenizer knows {', '.join(self.languages)} already; expected others")
         known = set("".join(word for words in counts.values() for word in words))
@@ -175,7 +175,7 @@ class Tokenizer:
                 "train it again on a corpus with that language"
             )
         ids = [self.tag_id(code)]
-        words = (phones(normalized_text, code) if self.units == "phones" else normalized_text).split(" ")
+        words = _in_units(normalized_text, code, self.units).split(" ")
         for index, encoding in enumerate(self._reader(code).encode_batch(words)):
             if index:
                 ids.append(self._vocabulary[SPACE])
@@ -198,7 +198,7 @@ class Tokenizer:
     def unknown_characters(self, normalized_text: str, language: str) -> list[str]:
         """The characters of a text, or of its phones, that become `[UNK]`, in code point order. Raises DataError as `encode` does."""
         code = get_language(language).code
-        read = phones(normalized_text, code) if self.units == "phones" else normalized_text
+        read = _in_units(normalized_text, code, self.units)
         reader = self._reader(code)
         return sorted(character for character in set(read) if self.unknown_id in reader.encode(character).ids)
 
@@ -276,8 +276,8 @@ def name_characters(characters: Iterable[str]) -> str:
     return ", ".join(f"{character!r} (U+{ord(character):04X})" for character in characters)
 
 
-def _in_units(rows: Iterable[tuple[str, str]], units: Units) -> Iterator[tuple[str, str]]:
-    return ((phones(text, language) if units == "phones" else text, language) for text, language in rows)
+def _in_units(text: str, language: str, units: Units) -> str:
+    return phones(text, language) if units == "phones" else text
 
 
 def _spelling(bpe: BPETokenizer) -> BPETokenizer:
