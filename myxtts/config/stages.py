@@ -176,7 +176,7 @@ class DecoderTraining(StageTraining):
         "constant offset. 0 = not computed",
     )
     feature_weight: float = Field(2.0, ge=0)
-    adversarial_weight: float = Field(1.0, ge=0)
+    adversarial_weight: float = Field(1.0, ge=0, description="0, and feature_weight too = without critics, by spectra alone")
     speaker_weight: float = Field(1.0, ge=0, description="of the speaker encoder's classification loss")
     consistency_weight: float = Field(
         9.0,
@@ -184,6 +184,10 @@ class DecoderTraining(StageTraining):
         description="of 1 - cosine of the speaker encoder's embeddings of the generated and the true segment; the encoder is not trained "
         "by it. 0 = not computed",
     )
+
+    @property
+    def has_critics(self) -> bool:
+        return bool(self.adversarial_weight or self.feature_weight)
 
 
 class TrainingConfig(Section):

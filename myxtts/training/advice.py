@@ -29,7 +29,7 @@ def needs_of(config: XTTSConfig, stage: str) -> Needs:
     networks = {"gpt": ("gpt",), "dvae": ("dvae",), "decoder": ("decoder", "speaker_encoder")}[stage]
     with keras.StatelessScope(initialize_variables=False):
         built = [build_component(name, model) for name in networks]
-        if stage == "decoder":
+        if stage == "decoder" and config.training.decoder.has_critics:
             built.append(Discriminators(model.decoder))
             built[-1].build_weights()
         frozen = _weights(build_component("gpt", model)) if stage == "decoder" else 0

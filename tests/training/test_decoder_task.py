@@ -128,6 +128,17 @@ def test_the_stft_distance_is_a_term_of_its_weight_and_is_not_computed_at_zero(t
     np.testing.assert_allclose(total, sum(plain._weights[name] * float(value) for name, value in terms.items()), rtol=1e-5)
 
 
+def test_without_weights_of_theirs_there_are_no_critics_and_the_decoder_learns(tokens, tmp_path):
+    plain = make(tokens, tmp_path, adversarial_weight=0.0, feature_weight=0.0)
+    assert plain.discriminators is None and list(plain.objectives) == ["generator"]
+    step, made = steps(plain), batch(plain)
+    logs = [step(made) for _ in range(2)]
+    assert not [name for name in logs[0] if "discriminator" in name or "adversarial" in name or "feature" in name]
+    assert float(logs[1]["mel_loss"]) != float(logs[0]["mel_loss"])
+    half = make(tokens, tmp_path, adversarial_weight=0.0)  # features alone still take critics
+    assert list(half.objectives) == ["discriminator", "generator"]
+
+
 @pytest.mark.parametrize("offset", [-0.3, 0.3])
 def test_an_offset_is_pushed_back_by_the_stft_distance_and_hardly_by_the_mel(task, offset):
     """What moves the whole wave at once: the sum of the gradient over its samples, of the weighted terms."""

@@ -100,7 +100,7 @@ class Heard:
 
 
 class DecoderTask(Task):
-    """Generator (with the speaker encoder) and discriminators take turns within one step.
+    """Generator (with the speaker encoder) and discriminators take turns within one step; without a weight of theirs there are none.
 
     A speaker encoder whose weights are all `frozen` is held: its batch norms use and keep their running statistics, and nothing learns to
     classify by it. Weights of the terms: config.training.decoder.
@@ -135,8 +135,10 @@ class DecoderTask(Task):
         self.prototypes = keras.Variable(
             keras.initializers.GlorotUniform()((len(speakers), self.config.model.speaker_encoder.embedding_dim)), name="speaker_prototypes"
         )
-        self.discriminators = Discriminators(self.config.model.decoder)
-        self.discriminators.build_weights()
+        self.discriminators = None
+        if self.settings.has_critics:
+            self.discriminators = Discriminators(self.config.model.decoder)
+            self.discriminators.build_weights()
         self.num_samples = self.model.decoder.output_samples(self.settings.segment_codes)
         self._recordings: dict[int, Heard] = {}  # what is heard in the recordings, by the number of the latents' record
         self._told = False  # that the yardstick is not installed
@@ -158,7 +160,7 @@ class DecoderTask(Task):
 
     @property
     def networks(self):
-        return [*super().networks, self.discriminators]
+        return [*super().networks, *([self.discriminators] if self.discriminators else [])]
 
     @functools.cached_property
     def encoder_is_held(self) -> bool:
@@ -176,7 +178,8 @@ class DecoderTask(Task):
     def trainable(self):
         generator = [*self.model.decoder.trainable_variables, *self.model.speaker_encoder.trainable_variables]
         generator += [] if self.encoder_is_held else [self.prototypes]  # nobody reads what is learnt by an encoder that stays
-        return {"discriminator": self.discriminators.trainable_variables, "generator": generator}
+        critics = {"discriminator": self.discriminators.trainable_variables} if self.discriminators else {}
+        return critics | {"generator": generator}
 
     @property
     def frozen_networks(self):
@@ -213,12 +216,11 @@ class DecoderTask(Task):
             per_row = least_squares([logits for logits, _ in critic_real], 1.0) + least_squares([logits for logits, _ in critic_fake], 0.0)
             total = masked_sum(per_row, rows) / counts["rows"]
             return total, {"discriminator_loss": total}, {}
-        critic_real, critic_fake = self.discriminators(real), self.discriminators(fake)
-        per_row = {
-            "mel_loss": self._mel_distance(fake, real),
-            "feature_loss": feature_matching([f for _, f in critic_real], [f for _, f in critic_fake], fake.shape[0]),
-            "adversarial_loss": least_squares([logits for logits, _ in critic_fake], 1.0),
-        }
+        per_row = {"mel_loss": self._mel_distance(fake, real)}
+        if self.discriminators:
+            critic_real, critic_fake = self.discriminators(real), self.discriminators(fake)
+            per_row["feature_loss"] = feature_matching([f for _, f in critic_real], [f for _, f in critic_fake], fake.shape[0])
+            per_row["adversarial_loss"] = least_squares([logits for logits, _ in critic_fake], 1.0)
         if self.settings.stft_weight:
             per_row["stft_loss"] = compare.stft_distance(fake, real, QUIETEST)
         if not self.encoder_is_held:
