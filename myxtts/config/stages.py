@@ -161,6 +161,16 @@ class GPTTraining(StageTraining):
         description="of guidance: the first heads of the middle layers are taught to read the text evenly. A small corpus learns to read "
         "sooner by it; a large one does without",
     )
+    codebook_start: bool = Field(
+        False,
+        description="from scratch: embeddings and output weights of codes start as projections of the audio tokenizer's codebook, not at "
+        "random. A small corpus is learnt in half the steps",
+    )
+    reading_start: bool = Field(
+        False,
+        description="from scratch: two heads of each of the first three layers start by reading the text at the corpus' mean pace. For a "
+        "small corpus",
+    )
     coqui_compatible: bool = Field(
         False, description="targets and masks of the reference implementation, its faults included: for comparison, not for training"
     )

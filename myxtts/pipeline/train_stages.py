@@ -57,7 +57,21 @@ def build_model(stage: str, config: XTTSConfig, paths: Paths):
         model.load_component(name, paths.model(name))
     if start := open_start(config, paths.root):
         load_start(stage, model, start, paths)
+    elif stage == "gpt":
+        _begin(model, config, paths)
     return model
+
+
+def _begin(model: Any, config: XTTSConfig, paths: Paths) -> None:
+    """The weights that `training.gpt` wants instead of random ones."""
+    from myxtts.data.encode import read_index
+    from myxtts.models.initial import start_from_codebook, start_reading
+
+    if config.training.gpt.codebook_start:
+        start_from_codebook(model.gpt, model.dvae, config.seed)
+    if config.training.gpt.reading_start:
+        rows = read_index(records_of("gpt", paths), "train")
+        start_reading(model.gpt, sum(row.text_length for row in rows) / max(1, sum(row.code_length for row in rows)), config.seed)
 
 
 def run_training(stage: str, config: XTTSConfig, paths: Paths, checkpoints: Path, run: Any, resume: bool = True) -> dict[str, Any]:
