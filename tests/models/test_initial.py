@@ -1,12 +1,16 @@
 """What a GPT begins with: codes by the codebook's distances, heads that read the text at an even pace."""
 
+import keras
 import numpy as np
 import pytest
 from small import small_config
 
 from myxtts.config import ModelError
+from myxtts.data.encode import read_index
 from myxtts.models.initial import start_from_codebook, start_reading
 from myxtts.models.xtts import XTTS
+from myxtts.pipeline import train_stages
+from myxtts.pipeline.paths import Paths
 
 
 @pytest.fixture
@@ -68,3 +72,25 @@ def test_starting_is_repeatable_and_other_heads_stay(model):
 def test_no_text_is_refused(model):
     with pytest.raises(ModelError, match="reading_start: expected text tokens, got 0"):
         start_reading(model.gpt, 0.0, seed=0)
+
+
+def test_a_training_from_scratch_begins_as_its_settings_say(tokens, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "tokens").symlink_to(tokens)
+    rows = read_index(tokens, "train")
+    pace = sum(row.text_length for row in rows) / sum(row.code_length for row in rows)
+
+    def begun(**settings) -> XTTS:
+        config = small_config(gpt=settings)
+        keras.utils.set_random_seed(1)
+        model = XTTS(config.model)
+        train_stages._begin(model, config, Paths(tmp_path))
+        return model
+
+    plain, book, reading = begun(), begun(codebook_start=True), begun(reading_start=True)
+    by_hand = begun()
+    start_reading(by_hand.gpt, pace, small_config().seed)
+    np.testing.assert_array_equal(reading.gpt.text_position_embedding.numpy(), by_hand.gpt.text_position_embedding.numpy())
+    np.testing.assert_array_equal(reading.gpt.audio_embedding.numpy(), plain.gpt.audio_embedding.numpy())
+    np.testing.assert_array_equal(book.gpt.text_position_embedding.numpy(), plain.gpt.text_position_embedding.numpy())
+    assert np.abs(book.gpt.audio_embedding.numpy() - plain.gpt.audio_embedding.numpy()).mean() > 0.005
