@@ -9,9 +9,19 @@ from myxtts.config.stages import TRAINED_STAGES
 RUN_STAGES = (*TRAINED_STAGES, "voice")
 
 
+class _Command(argparse.ArgumentParser):
+    """What it does not know it says itself, with its own usage, and does not leave to `myxtts`."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="myxtts", description="Train, compare, register and speak with XTTS voice-cloning models.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Command)
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text)

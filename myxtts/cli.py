@@ -169,22 +169,21 @@ def _synthesizer(model: str, changes: Sequence[str] = (), whole: bool = False) -
 
 
 def _say(options: argparse.Namespace) -> None:
-    if options.stream and (options.out or options.lines):
-        raise MyXTTSError("--stream says where the speech goes: leave out --out and --lines")
-    live = options.stream and options.file == "-" and options.text is None
+    from myxtts.serving import say
+
+    text = say.take_text(options.text, options.file, options.out, options.lines, options.stream)
     names = ("temperature", "speed", "candidates", "weights", "vocoder")
     changes = [f"{name}={value}" for name in names if (value := getattr(options, name)) is not None]
     synthesizer = _synthesizer(options.model, [*changes, *options.set])
-    from myxtts.serving import say
+    from myxtts.synthesis.speech import Line
 
-    text = say.standard_lines() if live else say.read_text(options.text, options.file)
     voice, language, seed = synthesizer.voice(options.speaker), options.language, options.seed
     if options.stream:
         say.say_stream(synthesizer, text, voice, language, seed, options.stream)
     elif options.lines:
         say.say_lines(synthesizer, text, voice, language, seed, Path(options.out or "spoken"))
     else:
-        say.say_file(synthesizer, say.Line(text, voice, language, seed), options.out or "out.wav")
+        say.say_file(synthesizer, Line(text, voice, language, seed), options.out or "out.wav")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -218,7 +217,9 @@ def _serve(options: argparse.Namespace) -> None:
     lacking = [name for name in ("fastapi", "uvicorn", "python_multipart", "prometheus_client") if importlib.util.find_spec(name) is None]
     if lacking:
         raise ConfigError(f"the server needs {', '.join(lacking)}: pip install -c constraints.txt -e '.[serve]' (make setup does)")
-    from myxtts.serving.server.options import make_options
+    from myxtts.serving.server.options import check_address, make_options
+
+    check_address(options.host, options.port)
 
     names = ("voices", "language", "max_chars", "max_queue", "max_batch", "timeout", "max_upload_mb", "max_voice_seconds", "max_voices")
     limits = {name: getattr(options, name) for name in names}
@@ -293,6 +294,7 @@ def _rollback(options: argparse.Namespace) -> None:
 
 
 def _listen(options: argparse.Namespace) -> None:
+    import_tensorflow()
     from myxtts.pipeline import listen
 
     if bool(options.key) != bool(options.answers) or bool(options.key) == bool(options.sources):

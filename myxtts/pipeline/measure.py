@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tempfile
 from pathlib import Path
 
 from myxtts.config import ConfigError, XTTSConfig
@@ -37,12 +38,16 @@ def measure(config: XTTSConfig, paths: Paths, out: Path, synthesizer: Synthesize
 
     if out.exists() or out.with_suffix(".html").exists():
         raise ConfigError(f"{out} or {out.with_suffix('.html').name} is there already: name another folder by --out, or remove them")
-    if synthesizer:
-        values = synthesizer.config.to_dict() | {"evaluate": config.to_dict()["evaluate"]}
-        own = XTTSConfig.from_dict(values)
-        means = evaluate(own, synthesizer, paths.processed, out, config.seed, paths.evaluation_texts)
-    else:
-        means = evaluate_folder(config, spoken, paths.processed, out, config.seed, paths.evaluation_texts)
-    means |= comparable(config, paths)
-    write_report(out / "metrics.json", means)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".unfinished-") as folder:  # an evaluation that was cut short leaves nothing
+        made = Path(folder) / out.name
+        if synthesizer:
+            own = XTTSConfig.from_dict(synthesizer.config.to_dict() | {"evaluate": config.to_dict()["evaluate"]})
+            means = evaluate(own, synthesizer, paths.processed, made, config.seed, paths.evaluation_texts)
+        else:
+            means = evaluate_folder(config, spoken, paths.processed, made, config.seed, paths.evaluation_texts)
+        means |= comparable(config, paths)
+        write_report(made / "metrics.json", means)
+        made.replace(out)
+        made.with_suffix(".html").replace(out.with_suffix(".html"))
     return means

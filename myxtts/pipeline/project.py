@@ -101,7 +101,7 @@ def what_was_made(root: Path) -> str:
     lines += _started_from(paths)
     lines += [f"  spoken sentences  {path}" for path in sorted((paths.evaluation / "audio").glob("*speech*.wav"))[:4]]
     lines.append("Figures (reports/evaluate.json)")
-    lines += [f"  {name:<32}{metrics[name]:.4g}" for name in sorted(metrics) if isinstance(metrics[name], int | float)]
+    lines += [f"  {name:<47} {metrics[name]:.4g}" for name in sorted(metrics) if isinstance(metrics[name], int | float)]
     page = "(no page: its run waits to be delivered, myxtts sync, or is in another store, MLFLOW_TRACKING_URI)"
     if link["experiment_id"]:
         page = experiment_url(uri, link["experiment_id"], link["run_id"])

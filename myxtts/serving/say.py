@@ -3,26 +3,52 @@
 import contextlib
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from myxtts.audio.formats import format_of
 from myxtts.audio.wave import endless_wav_header, to_pcm, wav_bytes
 from myxtts.config import ConfigError, DataError
-from myxtts.synthesis.speech import Line, Speech, Synthesizer
-from myxtts.synthesis.voice import Voice
+
+if TYPE_CHECKING:  # what is wrong with a command is said before TensorFlow is imported
+    from myxtts.synthesis.speech import Line, Speech, Synthesizer
+    from myxtts.synthesis.voice import Voice
 
 STANDARD = "-"  # in place of a file: standard input or output
+
+
+def take_text(
+    text: str | None, file: str | None, out: str | None = None, lines: bool = False, stream: str | None = None
+) -> str | Iterator[str]:
+    """What is to be spoken, once all that can be wrong with the command is checked: from standard input into a stream, as it comes.
+
+    Raises ConfigError and DataError as `read_text` does, for a text without words, a player that is not there, an `out` that is no sound.
+    """
+    if stream and (out or lines):
+        raise ConfigError("--stream says where the speech goes: leave out --out and --lines")
+    if out and out != STANDARD and not lines:
+        format_of(out)
+    if stream and stream != STANDARD and (command := shlex.split(stream)) and not shutil.which(command[0]):
+        raise ConfigError(f"the player {command[0]!r} is not installed: expected a command that plays WAV, say 'aplay -q', or - for a pipe")
+    if stream and file == STANDARD and text is None:
+        return standard_lines()
+    found = read_text(text, file)
+    if not any(map(str.isalnum, found)):
+        raise DataError(f"there is nothing to speak in {found[:80]!r}: expected a text with words")
+    return found
 
 
 def read_text(text: str | None, file: str | None) -> str:
     """The text of the command line, or of a file ("-": standard input). Raises ConfigError for both or neither, DataError for no UTF-8."""
     if (text is None) == (file is None):
-        raise ConfigError("expected a text or --file FILE (- = standard input), and not both")
+        got = "neither" if text is None else "both"
+        raise ConfigError(f"expected a text or --file FILE (- = standard input); got {got}: give one of them")
     if file is None:
         return text
     try:
@@ -40,8 +66,8 @@ def standard_lines() -> Iterator[str]:
         yield line.decode("utf-8", errors="replace")
 
 
-def say_file(synthesizer: Synthesizer, line: Line, out: str) -> None:
-    """Speaks a text into one WAV file, or to standard output as one."""
+def say_file(synthesizer: "Synthesizer", line: "Line", out: str) -> None:
+    """Speaks a text into one file of the format that its name asks for, or to standard output as WAV."""
     speech = synthesizer.speak_all([line])[0]
     if out == STANDARD:
         sys.stdout.buffer.write(wav_bytes(to_pcm(speech.waveform), speech.sample_rate))
@@ -51,7 +77,7 @@ def say_file(synthesizer: Synthesizer, line: Line, out: str) -> None:
     _tell(speech, out)
 
 
-def say_lines(synthesizer: Synthesizer, text: str, voice: Voice, language: str, seed: int, folder: Path) -> None:
+def say_lines(synthesizer: "Synthesizer", text: str, voice: "Voice", language: str, seed: int, folder: Path) -> None:
     """Speaks each line of a text that is not empty into a file of its own, 0001.wav and on, many at a time.
 
     Raises DataError, naming the line, where one cannot be spoken: before anything is said; and where the folder has such a file.
@@ -68,6 +94,8 @@ def say_lines(synthesizer: Synthesizer, text: str, voice: Voice, language: str, 
             synthesizer.pieces(line, language)
         except DataError as error:
             raise DataError(f"line {number}: {error}") from None
+    from myxtts.synthesis.speech import Line
+
     group = 4 * synthesizer.config.synthesis.batch_size  # enough that batches hold sentences of one length, few enough that files come soon
     for first in range(0, len(texts), group):
         lines = [Line(line, voice, language, seed) for _, line in texts[first : first + group]]
@@ -77,7 +105,7 @@ def say_lines(synthesizer: Synthesizer, text: str, voice: Voice, language: str, 
             _tell(speech, path)
 
 
-def say_stream(synthesizer: Synthesizer, text: str | Iterable[str], voice: Voice, language: str, seed: int, player: str) -> None:
+def say_stream(synthesizer: "Synthesizer", text: str | Iterable[str], voice: "Voice", language: str, seed: int, player: str) -> None:
     """Speaks into a command that plays what it reads ("-": into standard output) while it is being generated, as a WAV without end.
 
     Raises ConfigError where the command cannot be started or fails. One that is closed early has heard enough.
@@ -114,11 +142,11 @@ def _player(command: str) -> Iterator[BinaryIO | IO[bytes]]:
         raise ConfigError(f"the player {command!r} failed with {code}: expected a command that plays WAV from its standard input")
 
 
-def _summary(path: str | Path, speech: Speech) -> str:
+def _summary(path: str | Path, speech: "Speech") -> str:
     note = "" if speech.stopped else "  (cut: the model did not end by itself)"
     return f"{path}: {speech.seconds:.2f} s at {speech.sample_rate} Hz{note}"
 
 
-def _tell(speech: Speech, path: str | Path) -> None:
+def _tell(speech: "Speech", path: str | Path) -> None:
     for item in speech.interventions:
         print(f"{path}: {item}", file=sys.stderr)

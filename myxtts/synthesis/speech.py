@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from myxtts.audio import formats
 from myxtts.audio import wave as wave_io
 from myxtts.audio.griffin_lim import griffin_lim
 from myxtts.audio.mel import dvae_mel
@@ -40,7 +41,7 @@ from myxtts.synthesis.generate import longest_generation, sound_codes
 from myxtts.synthesis.guards import Intervention
 from myxtts.synthesis.stream import CHUNK_CODES, FIRST_CHUNK_CODES, arriving, faded_chunks, latent_chunks, vocode_chunks
 from myxtts.synthesis.takes import Job, Take, guarded, joined, silence, silence_between, speak_jobs, without_noise
-from myxtts.synthesis.texts import Piece, breaks_of, cut_text, without_breaks
+from myxtts.synthesis.texts import Piece, breaks_of, cut_text, marked_seconds, without_breaks
 from myxtts.synthesis.voice import VOICE_SUFFIX, Voice
 from myxtts.text.guess import guess_among
 from myxtts.text.languages import get_language
@@ -117,8 +118,9 @@ class Speech:
         return self.timings["total"] / self.seconds if self.seconds else float("inf")
 
     def save(self, path: str | Path) -> None:
-        """Writes a 16-bit PCM wav. Raises DataError if the disk is full or the path cannot be written."""
-        wave_io.save(path, self.waveform, self.sample_rate)
+        """Writes a file of the format that its name asks for (.wav, .flac, .mp3, .opus). Raises DataError for another, or where the disk is
+        full or the path cannot be written."""
+        formats.save(path, self.waveform, self.sample_rate)
 
 
 class Synthesizer:
@@ -218,6 +220,8 @@ class Synthesizer:
     def speak_all(self, lines: Sequence[Line], settings: SynthesisConfig | None = None) -> list[Speech]:
         """Speaks several texts, each with its voice, together: what `speak` gives for each, in less time. Raises as `speak` does."""
         settings = settings or self.config.synthesis
+        for line in lines:
+            _check_is_voice(line.voice)
         if settings.vocoder == "griffin_lim":
             self.model.component("dvae")  # a model without one says so now and not after generating
         began = time.perf_counter()
@@ -251,6 +255,7 @@ class Synthesizer:
         One version of each sentence is spoken, whatever `synthesis.candidates` says. With Griffin-Lim, which has no chunks, a piece is
         a whole sentence. Raises as `speak` does, when its first piece is asked for.
         """
+        _check_is_voice(voice)
         settings = (settings or self.config.synthesis).model_copy(update={"candidates": 1})
         parts = [text] if isinstance(text, str) else arriving(text, self._split_language(language))
         last, marks, heard = None, "", ""
@@ -269,6 +274,8 @@ class Synthesizer:
             marks = ""
         if not last:
             raise DataError("there is nothing to speak in what came: expected a text with words")
+        if closing := last.closing + marked_seconds(marks):
+            yield silence(closing, self.sample_rate)
 
     def _stream_piece(self, job: Job, settings: SynthesisConfig, chunk_codes: int, first_codes: int) -> Iterator[np.ndarray]:
         if settings.vocoder != "decoder":
@@ -295,8 +302,11 @@ class Synthesizer:
         if not pieces:
             raise DataError(f"there is nothing to speak in {text!r}: expected a text with words")
         if unknown := self.tokenizer.unknown_characters("".join(piece.text for piece in pieces), code):
-            named = name_characters(unknown)
-            raise DataError(f"the tokenizer of this model does not know {named}: remove or replace them, or train with such texts")
+            first = next(piece.text for piece in pieces if self.tokenizer.unknown_characters(piece.text, code))
+            raise DataError(
+                f"the tokenizer of this model does not know {name_characters(unknown)}, first in {first!r} (as it is read: numbers and "
+                "abbreviations in words): remove or replace them, or train with such texts"
+            )
         return pieces
 
     def language_code(self, language: str, text: str = "") -> str:
@@ -353,7 +363,7 @@ class Synthesizer:
         for take, (wave, start, end) in zip(takes, joined(takes, self.sample_rate), strict=True):
             waves.append(wave)
             piece = take.job.piece
-            told = (take.codes, take.stopped, piece.language, tuple(take.interventions), take.covered)
+            told = (take.codes, bool(take.stopped), piece.language, tuple(take.interventions), take.covered)
             sentences.append(Sentence(piece.text, start, end, *told))
         return Speech(np.concatenate(waves), self.sample_rate, tuple(sentences), timings)
 
@@ -370,6 +380,11 @@ def _head(value: object, config: XTTSConfig, source: Path) -> tuple[int, int] | 
     ):
         return tuple(value)
     raise ModelError(f"{source}: alignment_head is {value!r}, expected null or [layer, head] of this GPT's {sizes}: make the bundle again")
+
+
+def _check_is_voice(voice: object) -> None:
+    if not isinstance(voice, Voice):
+        raise DataError(f"expected a Voice, got {voice!r}: make one of a recording by synthesizer.voice(path)")
 
 
 def _below_full_scale(wave: np.ndarray) -> np.ndarray:

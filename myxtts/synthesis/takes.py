@@ -189,7 +189,7 @@ def silence(seconds: float, sample_rate: int) -> np.ndarray:
 def silence_between(last: Piece | None, piece: Piece) -> float:
     """Seconds of silence before a piece, after another one or at the beginning."""
     if piece.before is not None:
-        return piece.before
+        return piece.before + (last.closing if last else 0.0)  # two marks that meet where parts of a text do
     return last.pause if last else 0.0
 
 
@@ -198,6 +198,7 @@ def joined(takes: Sequence[Take], sample_rate: int) -> Iterator[tuple[np.ndarray
     position = 0
     for number, take in enumerate(takes):
         pause = silence(silence_between(takes[number - 1].job.piece if number else None, take.job.piece), sample_rate)
+        closing = silence(take.job.piece.closing if number + 1 == len(takes) else 0.0, sample_rate)
         start = position + len(pause)
         position = start + len(take.wave)
-        yield np.concatenate([pause, take.wave]), start / sample_rate, position / sample_rate
+        yield np.concatenate([pause, take.wave, closing]), start / sample_rate, position / sample_rate

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from myxtts.config import DataError
 from myxtts.config.stages import SynthesisConfig
 from myxtts.text.languages import get_language
 from myxtts.text.normalize import normalize, split_sentences
@@ -15,6 +16,7 @@ BREAK_SECONDS = 1.0  # of a break mark that says no length
 LONGEST_BREAK = 30.0  # seconds
 _CLAUSE_END = re.compile(r"[,;:،؛](?= )|[，、；：]")
 _BREAK = re.compile(r"\[break(?: *(\d+(?:\.\d+)?|\.\d+) *(ms|s))?\]", re.IGNORECASE)
+_MEANT = re.compile(r"\[break\b[^\]\n]{0,20}\]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Piece:
     """What is spoken at once: a normalised sentence, or a part of a long one; its language's code; seconds of silence after it.
 
     before: seconds of silence that marks at the beginning of its text ask for, in place of the pause after what came before.
+    closing: seconds that marks at the end of its text ask for, which are heard where nothing follows too; they are in `pause`.
     """
 
     text: str
     language: str
     pause: float = 0.0
     before: float | None = None
+    closing: float = 0.0
 
     @property
     def ordinary_seconds(self) -> float:
@@ -38,8 +42,10 @@ class Piece:
 def cut_text(text: str, language: str, cleaners: str, settings: SynthesisConfig, fits: Callable[[Piece], bool]) -> list[Piece]:
     """The pieces of a text, each of which `fits`; none where it holds no words.
 
-    `[break]`, `[break 0.5s]` and `[break 300ms]` stand for so much silence, in place of the pause that would be there.
+    `[break]`, `[break 0.5s]` and `[break 300ms]` stand for so much silence, in place of the pause that would be there. Raises DataError for
+    a mark that is none of these, or longer than LONGEST_BREAK.
     """
+    _check_breaks(text)
     pieces: list[Piece] = []
     before: float | None = None
     parts = _BREAK.split(text)  # text, number, unit, text, …
@@ -51,11 +57,13 @@ def cut_text(text: str, language: str, cleaners: str, settings: SynthesisConfig,
         value, unit = parts[3 * number + 1 : 3 * number + 3] or (None, None)
         if 3 * number + 1 == len(parts):
             break
-        seconds = min(BREAK_SECONDS if value is None else float(value) / (1000 if unit.lower() == "ms" else 1), LONGEST_BREAK)
+        seconds = _seconds(value, unit)
         if pieces:
             pieces[-1] = replace(pieces[-1], pause=seconds + (0 if found else pieces[-1].pause))  # of several marks in a row, the sum
         else:
             before = seconds + (before or 0)
+    if pieces and not found:  # the text ends with a mark
+        pieces[-1] = replace(pieces[-1], closing=pieces[-1].pause)
     return [*(replace(piece, before=before) for piece in pieces[:1]), *pieces[1:]]
 
 
@@ -67,6 +75,24 @@ def without_breaks(text: str) -> str:
 def breaks_of(text: str) -> str:
     """The break marks of a text alone."""
     return " ".join(match.group() for match in _BREAK.finditer(text))
+
+
+def marked_seconds(text: str) -> float:
+    """Seconds of silence that the break marks of a text ask for together."""
+    return sum(_seconds(*match.groups()) for match in _BREAK.finditer(text))
+
+
+def _seconds(value: str | None, unit: str | None) -> float:
+    return BREAK_SECONDS if value is None else float(value) / (1000 if unit.lower() == "ms" else 1)
+
+
+def _check_breaks(text: str) -> None:
+    for mark in _MEANT.findall(text):
+        known = _BREAK.fullmatch(mark)
+        if not known or _seconds(*known.groups()) > LONGEST_BREAK:
+            raise DataError(
+                f"{mark!r} is no break: expected [break] ({BREAK_SECONDS:g} s), [break 0.5s] or [break 300ms], at most {LONGEST_BREAK:g} s"
+            )
 
 
 def _line(line: str, language: str, cleaners: str, settings: SynthesisConfig, fits: Callable[[Piece], bool]) -> list[Piece]:

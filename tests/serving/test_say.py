@@ -8,6 +8,7 @@ import pytest
 import soundfile
 from small import save_random_voice
 
+from myxtts import cli
 from myxtts.cli import main
 from myxtts.synthesis.speech import Synthesizer
 from myxtts.synthesis.voice import Voice
@@ -77,6 +78,21 @@ def test_standard_output_is_the_file(say, tmp_path, monkeypatch):
     assert output.buffer.getvalue() == (tmp_path / "a.wav").read_bytes()
 
 
+def test_a_file_is_of_the_format_that_its_name_asks_for(say, expected, tmp_path):
+    say(TEXT, "--out", "a.flac")
+    np.testing.assert_allclose(samples(tmp_path / "a.flac"), expected(TEXT), atol=2)
+    say(TEXT, "--out", "a.MP3")
+    assert soundfile.info(tmp_path / "a.MP3").format == "MP3"
+
+
+def test_what_is_wrong_is_said_before_anything_is_loaded(monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "_synthesizer", None)
+    monkeypatch.chdir(tmp_path)
+    for wrong in (["--file", "nowhere.txt"], [""], ["a", "--out", "a.xyz"], ["a", "--stream", "no-such-player"]):
+        with pytest.raises(SystemExit, match=r"^myxtts say: "):
+            cli.main(["say", *wrong, "--speaker", "me.wav"])
+
+
 def test_lines_become_files_with_their_numbers(say, expected, tmp_path, capsys):
     (tmp_path / "text.txt").write_text("good morning\n\nthe sun is warm\n", encoding="utf-8")
     say("--file", "text.txt", "--lines", "--out", "spoken")
@@ -114,14 +130,16 @@ def test_what_comes_in_is_spoken_line_by_line_into_a_player(say, expected, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "expected a text or --file"),
-        (["a", "--file", "b"], "and not both"),
+        ([], "expected a text or --file FILE .* got neither"),
+        (["a", "--file", "b"], "got both: give one"),
         (["--file", "nowhere.txt"], "nowhere.txt cannot be read"),
         (["--file", "latin.txt"], "latin.txt is not UTF-8"),
         (["a", "--stream", "--out", "x.wav"], "leave out --out and --lines"),
         (["a", "--speed", "9"], "speed"),
         (["a", "--set", "guards.tail=1"], "tail_seconds"),
-        (["good morning", "--stream", "no-such-player"], "cannot be started"),
+        (["good morning", "--stream", "no-such-player -q"], "player 'no-such-player' is not installed"),
+        (["good morning", "--out", "x.xyz"], "x.xyz: expected a file name that ends in .wav, .flac, .mp3"),
+        ([" ... "], "nothing to speak in ' ... '"),
         (["good morning", "--stream", "false"], "failed with 1"),
     ],
 )
@@ -136,3 +154,10 @@ def test_what_the_guards_did_is_told(say, capsys):
     told = capsys.readouterr()
     assert "cut: the model did not end by itself" in told.out
     assert "a.wav: sentence 1: duration at" in told.err
+
+
+def test_an_unknown_option_is_answered_with_the_commands_own_usage(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["say", "Hello", "--speaker", "me.voice", "--sped", "2"])
+    told = capsys.readouterr().err
+    assert told.startswith("usage: myxtts say ") and "myxtts say: error: unrecognized arguments: --sped 2" in told

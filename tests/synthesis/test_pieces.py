@@ -2,6 +2,7 @@
 
 import pytest
 
+from myxtts.config import DataError
 from myxtts.config.stages import SynthesisConfig
 from myxtts.synthesis.texts import BREAK_SECONDS, CLAUSE_SHARE, cut_text
 
@@ -20,7 +21,7 @@ def test_sentences_lines_and_clauses_have_their_own_pauses():
 
 @pytest.mark.parametrize(
     ("mark", "seconds"),
-    [("[break]", BREAK_SECONDS), ("[break 0.5s]", 0.5), ("[BREAK 300 ms]", 0.3), ("[break .2s][break 1s]", 1.2), ("[break 99s]", 30)],
+    [("[break]", BREAK_SECONDS), ("[break 0.5s]", 0.5), ("[BREAK 300 ms]", 0.3), ("[break .2s][break 1s]", 1.2), ("[break 30s]", 30)],
 )
 def test_a_break_mark_is_a_silence_in_place_of_the_pause(mark, seconds):
     (one, silence), (two, _) = cut(f"One thing, {mark} another.")
@@ -28,8 +29,22 @@ def test_a_break_mark_is_a_silence_in_place_of_the_pause(mark, seconds):
     assert silence == pytest.approx(seconds)
 
 
-def test_what_is_no_break_mark_is_text():
-    assert len(cut("Take a [break 5 minutes] now.")) == 1
+@pytest.mark.parametrize("mark", ["[break 5 minutes]", "[break -1s]", "[break 0]", "[Break 1000s]", "[break: 1s]"])
+def test_what_is_meant_for_a_break_mark_and_is_none_is_refused(mark):
+    with pytest.raises(DataError, match=r"is no break: expected \[break\] \(1 s\), \[break 0.5s\].* at most 30 s") as refused:
+        cut(f"Take a {mark} now.")
+    assert mark in str(refused.value)
+
+
+def test_a_mark_at_the_end_is_heard_at_the_end():
+    (piece,) = cut_text("Hello. [break 1s] [break 500ms]", "en", "myxtts", SETTINGS, lambda piece: True)
+    assert (piece.closing, piece.pause) == (1.5, 1.5)
+    first, second = cut_text("Hello. [break 1s] Fine!", "en", "myxtts", SETTINGS, lambda piece: True)
+    assert (first.pause, first.closing, second.closing) == (1.0, 0.0, 0.0)
+
+
+def test_a_breaking_text_is_text():
+    assert len(cut("Take a [breaking] news break now.")) == 1
     assert cut("[break 1s] Hello.") == [("hello.", 0.25)]
     assert cut("[break]") == [] == cut("...\n—")
 

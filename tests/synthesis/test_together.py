@@ -239,6 +239,26 @@ def test_breaks_before_a_text_and_between_parts_that_arrive_are_heard(synthesize
     assert len(heard) > 48000
 
 
+def test_breaks_at_the_end_and_where_parts_meet_are_heard(synthesizer):
+    settings = changed(synthesizer)
+    plain = synthesizer.speak("Good morning.", voice(1), "en", settings=settings).waveform
+    closed = synthesizer.speak("Good morning. [break 500ms]", voice(1), "en", settings=settings)
+    np.testing.assert_array_equal(closed.waveform, np.concatenate([plain, np.zeros(12000, np.float32)]))
+    assert closed.sentences[-1].end == pytest.approx(len(plain) / 24000)
+
+    def streamed(*parts: str) -> np.ndarray:
+        return np.concatenate(list(synthesizer.stream(parts, voice(1), "en", settings=settings)))
+
+    np.testing.assert_allclose(streamed("Good morning.\n", "[break 500ms]\n"), closed.waveform, atol=1e-4)
+    once, twice = (streamed("Good morning. [break 500ms]\n", f"{mark}We like water.\n") for mark in ("", "[break 1s] "))
+    assert len(twice) - len(once) == 24000
+
+
+def test_what_is_no_voice_is_refused(synthesizer):
+    with pytest.raises(DataError, match=r"expected a Voice, got 'me\.wav': make one of a recording by synthesizer\.voice"):
+        synthesizer.speak("Good morning.", "me.wav", "en")
+
+
 def test_the_language_of_a_stream_is_that_of_what_came_so_far(synthesizer, monkeypatch):
     asked = []
     monkeypatch.setattr(speech, "guess_among", lambda text, languages: asked.append(text) or "en")

@@ -1,5 +1,7 @@
 """What a server is started with."""
 
+import os
+import socket
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
@@ -46,3 +48,19 @@ def make_options(**values) -> ServeOptions:
         # the key itself is not said
         faults = [f"--{str(item['loc'][0]).replace('_', '-')}: {item['msg']}" for item in error.errors(include_input=False)]
         raise ConfigError("; ".join(faults)) from None
+
+
+def check_address(host: str, port: int) -> None:
+    """Raises ConfigError where a server could not listen there: before a model is loaded for it. Port 0 = any that is free."""
+    if not 0 <= port <= 65535:
+        raise ConfigError(f"--port {port}: expected a number from 0 (any that is free) to 65535")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind, protocol) as tried:
+            if os.name == "posix":  # what a server that has just ended left behind is no hindrance
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(address)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen at {host}, port {port} ({error.strerror}): end what listens there, or choose another by --port or --host"
+        ) from None

@@ -7,10 +7,11 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
+from myxtts.audio.formats import FORMATS
 from myxtts.serving.server.errors import Refusal
 from myxtts.serving.server.schemas import OpenAISpeechRequest, SpeechRequest
 from myxtts.serving.server.service import Service
-from myxtts.serving.server.sound import FORMATS, STREAMED, encode
+from myxtts.serving.server.sound import STREAMED, encode
 from myxtts.serving.server.streaming import sound_headers, stream_speech
 from myxtts.serving.server.voices import check_name
 from myxtts.synthesis.speech import Speech

@@ -9,10 +9,11 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from myxtts.audio.formats import FORMATS
 from myxtts.audio.wave import to_pcm
 from myxtts.serving.server.queue import SpeechStream
 from myxtts.serving.server.service import Service
-from myxtts.serving.server.sound import FORMATS, sse_delta, sse_end, stream_head
+from myxtts.serving.server.sound import sse_delta, sse_end, stream_head
 
 
 class SpeechAnswer(Response):

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from running import VOICE
 
 from myxtts import cli
+from myxtts.serving.server.options import check_address
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -92,3 +94,16 @@ def test_bad_options_are_named_before_the_model_is_loaded(monkeypatch, tmp_path)
     with pytest.raises(SystemExit, match="--api-key") as refused:
         cli.main(["serve"])
     assert "short" not in str(refused.value).replace("shorter", "").split("--api-key: ")[1].split("at least")[0]
+
+
+def test_an_address_that_cannot_be_had_is_said_before_a_model_is_loaded(monkeypatch):
+    monkeypatch.setattr(cli, "_synthesizer", None)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit, match=rf"cannot listen at 127\.0\.0\.1, port {port} \(Address already in use\): .*--port"):
+            cli.main(["serve", "--port", str(port)])
+    check_address("127.0.0.1", port)
+    with pytest.raises(SystemExit, match=r"--port 80000: expected a number from 0"):
+        cli.main(["serve", "--port", "80000"])
