@@ -73,7 +73,8 @@ def serialize(schema: Schema, values: Mapping[str, Any]) -> bytes:
     example = _example()()
     for name, field in schema.items():
         example.features.feature[name].bytes_list.value.append(field.encode(values[name]))
-    return example.SerializeToString()
+    # fields in the order of their names: else in one that another process would not repeat, and DVC would take the data for others
+    return example.SerializeToString(deterministic=True)
 
 
 def parse(schema: Schema, record: bytes) -> dict[str, Any]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from myxtts.config import DataError
-from myxtts.data.records import RecordFile, latent_schema, mel_schema, read_records, serialize, token_schema, write_records
+from myxtts.data.records import Array, RecordFile, latent_schema, mel_schema, read_records, serialize, token_schema, write_records
 
 VALUES = {"text_ids": [3, 1, 4], "codes": [9, 8], "row": 7}
 
@@ -23,6 +23,14 @@ def test_records_are_read_in_any_order(tmp_path):
     assert len(records) == 3
     assert records[2]["mel"].dtype == np.float16
     assert (records[2]["mel"] == 7).all()
+
+
+def test_a_record_has_the_same_bytes_in_every_process():
+    """In the order of the names: that of a map of protobuf differs from process to process."""
+    schema = {name: Array("int32", ()) for name in "dhbkaljcgief"}
+    record = serialize(schema, dict.fromkeys(schema, 1))
+    places = [record.index(b"\x01" + name.encode() + b"\x12") for name in sorted(schema)]
+    assert places == sorted(places)
 
 
 def test_a_damaged_record_is_named(tmp_path):
