@@ -61,7 +61,7 @@ def phones_error(heard: list[str], text: str) -> float:
 
 def text_phones(text: str) -> list[str]:
     """The phones of an English text, as its pronunciation model says; errors as `phone_error`."""
-    return _phones_of_text(_phone_tools()[2], text)
+    return [phone for word in _words(text) for phone in _phones_of_word(word)]
 
 
 def heard_phones(wave: np.ndarray, sample_rate: int) -> str:
@@ -90,9 +90,11 @@ def _words(text: str) -> list[str]:
     return "".join(" " if unicodedata.category(c)[0] in "PSC" else c for c in plain).split()
 
 
-def _phones_of_text(pronounce: Any, text: str) -> list[str]:
-    phones = (phone.phoneme for word in _words(text) for phone in pronounce(word).alignments)
-    return [phone for phone in phones if phone.strip()]
+@lru_cache(maxsize=100_000)
+def _phones_of_word(word: str) -> tuple[str, ...]:
+    """A network reads each word, some 20 ms: every kind of audio of a sentence, and its metrics, ask for the same."""
+    phones = (phone.phoneme for phone in _phone_tools()[2](word).alignments)
+    return tuple(phone for phone in phones if phone.strip())
 
 
 def _phones_of_wave(recogniser: Any, wave: np.ndarray, sample_rate: int) -> list[str]:

@@ -134,12 +134,12 @@ def test_metrics_are_flat_finite_and_complete(report):
 
 def test_what_was_heard_stands_beside_the_text_it_is_judged_by(report):
     jiwer = pytest.importorskip("jiwer", reason="needs the extra: pip install 'myxtts[evaluation]'")
-    from myxtts.audio.recognition import _phone_tools, _phones_of_text
+    from myxtts.audio.recognition import text_phones
 
     _, _, samples = report
     english = [sample for sample in samples if sample["language"] == "en"]
     for sample in english:
-        expected = " ".join(_phones_of_text(_phone_tools()[2], sample["normalized"]))
+        expected = " ".join(text_phones(sample["normalized"]))
         rate = jiwer.wer(expected, sample["heard"]) if sample["heard"] else 1.0
         assert rate == pytest.approx(sample["speech/phone_error_rate"], abs=1e-3)
     assert english

@@ -126,10 +126,18 @@ def test_phone_error_rate_hears_no_sample_rate(speech):
 
 def test_punctuation_and_case_are_not_phones():
     pytest.importorskip("hama", reason="needs the extra: pip install 'myxtts[evaluation]'")
-    _, _, pronounce = recognition._phone_tools()
-    plain = recognition._phones_of_text(pronounce, "hello world it isnt so")
-    assert plain == recognition._phones_of_text(pronounce, 'Hello,  world! "It isn’t" so…')
+    plain = recognition.text_phones("hello world it isnt so")
+    assert plain == recognition.text_phones('Hello,  world! "It isn’t" so…')
     assert 10 < len(plain) < 20
+
+
+def test_a_word_is_read_once(monkeypatch):
+    pytest.importorskip("hama", reason="needs the extra: pip install 'myxtts[evaluation]'")
+    tools, read = recognition._phone_tools(), []
+    recognition._phones_of_word.cache_clear()
+    monkeypatch.setattr(recognition, "_phone_tools", lambda: (*tools[:2], lambda word: read.append(word) or tools[2](word)))
+    assert recognition.text_phones("so it is so") == recognition.text_phones("So, it is so!")
+    assert read == ["so", "it", "is"]
 
 
 def test_a_text_without_words_is_an_error():
