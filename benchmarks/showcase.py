@@ -2,7 +2,7 @@
 
     python benchmarks/showcase.py PROJECT OUT [--each N]
 
-PROJECT: a folder in which `dvc repro evaluate` has run (reports/curves, reports/evaluate). OUT: a folder, as docs/showcase/voices; what
+PROJECT: a folder in which `dvc repro evaluate` has run (reports/curves, reports/evaluation). OUT: a folder, as docs/showcase/voices; what
 lies there already is refused. The table goes to standard output, every kind of audio beside every other, nothing left out.
 """
 
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--each", type=int, default=2, help="sentences kept of each set and language (default: 2)")
     args = parser.parse_args()
-    evaluated = args.project / "reports" / "evaluate"
+    evaluated = args.project / "reports" / "evaluation"
     if not (evaluated / "samples.json").is_file():
         sys.exit(f"{evaluated} holds no samples.json: run `dvc repro evaluate` in {args.project} first")
     if args.out.exists():
