@@ -87,7 +87,7 @@ def _seconds(value: str | None, unit: str | None) -> float:
 
 
 def _check_breaks(text: str) -> None:
-    for mark in _MEANT.findall(text):
+    for mark in (match.group() for pattern in (_MEANT, _BREAK) for match in pattern.finditer(text)):
         known = _BREAK.fullmatch(mark)
         if not known or _seconds(*known.groups()) > LONGEST_BREAK:
             raise DataError(
