@@ -220,7 +220,6 @@ def _serve(options: argparse.Namespace) -> None:
     from myxtts.serving.server.options import check_address, make_options
 
     check_address(options.host, options.port)
-
     names = ("voices", "language", "max_chars", "max_queue", "max_batch", "timeout", "max_upload_mb", "max_voice_seconds", "max_voices")
     limits = {name: getattr(options, name) for name in names}
     key = options.api_key or os.environ.get("MYXTTS_API_KEY") or None
@@ -294,11 +293,11 @@ def _rollback(options: argparse.Namespace) -> None:
 
 
 def _listen(options: argparse.Namespace) -> None:
+    if bool(options.key) != bool(options.answers) or bool(options.key) == bool(options.sources):
+        raise MyXTTSError("expected systems to make a test of, or --key FILE --answers CSV … to take answers in")
     import_tensorflow()
     from myxtts.pipeline import listen
 
-    if bool(options.key) != bool(options.answers) or bool(options.key) == bool(options.sources):
-        raise MyXTTSError("expected systems to make a test of, or --key FILE --answers CSV … to take answers in")
     config, root = _config(options), Path.cwd()
     if options.key:
         print(listen.take_in(config, root, options.key, options.answers))

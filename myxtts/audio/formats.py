@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from myxtts.audio.wave import resample, to_pcm, wav_bytes, write_atomically
+from myxtts.audio.wave import finite_mono, resample, to_pcm, wav_bytes, write_atomically
 from myxtts.config import DataError
 
 
@@ -63,7 +63,5 @@ def save(path: str | Path, wave: np.ndarray, sample_rate: int) -> None:
 
     Raises DataError as `format_of` and `encode` do, for a wave that is not finite, and where the disk is full or not writable.
     """
-    name, wave = format_of(path), np.asarray(wave)
-    if wave.ndim != 1 or not np.isfinite(wave).all():
-        raise DataError(f"cannot write {path}: expected a mono wave (N,) of finite samples, got shape {wave.shape}")
-    write_atomically(Path(path), encode(wave, sample_rate, name))
+    name, path = format_of(path), Path(path)
+    write_atomically(path, encode(finite_mono(wave, path), sample_rate, name))

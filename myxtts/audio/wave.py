@@ -263,10 +263,15 @@ def save(path: str | os.PathLike, wave: np.ndarray, sample_rate: int) -> None:
     Raises DataError when the wave is not a finite (N,) array, or the disk is full or not writable.
     """
     path = Path(path)
+    write_atomically(path, wav_bytes(to_pcm(finite_mono(wave, path)), sample_rate))
+
+
+def finite_mono(wave: np.ndarray, path: Path) -> np.ndarray:
+    """The wave (N,) that is to be written to `path`. Raises DataError where it is none, or holds what is no number."""
     wave = np.asarray(wave)
     if wave.ndim != 1 or not np.isfinite(wave).all():
         raise DataError(f"cannot write {path}: expected a mono wave (N,) of finite samples, got shape {wave.shape}")
-    write_atomically(path, wav_bytes(to_pcm(wave), sample_rate))
+    return wave
 
 
 def to_pcm(wave: np.ndarray) -> np.ndarray:

@@ -34,8 +34,8 @@ def take_text(
         raise ConfigError("--stream says where the speech goes: leave out --out and --lines")
     if out and out != STANDARD and not lines:
         format_of(out)
-    if stream and stream != STANDARD and (command := shlex.split(stream)) and not shutil.which(command[0]):
-        raise ConfigError(f"the player {command[0]!r} is not installed: expected a command that plays WAV, say 'aplay -q', or - for a pipe")
+    if stream and stream != STANDARD:
+        player_command(stream)
     if stream and file == STANDARD and text is None:
         return standard_lines()
     found = read_text(text, file)
@@ -121,14 +121,26 @@ def say_stream(synthesizer: "Synthesizer", text: str | Iterable[str], voice: "Vo
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def player_command(player: str) -> list[str]:
+    """The words of a command that plays what it reads. Raises ConfigError where it is none, or not installed."""
+    try:
+        command = shlex.split(player)
+    except ValueError as error:
+        raise ConfigError(f"the player {player!r} cannot be started ({error}): expected a command that plays WAV, say 'aplay -q'") from None
+    if not command or not shutil.which(command[0]):
+        name = command[0] if command else player
+        raise ConfigError(f"the player {name!r} is not installed: expected a command that plays WAV, say 'aplay -q', or - for a pipe")
+    return command
+
+
 @contextlib.contextmanager
 def _player(command: str) -> Iterator[BinaryIO | IO[bytes]]:
     if command == STANDARD:
         yield sys.stdout.buffer
         return
     try:
-        process = subprocess.Popen(shlex.split(command), stdin=subprocess.PIPE)
-    except (OSError, ValueError) as error:
+        process = subprocess.Popen(player_command(command), stdin=subprocess.PIPE)
+    except OSError as error:
         raise ConfigError(
             f"the player {command!r} cannot be started ({error}): expected a command that plays WAV, say 'aplay -q'"
         ) from None

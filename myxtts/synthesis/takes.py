@@ -198,7 +198,7 @@ def joined(takes: Sequence[Take], sample_rate: int) -> Iterator[tuple[np.ndarray
     position = 0
     for number, take in enumerate(takes):
         pause = silence(silence_between(takes[number - 1].job.piece if number else None, take.job.piece), sample_rate)
-        closing = silence(take.job.piece.closing if number + 1 == len(takes) else 0.0, sample_rate)
+        closing = silence(take.job.piece.closing, sample_rate)  # of a text's last piece alone
         start = position + len(pause)
         position = start + len(take.wave)
         yield np.concatenate([pause, take.wave, closing]), start / sample_rate, position / sample_rate

@@ -138,6 +138,8 @@ def test_what_comes_in_is_spoken_line_by_line_into_a_player(say, expected, tmp_p
         (["a", "--speed", "9"], "speed"),
         (["a", "--set", "guards.tail=1"], "tail_seconds"),
         (["good morning", "--stream", "no-such-player -q"], "player 'no-such-player' is not installed"),
+        (["good morning", "--stream", "aplay 'q"], "No closing quotation"),
+        (["good morning", "--stream", " "], "player ' ' is not installed"),
         (["good morning", "--out", "x.xyz"], "x.xyz: expected a file name that ends in .wav, .flac, .mp3"),
         ([" ... "], "nothing to speak in ' ... '"),
         (["good morning", "--stream", "false"], "failed with 1"),
