@@ -50,7 +50,12 @@ def write_records(config, folder: Path) -> None:
     for split in ("train", "eval"):
         rows = [IndexRow(f"clip{n}", "clip.wav", f"speaker{n % 2}", "en", text, codes) for n in range(CLIPS)]
         records = (
-            {"text_ids": random.integers(3, 99, text), "codes": random.integers(0, config.model.dvae.num_codes, codes), "row": n}
+            {
+                "text_ids": random.integers(3, 99, text),
+                "codes": random.integers(0, config.model.dvae.num_codes, codes),
+                "shifted": [],
+                "row": n,
+            }
             for n in range(CLIPS)
         )
         write_records(folder / f"{split}.tfrecord", token_schema(), records)

@@ -181,3 +181,9 @@ class EncodeConfig(Section):
     """processed -> tokens."""
 
     prompt_seconds: float = Field(3.0, gt=0.3, le=30, description="length of the reference mel that the GPT is conditioned on")
+    shifts: int = Field(
+        1,
+        ge=1,
+        description="places within a code, in whole frames, from which the codes of a training clip are counted: the GPT meets one of so many "
+        "spellings of the same clip each time, which a small corpus needs; at most frames_per_code of the audio tokenizer",
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -46,6 +46,15 @@ class XTTSConfig(Section):
     bundle: BundleConfig = BundleConfig()
     promotion: PromotionConfig = PromotionConfig()
     tracking: TrackingConfig = TrackingConfig()
+
+    @model_validator(mode="after")
+    def _shifts_within_a_code(self) -> "XTTSConfig":
+        if self.encode.shifts > self.model.dvae.frames_per_code:
+            raise ValueError(
+                f"encode.shifts is {self.encode.shifts}; a code stands for {self.model.dvae.frames_per_code} frames "
+                "(model.dvae.frames_per_code), so no more places are different"
+            )
+        return self
 
     @classmethod
     def load(cls, path: str | Path = "params.yaml", overrides: Iterable[str] = ()) -> "XTTSConfig":

@@ -271,11 +271,13 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, t
         record = records[number]
         reference = references.choose(number, draws[0])
         own = min(len(record["codes"]), own_codes) if reference == number else 0
+        spellings = np.concatenate([record["codes"], record["shifted"]]).reshape(-1, len(record["codes"]))
+        spelt = spellings[int(draws[1] * len(spellings)) if training else 0]
         values = {} if training else wrong_text(number, bucket)
         return values | {
             "text_ids": _pad(record["text_ids"], buckets[bucket].text),
             "text_lengths": np.int32(len(record["text_ids"])),
-            "codes": _pad(record["codes"], buckets[bucket].codes),
+            "codes": _pad(spelt, buckets[bucket].codes),
             "code_lengths": np.int32(len(record["codes"])),
             "prompt": references.read(reference),
             "prompt_span": np.array([0, own], np.int32),

@@ -62,7 +62,8 @@ def encode(config: XTTSConfig, processed: Path, mels: Path, tokenizer: Tokenizer
     weights = corpus_weights(processed)
     for split in SPLITS:
         rows = read_split(processed, split)
-        codes = list(_codes(rows, mels / f"{split}.tfrecord", dvae, mel_norm))
+        shifts = config.encode.shifts if split == "train" else 1
+        codes = list(_codes(rows, mels / f"{split}.tfrecord", dvae, mel_norm, shifts))
         kept, records = _select(config, rows, codes, tokenizer, rejected, weights)
         kept = [replace(row, audio=os.path.relpath(processed / row.audio, out)) for row in kept]
         if not kept and split == "train":
@@ -119,8 +120,11 @@ def rows_by_speaker(index: list[IndexRow]) -> dict[str, list[int]]:
     return dict(sorted(groups.items()))
 
 
-def _codes(rows: list[Utterance], path: Path, dvae: DVAE, mel_norm: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields codes (S,) of each clip. Clips are padded to a multiple of 64 frames so that few shapes are compiled."""
+def _codes(rows: list[Utterance], path: Path, dvae: DVAE, mel_norm: np.ndarray, shifts: int) -> Iterator[np.ndarray]:
+    """Yields codes (shifts, S) of each clip, counted from its start and from later frames of its first code.
+
+    Clips are padded to a multiple of 64 frames so that few shapes are compiled.
+    """
     import tensorflow as tf
 
     step = 64
@@ -130,7 +134,8 @@ def _codes(rows: list[Utterance], path: Path, dvae: DVAE, mel_norm: np.ndarray) 
         mel = record["mel"].astype(np.float32) / mel_norm
         frames = len(mel)
         padded = np.pad(mel, ((0, -frames % step), (0, 0)), mode="edge")
-        yield np.asarray(compiled(padded[None]))[0, : -(-frames // per_code)]
+        places = np.arange(len(padded)) + (np.arange(shifts) * per_code // shifts)[:, None]
+        yield np.asarray(compiled(padded[np.minimum(places, len(padded) - 1)]))[:, : -(-frames // per_code)]
 
 
 def _select(
@@ -153,12 +158,12 @@ def _select(
             rejected.append(
                 Rejected(row.id, row.audio, "text_too_long", f"{len(text_ids)} tokens; max_text_tokens {limits.max_text_tokens}")
             )
-        elif len(clip_codes) + 2 > limits.max_audio_tokens:
-            detail = f"{len(clip_codes)} codes; max_audio_tokens {limits.max_audio_tokens}"
+        elif clip_codes.shape[1] + 2 > limits.max_audio_tokens:
+            detail = f"{clip_codes.shape[1]} codes; max_audio_tokens {limits.max_audio_tokens}"
             rejected.append(Rejected(row.id, row.audio, "audio_too_long", detail))
         else:
-            records.append({"text_ids": text_ids, "codes": clip_codes, "row": len(kept)})
-            lengths = len(text_ids), len(clip_codes)
+            records.append({"text_ids": text_ids, "codes": clip_codes[0], "shifted": clip_codes[1:].ravel(), "row": len(kept)})
+            lengths = len(text_ids), clip_codes.shape[1]
             kept.append(IndexRow(row.id, row.audio, row.speaker, row.language, *lengths, row.text, weights.get(row.corpus, 1.0)))
     return kept, records
 

@@ -57,8 +57,12 @@ def mel_schema(num_mels: int) -> Schema:
 
 
 def token_schema() -> Schema:
-    """Records of `data/tokens`. `row` is the clip's row in the index and in the prompt arrays."""
-    return {"text_ids": Array("int32", (None,)), "codes": Array("int32", (None,)), "row": Array("int32", ())}
+    """Records of `data/tokens`. `row` is the clip's row in the index and in the prompt arrays.
+
+    shifted: codes counted from later frames (encode.shifts), one spelling of `codes`' length after the other.
+    """
+    ids = Array("int32", (None,))
+    return {"text_ids": ids, "codes": ids, "shifted": ids, "row": Array("int32", ())}
 
 
 def latent_schema(dim: int) -> Schema:

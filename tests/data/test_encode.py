@@ -5,10 +5,11 @@ import pytest
 
 from myxtts.audio import wave as wave_io
 from myxtts.config import DataError, XTTSConfig
+from myxtts.data.batches import gpt_batches
 from myxtts.data.encode import encode, read_index
 from myxtts.data.features import write_mels
 from myxtts.data.manifest import Utterance, read_rejected, write_metadata
-from myxtts.data.records import read_records, token_schema
+from myxtts.data.records import mel_schema, read_records, token_schema
 from myxtts.models.dvae import DVAE
 from myxtts.text.tokenizer import Tokenizer
 
@@ -32,8 +33,8 @@ def run(config, tmp_path):
                 rows.append(Utterance(name, f"wavs/{name}.wav", text, text, "ada", "de", 0.5, split, ("", "small")[number % 2]))
             write_metadata(processed / f"metadata_{split}.csv", rows)
         write_mels(config, processed, tmp_path / "mels")
-        dvae = DVAE(config.model.dvae, config.model.audio.num_mels)
-        return encode(config, processed, tmp_path / "mels", tokenizer, dvae, tmp_path / "tokens")
+        run.dvae = DVAE(config.model.dvae, config.model.audio.num_mels)
+        return encode(config, processed, tmp_path / "mels", tokenizer, run.dvae, tmp_path / "tokens")
 
     run.tokenizer, run.tokens = tokenizer, tmp_path / "tokens"
     return run
@@ -68,6 +69,29 @@ def test_files_beside_the_mels_are_written_whole_or_not_at_all(run, tmp_path, na
     kept.hardlink_to(made)  # as DVC links what is in its cache
     run("hallo welt", KNOWN)
     assert kept.read_bytes() == b"an older one" and made.read_bytes() == before
+
+
+def test_training_clips_are_coded_from_several_places_within_a_code_and_each_is_met(run, config, tmp_path):
+    """One code stands for four frames: the second spelling is what the tokenizer says of the clip without its first two frames."""
+    twice = XTTSConfig.from_dict({**config.to_dict(), "encode": {"shifts": 2}})
+    run(*[KNOWN] * 3, config=twice)
+    tokens, mel_norm = tmp_path / "tokens", np.load(tmp_path / "mels" / "mel_norm.npy")
+    records = list(read_records(tokens / "train.tfrecord", token_schema()))
+    dvae = DVAE(config.model.dvae, config.model.audio.num_mels)
+    dvae.set_weights(run.dvae.get_weights())
+    for record, mel in zip(records, read_records(tmp_path / "mels" / "train.tfrecord", mel_schema(len(mel_norm))), strict=True):
+        moved = mel["mel"].astype(np.float32)[2:] / mel_norm
+        moved = np.pad(moved, ((0, 64 - len(moved)), (0, 0)), mode="edge")
+        np.testing.assert_array_equal(record["shifted"], np.asarray(dvae.encode(moved[None]))[0, : len(record["codes"])])
+    batches = gpt_batches(twice, tokens, "train", 1, training=True)
+    met = {tuple(batches.load(number)["codes"][0, : len(records[0]["codes"])]) for number in range(40)}
+    spelt = [record[name] for record in records for name in ("codes", "shifted")]
+    assert met == {tuple(codes.tolist()) for codes in spelt} and len(met) > 3
+    for split in ("eval", "train"):  # what is compared is always spelt from the start
+        batches = gpt_batches(twice, tokens, split, 1, training=False)
+        plain = {tuple(record["codes"].tolist()) for record in read_records(tokens / f"{split}.tfrecord", token_schema())}
+        assert {tuple(batches.load(number)["codes"][0, : len(records[0]["codes"])]) for number in range(3)} == plain
+    assert not any(len(record["shifted"]) for record in read_records(tokens / "eval.tfrecord", token_schema()))
 
 
 def test_no_clip_left_is_an_error_that_says_why(run):
