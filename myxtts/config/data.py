@@ -184,6 +184,6 @@ class EncodeConfig(Section):
     shifts: int = Field(
         1,
         ge=1,
-        description="places within a code, in whole frames, from which the codes of a training clip are counted: the GPT meets one of so many "
-        "spellings of the same clip each time, which a small corpus needs; at most frames_per_code of the audio tokenizer",
+        description="frames within a code from which the codes of a training clip are counted: the GPT meets one of so many spellings of "
+        "the same clip each time, which a small corpus needs; at most model.dvae.frames_per_code",
     )
