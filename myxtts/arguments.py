@@ -127,6 +127,7 @@ def _add_speech_commands(command: Command) -> None:
     )
     sub.add_argument("--language", default="en", metavar="CODE", help="a code, or auto: that of the text (default: en)")
     sub.add_argument("--out", metavar="WAV", help="file to write; - = standard output; with --lines a folder (default: out.wav)")
+    sub.add_argument("--force", action="store_true", help="replace the file that is there")
     sub.add_argument("--lines", action="store_true", help="each line into a file of its own, 0001.wav and on")
     sub.add_argument(
         "--stream",
@@ -158,6 +159,7 @@ def _add_speech_commands(command: Command) -> None:
     sub.add_argument("paths", nargs="+", metavar="AUDIO", help="recordings of one person, or *.voice to be mixed")
     sub.add_argument("--weights", nargs="+", type=float, metavar="W", help="share of each saved voice (default: all alike)")
     sub.add_argument("--out", type=Path, required=True, metavar="FILE", help="*.voice to write")
+    sub.add_argument("--force", action="store_true", help="replace the file that is there")
     sub.add_argument("--model", default="models/bundle", metavar="BUNDLE", help="a bundle folder, or models:/myxtts@champion")
 
     sub = command("import-coqui", "make a bundle of an XTTS v2 checkpoint of Coqui TTS (released, fine-tuned, or its trainer's)")

@@ -171,7 +171,7 @@ def _synthesizer(model: str, changes: Sequence[str] = (), whole: bool = False) -
 def _say(options: argparse.Namespace) -> None:
     from myxtts.serving import say
 
-    text = say.take_text(options.text, options.file, options.out, options.lines, options.stream)
+    text = say.take_text(options.text, options.file, options.out, options.lines, options.stream, options.force)
     names = ("temperature", "speed", "candidates", "weights", "vocoder")
     changes = [f"{name}={value}" for name in names if (value := getattr(options, name)) is not None]
     synthesizer = _synthesizer(options.model, [*changes, *options.set])
@@ -183,7 +183,7 @@ def _say(options: argparse.Namespace) -> None:
     elif options.lines:
         say.say_lines(synthesizer, text, voice, language, seed, Path(options.out or "spoken"))
     else:
-        say.say_file(synthesizer, Line(text, voice, language, seed), options.out or "out.wav")
+        say.say_file(synthesizer, Line(text, voice, language, seed), options.out or say.OUT)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -206,6 +206,9 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _voice(options: argparse.Namespace) -> None:
+    from myxtts.serving.say import check_free
+
+    check_free(options.out, options.force)
     synthesizer = _synthesizer(options.model)
     voice = synthesizer.voice(options.paths, options.weights)
     options.out.parent.mkdir(parents=True, exist_ok=True)

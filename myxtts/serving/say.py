@@ -21,19 +21,23 @@ if TYPE_CHECKING:  # what is wrong with a command is said before TensorFlow is i
     from myxtts.synthesis.voice import Voice
 
 STANDARD = "-"  # in place of a file: standard input or output
+OUT = "out.wav"  # where no file is named
 
 
 def take_text(
-    text: str | None, file: str | None, out: str | None = None, lines: bool = False, stream: str | None = None
+    text: str | None, file: str | None, out: str | None = None, lines: bool = False, stream: str | None = None, force: bool = False
 ) -> str | Iterator[str]:
     """What is to be spoken, once all that can be wrong with the command is checked: from standard input into a stream, as it comes.
 
-    Raises ConfigError and DataError as `read_text` does, for a text without words, a player that is not there, an `out` that is no sound.
+    Raises ConfigError and DataError as `read_text` does, and for a text without words, a player that is not there, an `out` that is no
+    sound, or that is there already and is not to be replaced.
     """
     if stream and (out or lines):
         raise ConfigError("--stream says where the speech goes: leave out --out and --lines")
     if out and out != STANDARD and not lines:
         format_of(out)
+    if not (stream or lines):
+        check_free(out or OUT, force)
     if stream and stream != STANDARD:
         player_command(stream)
     if stream and file == STANDARD and text is None:
@@ -42,6 +46,12 @@ def take_text(
     if not any(map(str.isalnum, found)):
         raise DataError(f"there is nothing to speak in {found[:80]!r}: expected a text with words")
     return found
+
+
+def check_free(out: str | Path, force: bool) -> None:
+    """Raises ConfigError where a file would be overwritten: it may be the recording that is spoken with."""
+    if str(out) != STANDARD and Path(out).exists() and not force:
+        raise ConfigError(f"{out} is there already: choose another --out, or replace it by --force")
 
 
 def read_text(text: str | None, file: str | None) -> str:

@@ -85,9 +85,24 @@ def test_a_file_is_of_the_format_that_its_name_asks_for(say, expected, tmp_path)
     assert soundfile.info(tmp_path / "a.MP3").format == "MP3"
 
 
+def test_no_file_is_replaced_unless_it_is_asked_for(say, tmp_path):
+    say(TEXT, "--out", "a.wav")
+    (tmp_path / "a.wav").rename(tmp_path / "b.wav")
+    (tmp_path / "a.wav").write_bytes(b"a recording")
+    say(TEXT, "--out", "a.wav", "--force")
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+
+
 def test_what_is_wrong_is_said_before_anything_is_loaded(monkeypatch, tmp_path):
     monkeypatch.setattr(cli, "_synthesizer", None)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "me.wav").write_bytes(b"a recording")
+    (tmp_path / "out.wav").write_bytes(b"speech")
+    for wrong in (["say", "a", "--out", "me.wav"], ["say", "a"], ["voice", "--out", "me.wav"]):
+        speaker = ["me.wav"] if wrong[0] == "voice" else ["--speaker", "me.wav"]
+        with pytest.raises(SystemExit, match=r"(me|out).wav is there already: choose another --out, or replace it by --force"):
+            cli.main([wrong[0], *speaker, *wrong[1:]])
+    assert (tmp_path / "me.wav").read_bytes() == b"a recording"
     for wrong in (["--file", "nowhere.txt"], [""], ["a", "--out", "a.xyz"], ["a", "--stream", "no-such-player"]):
         with pytest.raises(SystemExit, match=r"^myxtts say: "):
             cli.main(["say", *wrong, "--speaker", "me.wav"])
