@@ -77,20 +77,20 @@ def test_training_clips_are_coded_from_several_places_within_a_code_and_each_is_
     run(*[KNOWN] * 3, config=twice)
     tokens, mel_norm = tmp_path / "tokens", np.load(tmp_path / "mels" / "mel_norm.npy")
     records = list(read_records(tokens / "train.tfrecord", token_schema()))
-    dvae = DVAE(config.model.dvae, config.model.audio.num_mels)
-    dvae.set_weights(run.dvae.get_weights())
     for record, mel in zip(records, read_records(tmp_path / "mels" / "train.tfrecord", mel_schema(len(mel_norm))), strict=True):
         moved = mel["mel"].astype(np.float32)[2:] / mel_norm
         moved = np.pad(moved, ((0, 64 - len(moved)), (0, 0)), mode="edge")
-        np.testing.assert_array_equal(record["shifted"], np.asarray(dvae.encode(moved[None]))[0, : len(record["codes"])])
-    batches = gpt_batches(twice, tokens, "train", 1, training=True)
-    met = {tuple(batches.load(number)["codes"][0, : len(records[0]["codes"])]) for number in range(40)}
+        np.testing.assert_array_equal(record["shifted"], np.asarray(run.dvae.encode(moved[None]))[0, : len(record["codes"])])
+
+    def met(split, training, count):
+        batches = gpt_batches(twice, tokens, split, 1, training)
+        return {tuple(batches.load(number)["codes"][0, : len(records[0]["codes"])].tolist()) for number in range(count)}
+
     spelt = [record[name] for record in records for name in ("codes", "shifted")]
-    assert met == {tuple(codes.tolist()) for codes in spelt} and len(met) > 3
+    assert met("train", True, 40) == {tuple(codes.tolist()) for codes in spelt} and len(met("train", True, 40)) > 3
     for split in ("eval", "train"):  # what is compared is always spelt from the start
-        batches = gpt_batches(twice, tokens, split, 1, training=False)
         plain = {tuple(record["codes"].tolist()) for record in read_records(tokens / f"{split}.tfrecord", token_schema())}
-        assert {tuple(batches.load(number)["codes"][0, : len(records[0]["codes"])]) for number in range(3)} == plain
+        assert met(split, False, 3) == plain
     assert not any(len(record["shifted"]) for record in read_records(tokens / "eval.tfrecord", token_schema()))
 
 

@@ -103,6 +103,7 @@ def test_what_is_wrong_is_said_before_anything_is_loaded(monkeypatch, tmp_path):
         with pytest.raises(SystemExit, match=r"(me|out).wav is there already: choose another --out, or replace it by --force"):
             cli.main([wrong[0], *speaker, *wrong[1:]])
     assert (tmp_path / "me.wav").read_bytes() == b"a recording"
+    (tmp_path / "out.wav").unlink()  # else it is what all of the following are refused for
     for wrong in (["--file", "nowhere.txt"], [""], ["a", "--out", "a.xyz"], ["a", "--stream", "no-such-player"]):
         with pytest.raises(SystemExit, match=r"^myxtts say: "):
             cli.main(["say", *wrong, "--speaker", "me.wav"])
