@@ -54,6 +54,7 @@ def write_records(config, folder: Path) -> None:
                 "text_ids": random.integers(3, 99, text),
                 "codes": random.integers(0, config.model.dvae.num_codes, codes),
                 "shifted": [],
+                "places": [],
                 "row": n,
             }
             for n in range(CLIPS)

@@ -60,7 +60,7 @@ def tokens(config, tmp_path_factory):
         rows, records = [], []
         for row, speaker in enumerate(SPEAKERS):
             text, codes = rng.integers(3, 99, 3 + row), rng.integers(0, 32, 5 + 3 * row)
-            records.append({"text_ids": text, "codes": codes, "shifted": [], "row": row})
+            records.append({"text_ids": text, "codes": codes, "shifted": [], "places": [], "row": row})
             rows.append(IndexRow(f"clip{row}", f"../wavs/clip{row}.wav", speaker, "en", len(text), len(codes)))
         write_records(folder / f"{split}.tfrecord", token_schema(), records)
         (folder / f"{split}_index.json").write_text(json.dumps([asdict(row) for row in rows]))

@@ -187,3 +187,8 @@ class EncodeConfig(Section):
         description="frames within a code from which the codes of a training clip are counted: the GPT meets one of so many spellings of "
         "the same clip each time, which a small corpus needs; at most model.dvae.frames_per_code",
     )
+    align: bool = Field(
+        False,
+        description="find out which token of its text is spoken at each code of a training clip, by a small network that learns it from "
+        "these clips in a few minutes; for training.gpt.alignment_weight",
+    )

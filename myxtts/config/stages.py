@@ -158,8 +158,8 @@ class GPTTraining(StageTraining):
     alignment_weight: float = Field(
         0.0,
         ge=0,
-        description="of guidance: the first heads of the middle layers are taught to read the text evenly. A small corpus learns to read "
-        "sooner by it; a large one does without",
+        description="of guidance: the first heads of the middle layers are taught to look at the token that is spoken (encode.align), or "
+        "without that to read the text evenly. A small corpus learns to read sooner by it; a large one does without",
     )
     codebook_start: bool = Field(
         False,

@@ -245,11 +245,12 @@ def longest_clip(config: XTTSConfig) -> Bucket:
 
 
 def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, training: bool, flow: Flow = ONE_WORKER) -> Batches:
-    """Batches of text_ids (B, T), text_lengths, codes (B, S), code_lengths, prompt (B, F, M), prompt_span (B, 2), row (B,).
+    """Batches of text_ids (B, T), text_lengths, codes (B, S), code_lengths, places (B, S), prompt (B, F, M), prompt_span (B, 2), row (B,).
 
     Ids carry no start or stop tokens; lengths count what is there. `prompt_span` = codes [start, end) of the clip that the prompt
-    itself was cut from, (0, 0) where the prompt comes from another clip. For validation also wrong_text_ids, wrong_text_lengths: the text
-    of the next clip in the bucket, whatever batch that one is in; length 0 where there is none.
+    itself was cut from, (0, 0) where the prompt comes from another clip. `places`: which text id is spoken at each code, -1 = not known.
+    For validation also wrong_text_ids, wrong_text_lengths: the text of the next clip in the bucket, whatever batch that one is in; length
+    0 where there is none.
     """
     index = read_index(tokens, split)
     if not index:
@@ -279,13 +280,19 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, t
             "text_lengths": np.int32(len(record["text_ids"])),
             "codes": _pad(spelt, buckets[bucket].codes),
             "code_lengths": np.int32(len(record["codes"])),
+            "places": _pad(record["places"], buckets[bucket].codes, -1),
             "prompt": references.read(reference),
             "prompt_span": np.array([0, own], np.int32),
             "row": np.int32(number),
         }
 
     signature = {"text_ids": ("int32", (None,)), "text_lengths": ("int32", ()), "codes": ("int32", (None,)), "code_lengths": ("int32", ())}
-    signature |= {"prompt": ("float32", references.shape), "prompt_span": ("int32", (2,)), "row": ("int32", ())}
+    signature |= {
+        "places": ("int32", (None,)),
+        "prompt": ("float32", references.shape),
+        "prompt_span": ("int32", (2,)),
+        "row": ("int32", ()),
+    }
     if not training:
         signature |= {"wrong_text_ids": ("int32", (None,)), "wrong_text_lengths": ("int32", ())}
     times = times_due(bucket_of, np.array([row.weight for row in index])) if training else None
@@ -294,8 +301,8 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, t
     return Batches(examples, batch_size, config.seed, training, flow)
 
 
-def _pad(ids: np.ndarray, width: int) -> np.ndarray:
-    return np.pad(ids, (0, width - len(ids)))
+def _pad(ids: np.ndarray, width: int, filler: int = 0) -> np.ndarray:
+    return np.pad(ids, (0, width - len(ids)), constant_values=filler)
 
 
 def latents_to_samples(model: ModelConfig) -> float:

@@ -13,7 +13,7 @@ from myxtts.audio.mel import conditioning_mel, fit_frames, log_mel_numpy, speake
 from myxtts.config import DataError, XTTSConfig
 from myxtts.data.bars import bar
 from myxtts.data.manifest import Rejected, Utterance, corpus_weights, counted, read_split, write_rejected
-from myxtts.data.records import mel_schema, read_records, token_schema, write_records
+from myxtts.data.records import RecordFile, mel_schema, read_records, token_schema, write_records
 from myxtts.data.waves import SPLITS, waves
 from myxtts.models.dvae import DVAE
 from myxtts.text.tokenizer import Tokenizer, name_characters
@@ -65,6 +65,8 @@ def encode(config: XTTSConfig, processed: Path, mels: Path, tokenizer: Tokenizer
         shifts = config.encode.shifts if split == "train" else 1
         codes = list(_codes(rows, mels / f"{split}.tfrecord", dvae, mel_norm, shifts))
         kept, records = _select(config, rows, codes, tokenizer, rejected, weights)
+        if kept and split == "train" and config.encode.align:
+            report |= _align(config, rows, kept, records, mels, mel_norm, tokenizer.size)
         kept = [replace(row, audio=os.path.relpath(processed / row.audio, out)) for row in kept]
         if not kept and split == "train":
             write_rejected(out / "rejected.csv", rejected)
@@ -162,10 +164,34 @@ def _select(
             detail = f"{clip_codes.shape[1]} codes; max_audio_tokens {limits.max_audio_tokens}"
             rejected.append(Rejected(row.id, row.audio, "audio_too_long", detail))
         else:
-            records.append({"text_ids": text_ids, "codes": clip_codes[0], "shifted": clip_codes[1:].ravel(), "row": len(kept)})
+            nothing = np.zeros(0, np.int32)
+            spelt = {"codes": clip_codes[0], "shifted": clip_codes[1:].ravel()}
+            records.append({"text_ids": text_ids, **spelt, "places": nothing, "row": len(kept)})
             lengths = len(text_ids), clip_codes.shape[1]
             kept.append(IndexRow(row.id, row.audio, row.speaker, row.language, *lengths, row.text, weights.get(row.corpus, 1.0)))
     return kept, records
+
+
+def _align(
+    config: XTTSConfig, rows: list[Utterance], kept: list[IndexRow], records: list[dict], mels: Path, mel_norm: np.ndarray, tokens: int
+) -> dict[str, float]:
+    """Finds `places` of the records of the clips `kept` of training clips `rows`. Returns what the report says of it."""
+    import keras
+
+    from myxtts.data.places import Places
+
+    keras.utils.set_random_seed(config.seed)
+    number_of = {row.id: number for number, row in enumerate(rows)}
+    texts = [np.asarray(record["text_ids"], np.int32) for record in records]
+    file = RecordFile(mels / "train.tfrecord", mel_schema(len(mel_norm)))
+    places = Places(file, [number_of[row.id] for row in kept], texts, mel_norm, config.model.dvae.frames_per_code, tokens)
+    loss = places.learn([row.code_length for row in kept], config.seed)
+    for record, found in zip(records, places, strict=True):
+        record["places"] = found
+    aligned = sum(len(record["places"]) > 0 for record in records)
+    if aligned < len(records):
+        print(f"align: {len(records) - aligned} of {len(records)} training clips have more text tokens than codes: no places for them")
+    return {"align/loss": loss, "align/clips": aligned}
 
 
 def _write_references(config: XTTSConfig, kept: list[IndexRow], mel_norm: np.ndarray, out: Path, split: str) -> None:

@@ -59,10 +59,11 @@ def mel_schema(num_mels: int) -> Schema:
 def token_schema() -> Schema:
     """Records of `data/tokens`. `row` is the clip's row in the index and in the prompt arrays.
 
-    shifted: codes counted from later frames (encode.shifts), one spelling of `codes`' length after the other.
+    shifted: codes counted from later frames (encode.shifts), one spelling of `codes`' length after the other. places: which of text_ids
+    is spoken at each code (encode.align), empty where that is not known.
     """
     ids = Array("int32", (None,))
-    return {"text_ids": ids, "codes": ids, "shifted": ids, "row": Array("int32", ())}
+    return {"text_ids": ids, "codes": ids, "shifted": ids, "places": ids, "row": Array("int32", ())}
 
 
 def latent_schema(dim: int) -> Schema:

@@ -16,7 +16,6 @@ from myxtts.config import GPTConfig, ModelError
 from myxtts.models.conditioning import ConditioningEncoder, PerceiverResampler
 from myxtts.models.layers import SeedGenerator, TransformerBlock, build_layers, causal_mask
 
-DIAGONAL_WIDTH = 0.15  # of a text: how far from an even reading a guided head may look at little cost
 LEAST_LOOK = 1e-4  # that its logarithm has a bound
 
 
@@ -111,13 +110,14 @@ class GPT(keras.Model):
         audio_ids: Any,
         audio_mask: Any,
         training: bool = False,
-        guided: bool = False,
+        near: Any = None,
     ) -> GPTOutput:
         """Teacher-forced pass over whole sequences.
 
         latents (B, L, D) of `condition`; text_ids (B, T) with START and STOP, audio_ids (B, S) with START (and STOP);
         text_mask (B, T), audio_mask (B, S) boolean, True = keep: what they leave out is seen by no position. Latents are always
-        visible. guided: the output's `astray` too. Returns GPTOutput. Raises ModelError where T or S exceeds the position tables.
+        visible. near (B, S, T) in [0, 1], for guidance: how near each token is to where a guided head should look; with it the output has
+        `astray`. Returns GPTOutput. Raises ModelError where T or S exceeds the position tables.
         """
         prefix, prefix_mask = self._prefix(latents, text_ids, text_mask)
         audio = self._embed(audio_ids, self.audio_embedding, self.audio_position_embedding, "codes", "max_audio_tokens")
@@ -129,10 +129,9 @@ class GPT(keras.Model):
             x = keras.random.dropout(x, self.config.dropout, seed=self.seeds)
         mask = causal_mask(x.shape[1], key_mask)
         first, end = latents.shape[1], prefix.shape[1]
-        near = _near_diagonal(text_mask, audio_mask) if guided else None  # (B, S, T)
         astray = []
         for number, block in enumerate(self.blocks):
-            if guided and number in self.guided_layers:
+            if near is not None and number in self.guided_layers:
                 looks = block.first_head(x, mask, end)[:, :, first:end]  # (B, S, T)
                 astray.append(-ops.log(ops.sum(looks * near, axis=2) + LEAST_LOOK))
             x = block(x, mask, training=training, rematerialise=self.rematerialise if training else "none")
@@ -246,22 +245,6 @@ class GPT(keras.Model):
             )
         x = ops.take(embedding, ids, axis=0) + ops.convert_to_tensor(positions)[None, : ids.shape[1]]
         return ops.cast(x, self.compute_dtype)
-
-
-def _near_diagonal(text_mask: Any, audio_mask: Any) -> Any:
-    """(B, T), (B, S) boolean -> (B, S, T) in [0, 1]: how near a token's place in the text is to a code's in the clip, 1 = the same.
-
-    A Gaussian of DIAGONAL_WIDTH of the whole, as in equation 8 of Tachibana et al. 2018 ("Efficiently trainable text-to-speech system based
-    on deep convolutional networks with guided attention"), there one minus it. Padding is 0.
-    """
-    places = []
-    for mask in (text_mask, audio_mask):
-        kept = ops.cast(mask, "float32")
-        last = ops.maximum(ops.sum(kept, axis=1, keepdims=True) - 1.0, 1.0)
-        places.append(ops.arange(mask.shape[1], dtype="float32")[None] / last)
-    apart = places[1][:, :, None] - places[0][:, None, :]  # (B, S, T)
-    near = ops.exp(-ops.square(apart / DIAGONAL_WIDTH) / 2)
-    return near * ops.cast(text_mask, "float32")[:, None, :] * ops.cast(audio_mask, "float32")[:, :, None]
 
 
 def _normal() -> keras.initializers.Initializer:

@@ -94,6 +94,19 @@ def test_training_clips_are_coded_from_several_places_within_a_code_and_each_is_
     assert not any(len(record["shifted"]) for record in read_records(tokens / "eval.tfrecord", token_schema()))
 
 
+def test_training_clips_are_aligned_with_their_texts_when_asked(run, config, tmp_path, monkeypatch):
+    """The first text has fewer tokens than its clip has codes, the second more."""
+    monkeypatch.setattr("myxtts.data.places.STEPS", 3)
+    report = run("hallo", "tlew ollah tlew", config=XTTSConfig.from_dict({**config.to_dict(), "encode": {"align": True}}))
+    short, long = read_records(tmp_path / "tokens" / "train.tfrecord", token_schema())
+    assert len(short["places"]) == len(short["codes"]) and not len(long["places"])
+    assert short["places"][0] == 0 and short["places"][-1] == len(short["text_ids"]) - 1 and set(np.diff(short["places"])) <= {0, 1}
+    assert report["align/clips"] == 1
+    assert not any(len(record["places"]) for record in read_records(tmp_path / "tokens" / "eval.tfrecord", token_schema()))
+    places = gpt_batches(config, tmp_path / "tokens", "train", 2, False).load(0)["places"]
+    assert {-1, 0} <= set(np.asarray(places).ravel().tolist())
+
+
 def test_no_clip_left_is_an_error_that_says_why(run):
     with pytest.raises(DataError, match=r"no training clip fits the model \(1 text_too_long, 1 unknown_token\): see .*rejected\.csv"):
         run("ж", "hallo " * 200)

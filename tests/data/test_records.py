@@ -4,7 +4,7 @@ import pytest
 from myxtts.config import DataError
 from myxtts.data.records import Array, RecordFile, latent_schema, mel_schema, read_records, serialize, token_schema, write_records
 
-VALUES = {"text_ids": [3, 1, 4], "codes": [9, 8], "shifted": [], "row": 7}
+VALUES = {"text_ids": [3, 1, 4], "codes": [9, 8], "shifted": [], "places": [], "row": 7}
 
 
 def test_both_directions(tmp_path):

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from myxtts.config import GPTConfig, ModelError
-from myxtts.models.gpt import GPT, _near_diagonal
+from myxtts.models.gpt import GPT
+from myxtts.training.guidance import near_diagonal
 
 CONFIG = GPTConfig(
     num_layers=2,
@@ -236,21 +237,12 @@ def test_hidden_codes_are_unseen_in_training_and_nothing_else_is(batch):
     np.testing.assert_allclose(kept[~shown], np.broadcast_to(positions, ones.shape)[~shown], atol=1e-6)
 
 
-def test_guidance_measures_how_far_a_head_looks_from_its_place_in_the_text():
-    text_mask, audio_mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], bool), np.array([[1] * 9, [1, 1, 1, 1, 1, 0, 0, 0, 0]], bool)
-    near = np.asarray(_near_diagonal(text_mask, audio_mask))
-    assert near.shape == (2, 9, 5)
-    np.testing.assert_allclose(near[0, ::2].diagonal(), 1.0)
-    np.testing.assert_allclose(near[1, [0, 2, 4], [0, 1, 2]], 1.0)
-    assert near[0, 0, 4] < 1e-6 and near[0, 4, 1] == pytest.approx(np.exp(-((0.25 / 0.15) ** 2) / 2), rel=1e-5)
-    assert not near[1, 5:].any() and not near[1, :, 3:].any()
-
-
 def test_guidance_is_learnt_and_changes_no_other_output(batch):
     keras.utils.set_random_seed(8)
     model = GPT(CONFIG.model_copy(update={"dropout": 0.0}), TEXT_TOKENS, AUDIO_TOKENS, MELS)
     inputs = tuple(tf.constant(part) for part in batch)
-    plain, guided = model(*inputs, training=True), model(*inputs, training=True, guided=True)
+    near = near_diagonal(*inputs[2::2])
+    plain, guided = model(*inputs, training=True), model(*inputs, training=True, near=near)
     np.testing.assert_array_equal(plain.audio_logits, guided.audio_logits)
     assert plain.astray is None and guided.astray.shape == inputs[3].shape
     optimizer, kept = keras.optimizers.Adam(1e-2), tf.cast(inputs[4], tf.float32)
@@ -258,7 +250,7 @@ def test_guidance_is_learnt_and_changes_no_other_output(batch):
     @tf.function
     def step():
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(model(*inputs, training=True, guided=True).astray * kept) / tf.reduce_sum(kept)
+            loss = tf.reduce_sum(model(*inputs, training=True, near=near).astray * kept) / tf.reduce_sum(kept)
         optimizer.apply(
             [
                 g if g is not None else tf.zeros_like(v)

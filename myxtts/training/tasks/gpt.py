@@ -16,6 +16,7 @@ from myxtts.data.encode import prompt_frames, read_index, read_text_marks
 from myxtts.data.records import read_records, token_schema
 from myxtts.synthesis.generate import generate_codes
 from myxtts.training.adapters import adapted, add_adapters
+from myxtts.training.guidance import near_places
 from myxtts.training.losses import count, cross_entropy, masked_sum, sequence_mask
 from myxtts.training.memory import ClipShape, gpt_clip_bytes
 from myxtts.training.tasks.base import Preview, Task, Terms
@@ -94,6 +95,16 @@ def _in_reference_prompt(batch: Batch, config: XTTSConfig, width: int) -> tf.Ten
     return (positions >= span[:, :1]) & (positions < span[:, 1:]) & last[:, None]
 
 
+def _places(batch: Batch, made: Sequences) -> tf.Tensor:
+    """(B, S+1): where in [START text STOP] each code is spoken, the STOP at its STOP; -1 where that is not known."""
+    width, lengths = made.audio_ids.shape[1], batch["code_lengths"][:, None]
+    known = batch["places"] >= 0
+    places = ops.where(known, batch["places"] + 1, -1)  # behind START
+    places = ops.pad(places, ((0, 0), (0, width - places.shape[1])), constant_values=-1)
+    at_stop = (ops.arange(width)[None] == lengths) & known[:, :1]
+    return ops.where(at_stop, batch["text_lengths"][:, None] + 1, places)
+
+
 class GPTTask(Task):
     """Cross-entropy of codes, and of text with a small weight (xtts_v2: 0.01)."""
 
@@ -138,7 +149,8 @@ class GPTTask(Task):
         gpt = self.model.gpt
         latents = gpt.condition(batch["prompt"], training=training)
         guided = training and self.settings.alignment_weight > 0
-        output = gpt(latents, made.text_ids, made.text_mask, made.audio_ids, made.audio_mask, training=training, guided=guided)
+        near = near_places(_places(batch, made), made.text_mask, made.audio_mask) if guided else None
+        output = gpt(latents, made.text_ids, made.text_mask, made.audio_ids, made.audio_mask, training=training, near=near)
         text, audio = cross_entropy(output.text_logits, made.text_targets), cross_entropy(output.audio_logits, made.audio_targets)
         hits = ops.equal(ops.argmax(output.audio_logits, axis=-1), ops.cast(made.audio_targets, "int32"))
         return made, text, audio, hits, output.astray
