@@ -133,7 +133,7 @@ class GPT(keras.Model):
         for number, block in enumerate(self.blocks):
             if near is not None and number in self.guided_layers:
                 looks = block.first_head(x, mask, end)[:, :, first:end]  # (B, S, T)
-                astray.append(-ops.log(ops.sum(looks * near, axis=2) + LEAST_LOOK))
+                astray.append(-ops.log(ops.sum(looks * ops.cast(near, "float32"), axis=2) + LEAST_LOOK))
             x = block(x, mask, training=training, rematerialise=self.rematerialise if training else "none")
         x = self.final_norm(self.blocks_norm(x))
         text, audio = x[:, first:end], x[:, end:]

@@ -264,6 +264,22 @@ def test_guidance_is_learnt_and_changes_no_other_output(batch):
     assert losses[-1] < 0.4 < 0.7 < losses[0]
 
 
+def test_guidance_is_measured_in_half_precision_too(batch):
+    """Keras casts a call's arguments to the policy's precision: where a head should look among them."""
+    inputs = tuple(tf.constant(part) for part in batch)
+    astray = []
+    for policy in ("float32", "mixed_bfloat16"):
+        keras.utils.set_random_seed(8)
+        keras.config.set_dtype_policy(policy)
+        try:
+            model = GPT(CONFIG.model_copy(update={"dropout": 0.0}), TEXT_TOKENS, AUDIO_TOKENS, MELS)
+            astray.append(model(*inputs, training=True, near=near_diagonal(*inputs[2::2])).astray)
+        finally:
+            keras.config.set_dtype_policy("float32")
+    assert astray[1].dtype == tf.float32
+    np.testing.assert_allclose(*astray, rtol=0.05)
+
+
 def test_fresh_model_is_unsure():
     """Loss at the start is that of a uniform guess, log A."""
     keras.utils.set_random_seed(3)
