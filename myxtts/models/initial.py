@@ -11,10 +11,12 @@ from myxtts.models.gpt import GPT
 
 STDDEV = 0.02  # of the embeddings, as of random ones
 OWN = 0.3  # share of a code's random weights that it keeps: codes that stand side by side can be told apart from the first step
-SHORTEST, LONGEST = 12.0, 600.0  # wavelengths of the position waves, in codes
+SHORTEST, LONGEST = 8.0, 600.0  # wavelengths of the position waves, in codes
 READING_LAYERS = 3  # their first two heads read the text
 AHEAD = (1.0, 4.0)  # codes that each of them reads ahead of the code it is at
-SHARPNESS = 0.7
+BACK = (1.5, 4.0)  # codes, and text tokens, that each of the two heads behind them looks back
+SHARPNESS = 0.7  # of the first layer's heads: what stands beside the positions grows from layer to layer
+GROWTH = (1.0, 1.5, 1.9)
 
 
 def start_from_codebook(gpt: GPT, dvae: DVAE, seed: int) -> None:
@@ -37,11 +39,12 @@ def start_from_codebook(gpt: GPT, dvae: DVAE, seed: int) -> None:
 
 
 def start_reading(gpt: GPT, tokens_per_code: float, seed: int) -> None:
-    """Two heads of each of the first layers start by reading the text at an even pace, `tokens_per_code` text tokens a code.
+    """Heads of the first layers start by reading the text at an even pace, `tokens_per_code` text tokens a code, and by looking back.
 
-    Positions of text and codes become sines and cosines, as of Vaswani et al. 2017, each in a space of its own; these heads' queries read
-    the one, their keys the other, and are alike where both are at the same time of the clip. As Ping et al. 2018 ("Deep Voice 3", section
-    3.5) start theirs, with equal projections for query and key, and text positions at the speaker's rate. Everything is trained on.
+    Positions of text and codes become sines and cosines, as of Vaswani et al. 2017, each in a space of its own. Two heads' queries read
+    the codes' space, their keys the text's, and are alike where both are at the same time of the clip; as Ping et al. 2018 ("Deep Voice 3",
+    section 3.5) start theirs, with equal projections for query and key, and text positions at the speaker's rate. Two others look at the
+    codes just before a code, and at the tokens just before a token: what was just said. Everything is trained on.
     Raises ModelError where text has no length, or heads are too narrow for a wave.
     """
     if tokens_per_code <= 0:
@@ -56,14 +59,17 @@ def start_reading(gpt: GPT, tokens_per_code: float, seed: int) -> None:
     loudness = STDDEV * np.sqrt(dim / waves)
     gpt.text_position_embedding.assign(loudness * _waves(np.arange(gpt.text_positions) / tokens_per_code, omega) @ of_text.T)
     gpt.audio_position_embedding.assign(loudness * _waves(np.arange(gpt.audio_positions), omega) @ of_audio.T)
-    for block in gpt.blocks[:READING_LAYERS]:
+    # of each head (D, 2W or 4W): what its query reads, and its key
+    reading = [(of_audio @ _later(ahead, omega), of_text) for ahead in AHEAD]
+    both = np.concatenate([of_audio, of_text], axis=1)
+    looking = [np.concatenate([of_audio @ _later(-b, omega), of_text @ _later(-b / tokens_per_code, omega)], axis=1) for b in BACK]
+    heads = [*reading, *((query, both) for query in looking)][: gpt.config.num_heads]
+    for block, growth in zip(gpt.blocks[:READING_LAYERS], GROWTH, strict=False):
         kernel = block.qkv.kernel.numpy()  # (D, 3D): the heads' queries, keys and values
-        for head, ahead in enumerate(AHEAD[: gpt.config.num_heads]):
-            query, key = np.zeros((dim, width)), np.zeros((dim, width))
-            query[:, : 2 * waves] = SHARPNESS * of_audio @ _later(ahead, omega)
-            key[:, : 2 * waves] = SHARPNESS * of_text
-            kernel[:, head * width : (head + 1) * width] = query
-            kernel[:, dim + head * width : dim + (head + 1) * width] = key
+        for head, parts in enumerate(heads):
+            for place, part in zip((0, dim), parts, strict=True):
+                # the rest of the head stays random: where query and key are both 0, nothing is ever learnt
+                kernel[:, place + head * width :][:, : part.shape[1]] = growth * SHARPNESS * part
         block.qkv.kernel.assign(kernel)
 
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from small import small_config
 
-from myxtts.config import ModelError
+from myxtts.config import GPTConfig, ModelError
 from myxtts.data.encode import read_index
+from myxtts.models.gpt import GPT
 from myxtts.models.initial import start_from_codebook, start_reading
 from myxtts.models.xtts import XTTS
 from myxtts.pipeline import train_stages
@@ -49,11 +50,36 @@ def test_heads_read_the_text_at_the_pace_of_the_corpus(model):
     for block in gpt.blocks[:3]:
         kernel = block.qkv.kernel.numpy()
         for head, ahead in enumerate((1, 4)):
-            query = audio @ kernel[:, head * width : (head + 1) * width]
-            keys = kernel[:, gpt.config.dim + head * width : gpt.config.dim + (head + 1) * width]
+            used = 2 * (width // 4)  # the rest of the head is random
+            query = audio @ kernel[:, head * width :][:, :used]
+            keys = kernel[:, gpt.config.dim + head * width :][:, :used]
             looks = np.argmax(query[:20] @ (text @ keys).T, axis=1)
             np.testing.assert_allclose(looks, pace * (np.arange(20) + ahead), atol=1)
             assert np.abs(query[:20] @ (audio @ keys).T).max() < 1e-4  # and not at codes
+
+
+def test_other_heads_look_back_at_what_was_just_said_and_read():
+    keras.utils.set_random_seed(0)
+    gpt = GPT(GPTConfig(num_layers=4, dim=128, num_heads=4, conditioning_heads=4, max_text_tokens=40, max_audio_tokens=60), 9, 9, 8)
+    start_reading(gpt, 0.5, seed=0)
+    text, audio, width = gpt.text_position_embedding.numpy(), gpt.audio_position_embedding.numpy(), 32
+    for block in gpt.blocks[:3]:
+        kernel = block.qkv.kernel.numpy()
+        for head, back in ((2, 1.5), (3, 4)):
+            query, keys = kernel[:, head * width : (head + 1) * width], kernel[:, 128 + head * width : 128 + (head + 1) * width]
+            for positions in (text, audio):
+                looks = np.argmax((positions @ query)[10:40] @ (positions @ keys).T, axis=1)
+                np.testing.assert_allclose(looks, np.arange(10, 40) - back, atol=0.6)
+            assert np.abs((audio @ query) @ (text @ keys).T).max() < 1e-4  # a code at codes, a token at tokens
+
+
+def test_no_part_of_a_head_starts_where_nothing_is_learnt(model):
+    """Query and key both 0 would stay 0: the gradient of each is the other."""
+    gpt = model.gpt
+    start_reading(gpt, 0.5, seed=0)
+    dim = gpt.config.dim
+    sizes = np.abs(gpt.blocks[0].qkv.kernel.numpy()[:, : 2 * dim]).max(axis=0)
+    assert ((sizes[:dim] > 0) | (sizes[dim:] > 0)).all()
 
 
 def test_starting_is_repeatable_and_other_heads_stay(model):
