@@ -33,8 +33,8 @@ def measure(preset: str, rows: int, rounds: int) -> dict[str, float]:
     import tensorflow as tf
 
     from myxtts.config import XTTSConfig
-    from myxtts.data.batches import gpt_batches
     from myxtts.data.encode import read_text_marks
+    from myxtts.data.gpt_batches import gpt_batches
     from myxtts.models.xtts import XTTS
     from myxtts.training.tasks.gpt import sequences
     from myxtts.training.trainer import XTTSTrainer

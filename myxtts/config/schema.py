@@ -56,6 +56,12 @@ class XTTSConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _fragments_of_aligned_clips(self) -> "XTTSConfig":
+        if self.training.gpt.fragments and not self.encode.align:
+            raise ValueError("training.gpt.fragments needs to know which words are spoken where: set encode.align: true, or fragments: 0")
+        return self
+
     @classmethod
     def load(cls, path: str | Path = "params.yaml", overrides: Iterable[str] = ()) -> "XTTSConfig":
         """Reads params.yaml (YAML 1.2, as DVC does) and applies `section.key=value` overrides.

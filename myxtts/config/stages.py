@@ -95,6 +95,11 @@ class StageTraining(Section):
     max_steps: int | None = Field(None, ge=1, description="... or after this many steps, whichever comes first")
     effective_batch_size: int = Field(32, ge=1, description="clips per optimizer update; decides the mathematics")
     batch_size: int | None = Field(None, ge=1, description="clips per micro-batch; empty = suggested for this machine")
+    optimizer: Literal["adamw", "muon"] = Field(
+        "adamw",
+        description="muon: weight matrices between embeddings and heads move in all directions alike, at twice the learning_rate "
+        "(Jordan et al. 2024), the rest as by adamw; fewer, dearer steps",
+    )
     learning_rate: float = Field(1e-4, gt=0, le=1)
     schedule: ScheduleConfig = ScheduleConfig()
     betas: tuple[float, float] = (0.9, 0.96)
@@ -170,6 +175,12 @@ class GPTTraining(StageTraining):
         False,
         description="from scratch: two heads of each of the first three layers start by reading the text at the corpus' mean pace. For a "
         "small corpus",
+    )
+    fragments: int = Field(
+        0,
+        ge=0,
+        description="runs of words, of any length, out of each training clip that are trained on besides the whole clip; needs "
+        "encode.align. From short texts a small corpus learns to read sooner",
     )
     coqui_compatible: bool = Field(
         False, description="targets and masks of the reference implementation, its faults included: for comparison, not for training"

@@ -6,7 +6,6 @@ length 0: their masks are False, and what takes statistics over a batch (batch n
 """
 
 import hashlib
-import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +18,8 @@ import tensorflow as tf
 from myxtts.audio import wave as wave_io
 from myxtts.config import DataError, ModelConfig, XTTSConfig
 from myxtts.data.encode import IndexRow, read_index, rows_by_speaker
-from myxtts.data.order import Bucket, Order, batches_by_bucket, epoch_order, padding_share, plan_buckets, times_due
-from myxtts.data.records import RecordFile, latent_schema, mel_schema, read_clip_weights, token_schema
+from myxtts.data.order import Order, batches_by_bucket, epoch_order, times_due
+from myxtts.data.records import RecordFile, latent_schema, mel_schema, read_clip_weights
 
 Batch = dict[str, tf.Tensor]
 Values = dict[str, np.ndarray]
@@ -231,78 +230,6 @@ class References:
     def read(self, row: int) -> np.ndarray:
         """Reference mel (F, M) of a row."""
         return self._array[row].astype(np.float32)
-
-
-def gpt_buckets(config: XTTSConfig, index: list[IndexRow]) -> list[Bucket]:
-    """The buckets of the GPT's batches for the clips of one split."""
-    lengths = np.array([(row.code_length, row.text_length) for row in index])
-    return plan_buckets(lengths[:, 0], lengths[:, 1], config.training.gpt.num_buckets, longest_clip(config))
-
-
-def longest_clip(config: XTTSConfig) -> Bucket:
-    """What the model has room for; its limits count the start and stop tokens that it adds."""
-    return Bucket(config.model.gpt.max_audio_tokens - 2, config.model.gpt.max_text_tokens - 2)
-
-
-def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, training: bool, flow: Flow = ONE_WORKER) -> Batches:
-    """Batches of text_ids (B, T), text_lengths, codes (B, S), code_lengths, places (B, S), prompt (B, F, M), prompt_span (B, 2), row (B,).
-
-    Ids carry no start or stop tokens; lengths count what is there. `prompt_span` = codes [start, end) of the clip that the prompt
-    itself was cut from, (0, 0) where the prompt comes from another clip. `places`: which text id is spoken at each code, -1 = not known.
-    For validation also wrong_text_ids, wrong_text_lengths: the text of the next clip in the bucket, whatever batch that one is in; length
-    0 where there is none.
-    """
-    index = read_index(tokens, split)
-    if not index:
-        raise DataError(f"no {split} clip in {tokens}: see rejected.csv there")
-    buckets = gpt_buckets(config, index)
-    codes = np.array([row.code_length for row in index])
-    bucket_of = np.searchsorted([bucket.codes for bucket in buckets], codes)
-    records = RecordFile(tokens / f"{split}.tfrecord", token_schema())
-    references = References(tokens, split, index, "prompts")
-    own_codes = math.ceil(config.encode.prompt_seconds * config.model.codes_per_second)
-
-    def wrong_text(number: int, bucket: int) -> Values:
-        members = np.flatnonzero(bucket_of == bucket_of[number])  # its own, whichever it was batched with
-        other = int(members[(np.searchsorted(members, number) + 1) % len(members)])
-        ids = records[other]["text_ids"] if other != number else np.zeros(0, np.int32)
-        return {"wrong_text_ids": _pad(ids, buckets[bucket].text), "wrong_text_lengths": np.int32(len(ids))}
-
-    def example(number: int, draws: np.ndarray, bucket: int) -> Values:
-        record = records[number]
-        reference = references.choose(number, draws[0])
-        own = min(len(record["codes"]), own_codes) if reference == number else 0
-        spellings = np.concatenate([record["codes"], record["shifted"]]).reshape(-1, len(record["codes"]))
-        spelt = spellings[int(draws[1] * len(spellings)) if training else 0]
-        values = {} if training else wrong_text(number, bucket)
-        return values | {
-            "text_ids": _pad(record["text_ids"], buckets[bucket].text),
-            "text_lengths": np.int32(len(record["text_ids"])),
-            "codes": _pad(spelt, buckets[bucket].codes),
-            "code_lengths": np.int32(len(record["codes"])),
-            "places": _pad(record["places"], buckets[bucket].codes, -1),
-            "prompt": references.read(reference),
-            "prompt_span": np.array([0, own], np.int32),
-            "row": np.int32(number),
-        }
-
-    signature = {"text_ids": ("int32", (None,)), "text_lengths": ("int32", ()), "codes": ("int32", (None,)), "code_lengths": ("int32", ())}
-    signature |= {
-        "places": ("int32", (None,)),
-        "prompt": ("float32", references.shape),
-        "prompt_span": ("int32", (2,)),
-        "row": ("int32", ()),
-    }
-    if not training:
-        signature |= {"wrong_text_ids": ("int32", (None,)), "wrong_text_lengths": ("int32", ())}
-    times = times_due(bucket_of, np.array([row.weight for row in index])) if training else None
-    padding = padding_share(codes, np.array([row.text_length for row in index]), bucket_of, buckets, batch_size, times)
-    examples = Examples(example, bucket_of, signature, codes, 1 / config.model.codes_per_second, padding, times)
-    return Batches(examples, batch_size, config.seed, training, flow)
-
-
-def _pad(ids: np.ndarray, width: int, filler: int = 0) -> np.ndarray:
-    return np.pad(ids, (0, width - len(ids)), constant_values=filler)
 
 
 def latents_to_samples(model: ModelConfig) -> float:

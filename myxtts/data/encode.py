@@ -81,7 +81,8 @@ def encode(config: XTTSConfig, processed: Path, mels: Path, tokenizer: Tokenizer
         report |= _split_report(split, kept, records, config)
     _warn_of_few_codes(report["train/codes_used"], config)
     write_rejected(out / "rejected.csv", rejected)
-    (out / "text.json").write_text(json.dumps({"start_id": tokenizer.start_id, "stop_id": tokenizer.stop_id}), encoding="utf-8")
+    marks = {"start_id": tokenizer.start_id, "stop_id": tokenizer.stop_id, "space_id": tokenizer.space_id}
+    (out / "text.json").write_text(json.dumps(marks), encoding="utf-8")
     report["rejected"] = len(rejected)
     return report
 
@@ -112,6 +113,11 @@ def read_text_marks(tokens: Path) -> tuple[int, int]:
     """(start, stop) ids of the text tokens that `tokens` was made with."""
     marks = json.loads((tokens / "text.json").read_text(encoding="utf-8"))
     return marks["start_id"], marks["stop_id"]
+
+
+def read_space(tokens: Path) -> int:
+    """The id of the token between words."""
+    return json.loads((tokens / "text.json").read_text(encoding="utf-8"))["space_id"]
 
 
 def rows_by_speaker(index: list[IndexRow]) -> dict[str, list[int]]:

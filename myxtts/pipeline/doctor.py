@@ -166,7 +166,8 @@ def _matmul(root: Path) -> Finding:
 def _data_path(root: Path) -> Finding:
     """Batches a second out of the project's token records, where there are some."""
     from myxtts.config import MyXTTSError
-    from myxtts.data.batches import Flow, gpt_batches
+    from myxtts.data.batches import Flow
+    from myxtts.data.gpt_batches import gpt_batches
 
     if not (root / "data" / "tokens" / "train.tfrecord").is_file():
         return Finding("data path", "no data/tokens here yet (dvc repro encode)")

@@ -18,7 +18,8 @@ from myxtts.pipeline.start import Start, load_start, open_start
 # what each stage needs to have been trained before it, and the records it reads
 NEEDS: dict[str, tuple[str, ...]] = {"dvae": (), "gpt": ("dvae",), "decoder": ("dvae", "gpt")}
 # what shapes a training beside its data; how the data were made shows in them
-CODE = ("config", "audio", "models", "data/batches.py", "data/encode.py", "data/order.py", "data/records.py", "training")
+DATA_CODE = ("batches", "encode", "fragments", "gpt_batches", "order", "records")
+CODE = ("config", "audio", "models", *(f"data/{name}.py" for name in DATA_CODE), "training")
 # the losses that dvc.yaml plots: a stage that trained nothing has these curves too, without a point
 CURVES = {"dvae": "reconstruction_loss", "gpt": "mel_loss", "decoder": "mel_loss"}
 

@@ -12,6 +12,9 @@ from keras import ops
 from myxtts.config import ConfigError
 from myxtts.config.stages import ScheduleConfig, StageTraining
 
+MUON_RATE = 2.0  # of a matrix' learning rate by that of the rest: a step of the same size in every direction is small in most of them
+MUON_EXCLUDES = ["head/"]  # what reads codes and text out of the last layer, as embeddings
+
 
 @keras.saving.register_keras_serializable("myxtts")
 class StageSchedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -88,8 +91,12 @@ class Group:
     optimizer: keras.optimizers.Optimizer
 
 
-def make_groups(config: StageTraining, total_steps: int, objective: str, variables: list[keras.Variable]) -> list[Group]:
+def make_groups(
+    config: StageTraining, total_steps: int, objective: str, variables: list[keras.Variable], precision: str = "float32"
+) -> list[Group]:
     """An optimizer for each learning rate of `config`: the stage's, and one for each pattern of `learning_rate_factors`.
+
+    precision: that of the network, of which muon may make use.
 
     Raises ConfigError where a pattern fits no variable.
     """
@@ -101,7 +108,7 @@ def make_groups(config: StageTraining, total_steps: int, objective: str, variabl
     for pattern, numbers in members.items():
         if numbers:
             factor = config.learning_rate_factors.get(pattern, 1.0)
-            optimizer = make_optimizer(config, total_steps, [variables[number] for number in numbers], factor)
+            optimizer = make_optimizer(config, total_steps, [variables[number] for number in numbers], factor, precision)
             groups.append(Group(f"{objective}/{pattern}" if pattern else objective, tuple(numbers), optimizer))
     return groups
 
@@ -143,24 +150,53 @@ class SummedAdamW(keras.optimizers.AdamW):
         )
 
 
+class SummedMuon(keras.optimizers.Muon):
+    """Muon (Jordan et al. 2024; scaled as Liu et al. 2025) whose gradients are sums over the replicas already, as SummedAdamW's.
+
+    precision: what the directions are computed in; Jordan's own is bfloat16, at no loss.
+    """
+
+    def __init__(self, *args, precision: str = "float32", **kwargs):
+        super().__init__(*args, **kwargs)
+        self.precision = precision
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        return grads_and_vars
+
+    def zeropower_via_newtonschulz5(self, x, steps):
+        return ops.cast(super().zeropower_via_newtonschulz5(ops.cast(x, self.precision), steps), x.dtype)
+
+
 def make_optimizer(
-    config: StageTraining, total_steps: int, variables: list[keras.Variable], factor: float = 1.0
+    config: StageTraining, total_steps: int, variables: list[keras.Variable], factor: float = 1.0, precision: str = "float32"
 ) -> keras.optimizers.Optimizer:
-    """AdamW over `variables`, built. Clipping is the trainer's: it must see the gradient of the whole effective batch.
+    """The stage's optimizer over `variables`, built. Clipping is the trainer's: it must see the gradient of the whole effective batch.
 
     factor: of the learning rate. With `ema_decay` it keeps the moving average of the weights, whose first value is the weights after the
     first step.
     """
-    optimizer = SummedAdamW(
-        learning_rate=StageSchedule(factor * config.learning_rate, config.schedule, total_steps),
-        beta_1=config.betas[0],
-        beta_2=config.betas[1],
-        epsilon=1e-8,
-        weight_decay=config.weight_decay,
-        use_ema=config.ema_decay is not None,
-        ema_momentum=config.ema_decay or 0.99,
-        name="adamw",  # part of the names in checkpoints: it must not count optimizers made before
-    )
+    common = {
+        "epsilon": 1e-8,
+        "weight_decay": config.weight_decay,
+        "use_ema": config.ema_decay is not None,
+        "ema_momentum": config.ema_decay or 0.99,
+        "name": config.optimizer,  # part of the names in checkpoints: it must not count optimizers made before
+    }
+    beta_1, beta_2 = config.betas
+    if config.optimizer == "muon":
+        optimizer = SummedMuon(
+            StageSchedule(MUON_RATE * factor * config.learning_rate, config.schedule, total_steps),
+            adam_beta_1=beta_1,
+            adam_beta_2=beta_2,
+            adam_weight_decay=config.weight_decay / MUON_RATE,  # Keras multiplies it with the rate of matrices
+            adam_lr_ratio=1 / MUON_RATE,
+            exclude_layers=MUON_EXCLUDES,
+            precision="bfloat16" if precision == "bfloat16" else "float32",
+            **common,
+        )
+    else:
+        rate = StageSchedule(factor * config.learning_rate, config.schedule, total_steps)
+        optimizer = SummedAdamW(rate, beta_1=beta_1, beta_2=beta_2, **common)
     optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if not decays(variable)])
     optimizer.build(variables)
     return optimizer

@@ -113,7 +113,8 @@ class XTTSTrainer:
             self.total_steps = min(self.total_steps, self.settings.max_steps)
         with self.strategy.scope():
             self.groups = {
-                name: make_groups(self.settings, self.total_steps, name, variables) for name, variables in self.task.objectives.items()
+                name: make_groups(self.settings, self.total_steps, name, variables, suggestion.precision)
+                for name, variables in self.task.objectives.items()
             }
             self._step = TrainStep(self.task, self.groups, self.strategy, suggestion.grad_accum)
             self._validation = ValidationStep(self.task, self.strategy)

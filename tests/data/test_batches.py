@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from myxtts.config import DataError
-from myxtts.data.batches import Flow, crop_frames, decoder_batches, dvae_batches, gpt_batches, one_ahead
+from myxtts.data.batches import Flow, crop_frames, decoder_batches, dvae_batches, one_ahead
 from myxtts.data.encode import read_index
+from myxtts.data.gpt_batches import gpt_batches
 from myxtts.data.records import latent_schema, mel_schema, read_records, write_records
 
 

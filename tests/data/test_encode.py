@@ -5,9 +5,9 @@ import pytest
 
 from myxtts.audio import wave as wave_io
 from myxtts.config import DataError, XTTSConfig
-from myxtts.data.batches import gpt_batches
 from myxtts.data.encode import encode, read_index
 from myxtts.data.features import write_mels
+from myxtts.data.gpt_batches import gpt_batches
 from myxtts.data.manifest import Utterance, read_rejected, write_metadata
 from myxtts.data.records import mel_schema, read_records, token_schema
 from myxtts.models.dvae import DVAE

@@ -1,4 +1,5 @@
 import re
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ from myxtts.config import ConfigError
 from myxtts.config.stages import ScheduleConfig, StageTraining
 from myxtts.models.coqui import names
 from myxtts.models.xtts import build_component, tensor_names
-from myxtts.training.optim import Plateau, StageSchedule, check_patterns, decays, make_groups, make_optimizer
+from myxtts.training.optim import MUON_RATE, Plateau, StageSchedule, check_patterns, decays, make_groups, make_optimizer
 
 
 def rates(config: ScheduleConfig, total: int, steps: range, peak: float = 1.0) -> np.ndarray:
@@ -138,6 +139,56 @@ def test_groups_have_their_own_learning_rates_and_cover_every_variable_once():
 def test_a_pattern_that_fits_nothing_is_refused_with_names_that_exist():
     with pytest.raises(ConfigError, match=r"training.gpt.frozen: no weight is called 'lwo/\*'; names are high/bias"):
         check_patterns("training.gpt.frozen", ["low/*", "lwo/*"], network().trainable_variables)
+
+
+MUON = StageTraining(optimizer="muon", learning_rate=0.01, weight_decay=0.0)
+
+
+def variable_of(path: str, value: np.ndarray) -> keras.Variable:
+    scope, _, name = path.rpartition("/")
+    with keras.name_scope(scope) if scope else nullcontext():
+        return keras.Variable(value.astype(np.float32), name=name)
+
+
+def moved(config: StageTraining, shapes: dict[str, tuple[int, ...]], **kwargs) -> dict[str, np.ndarray]:
+    """What one step on gradients whose largest direction outweighs the least a thousandfold changes."""
+    random = np.random.default_rng(0)
+    variables = [variable_of(name, np.zeros(shape)) for name, shape in shapes.items()]
+    optimizer = make_optimizer(config, 100, variables, **kwargs)
+    gradients = []
+    for shape in shapes.values():
+        gradient = random.normal(size=shape)
+        if len(shape) == 2:
+            u, _, v = np.linalg.svd(gradient, full_matrices=False)
+            gradient = u * np.geomspace(1, 1e-3, min(shape)) @ v
+        gradients.append(tf.constant(gradient.astype(np.float32)))
+    optimizer.apply(gradients, variables)
+    return {name: variable.numpy() for name, variable in zip(shapes, variables, strict=True)}
+
+
+def test_muon_moves_matrices_in_all_directions_alike_and_the_rest_as_adamw():
+    shapes = {"qkv/kernel": (24, 48), "mlp_out/kernel": (48, 24), "text_embedding": (9, 6), "audio_head/kernel": (6, 9)}
+    shapes |= {"qkv/bias": (48,)}
+    made = moved(MUON, shapes)
+    for name in list(shapes)[:2]:
+        sizes = np.linalg.svd(made[name], compute_uv=False) / (0.01 * MUON_RATE * 0.2 * 48**0.5)
+        assert sizes.max() < 1.3 and np.median(sizes) > 0.6, "from a thousandfold to about alike"
+    as_adamw = moved(MUON.model_copy(update={"optimizer": "adamw"}), shapes)
+    for name in list(shapes)[2:]:
+        np.testing.assert_allclose(made[name], as_adamw[name], rtol=1e-4, err_msg=name)
+
+
+def test_muon_decays_weights_by_their_own_rates():
+    config = MUON.model_copy(update={"weight_decay": 0.5})
+    variables = [variable_of(name, np.ones((4, 4))) for name in ("qkv/kernel", "audio_head/kernel")]
+    make_optimizer(config, 100, variables).apply([tf.zeros((4, 4))] * 2, variables)
+    np.testing.assert_allclose([1 - variable.numpy().mean() for variable in variables], [0.005 * MUON_RATE, 0.005], rtol=1e-3)
+
+
+def test_muon_in_half_precision_moves_the_same_way():
+    exact, rough = (moved(MUON, {"kernel": (24, 48)}, precision=precision)["kernel"] for precision in ("float32", "bfloat16"))
+    assert not np.array_equal(exact, rough)
+    assert np.sum(exact * rough) / np.linalg.norm(exact) / np.linalg.norm(rough) > 0.98
 
 
 def test_adamw_is_keras_own_over_many_steps():

@@ -11,7 +11,7 @@ import tensorflow as tf
 from small import small_config
 
 from myxtts.config import MyXTTSError, XTTSConfig
-from myxtts.data.batches import gpt_batches
+from myxtts.data.gpt_batches import gpt_batches
 from myxtts.models.xtts import XTTS
 from myxtts.training.signals import Interrupted, StopSignals
 from myxtts.training.trainer import XTTSTrainer

@@ -21,8 +21,9 @@ from myxtts.audio.speaker import check_installed, clip_embedding
 from myxtts.config import ConfigError, DataError
 from myxtts.config.schema import XTTSConfig
 from myxtts.data.bars import bar
-from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow, decoder_batches, gpt_batches
+from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow, decoder_batches
 from myxtts.data.encode import IndexRow, read_index, read_text_marks, rows_by_speaker
+from myxtts.data.gpt_batches import gpt_batches
 from myxtts.data.records import RecordFile, latent_schema, write_records
 from myxtts.models.discriminators import Discriminators
 from myxtts.models.xtts import XTTS, weights_digest

@@ -11,8 +11,9 @@ from myxtts.audio.griffin_lim import griffin_lim
 from myxtts.audio.mel import dvae_mel
 from myxtts.config.schema import XTTSConfig
 from myxtts.config.stages import REMATERIALISE
-from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow, gpt_batches, gpt_buckets
+from myxtts.data.batches import ONE_WORKER, Batch, Batches, Flow
 from myxtts.data.encode import prompt_frames, read_index, read_text_marks
+from myxtts.data.gpt_batches import gpt_batches, gpt_buckets
 from myxtts.data.records import read_records, token_schema
 from myxtts.synthesis.generate import generate_codes
 from myxtts.training.adapters import adapted, add_adapters
