@@ -197,7 +197,7 @@ def _align(
     aligned = sum(len(record["places"]) > 0 for record in records)
     if aligned < len(records):
         print(f"align: {len(records) - aligned} of {len(records)} training clips have more text tokens than codes: no places for them")
-    return {"align/loss": loss, "align/clips": aligned}
+    return {"align/clips": aligned} | ({"align/loss": loss} if aligned else {})
 
 
 def _write_references(config: XTTSConfig, kept: list[IndexRow], mel_norm: np.ndarray, out: Path, split: str) -> None:
