@@ -371,7 +371,7 @@ def test_no_half_manifest_is_left(tmp_path):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@settings(max_examples=25)
+@settings(deadline=None, max_examples=25)
 @given(raw=st.one_of(st.binary(max_size=300), st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))))
 @example(raw=b'"')
 @example(raw=b'","\n"')

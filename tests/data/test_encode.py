@@ -16,6 +16,17 @@ from myxtts.text.tokenizer import Tokenizer
 KNOWN = "the river runs to the sea"
 
 
+def tokenizer_of(config, mels):
+    """An audio tokenizer whose codebook is what it makes of these clips: a random one may hear one code in all of them."""
+    dvae, norm = DVAE(config.model.dvae, config.model.audio.num_mels), np.load(mels / "mel_norm.npy")
+    heard = [
+        np.asarray(dvae.encode_vectors((record["mel"].astype(np.float32) / norm)[None]))[0]
+        for record in read_records(mels / "train.tfrecord", mel_schema(len(norm)))
+    ]
+    dvae.codebook.assign(np.resize(np.concatenate(heard), dvae.codebook.shape))
+    return dvae
+
+
 @pytest.fixture
 def run(config, tmp_path):
     """Encodes clips of noise with these texts, for training and for validation; returns the report."""
@@ -33,7 +44,7 @@ def run(config, tmp_path):
                 rows.append(Utterance(name, f"wavs/{name}.wav", text, text, "ada", "de", 0.5, split, ("", "small")[number % 2]))
             write_metadata(processed / f"metadata_{split}.csv", rows)
         write_mels(config, processed, tmp_path / "mels")
-        run.dvae = DVAE(config.model.dvae, config.model.audio.num_mels)
+        run.dvae = tokenizer_of(config, tmp_path / "mels")
         return encode(config, processed, tmp_path / "mels", tokenizer, run.dvae, tmp_path / "tokens")
 
     run.tokenizer, run.tokens = tokenizer, tmp_path / "tokens"
