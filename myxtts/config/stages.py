@@ -173,8 +173,8 @@ class GPTTraining(StageTraining):
     )
     reading_start: bool = Field(
         False,
-        description="from scratch: two heads of each of the first three layers start by reading the text at the corpus' mean pace. For a "
-        "small corpus",
+        description="from scratch: two heads of each of the first three layers start by reading the text at the corpus' mean pace, two "
+        "others by looking back at what was just said. For a small corpus",
     )
     fragments: int = Field(
         0,

@@ -111,13 +111,17 @@ def read_index(tokens: Path, split: str) -> list[IndexRow]:
 
 def read_text_marks(tokens: Path) -> tuple[int, int]:
     """(start, stop) ids of the text tokens that `tokens` was made with."""
-    marks = json.loads((tokens / "text.json").read_text(encoding="utf-8"))
+    marks = _read_marks(tokens)
     return marks["start_id"], marks["stop_id"]
 
 
 def read_space(tokens: Path) -> int:
     """The id of the token between words."""
-    return json.loads((tokens / "text.json").read_text(encoding="utf-8"))["space_id"]
+    return _read_marks(tokens)["space_id"]
+
+
+def _read_marks(tokens: Path) -> dict[str, int]:
+    return json.loads((tokens / "text.json").read_text(encoding="utf-8"))
 
 
 def rows_by_speaker(index: list[IndexRow]) -> dict[str, list[int]]:

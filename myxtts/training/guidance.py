@@ -23,8 +23,7 @@ def near_diagonal(text_mask: Any, audio_mask: Any) -> Any:
         last = ops.maximum(ops.sum(kept, axis=1, keepdims=True) - 1.0, 1.0)
         places.append(ops.arange(mask.shape[1], dtype="float32")[None] / last)
     apart = places[1][:, :, None] - places[0][:, None, :]  # (B, S, T)
-    near = ops.exp(-ops.square(apart / DIAGONAL_WIDTH) / 2)
-    return near * ops.cast(text_mask, "float32")[:, None, :] * ops.cast(audio_mask, "float32")[:, :, None]
+    return _near(apart / DIAGONAL_WIDTH, text_mask, audio_mask)
 
 
 def near_places(places: Any, text_mask: Any, audio_mask: Any) -> Any:
@@ -33,6 +32,11 @@ def near_places(places: Any, text_mask: Any, audio_mask: Any) -> Any:
     A Gaussian of PLACE_WIDTH; `near_diagonal` where no place is known.
     """
     apart = ops.cast(places, "float32")[:, :, None] - ops.arange(text_mask.shape[1], dtype="float32")  # (B, S, T)
-    near = ops.exp(-ops.square(apart / PLACE_WIDTH) / 2)
-    near = near * ops.cast(text_mask, "float32")[:, None, :] * ops.cast(audio_mask, "float32")[:, :, None]
+    near = _near(apart / PLACE_WIDTH, text_mask, audio_mask)
     return ops.where(places[:, :, None] >= 0, near, near_diagonal(text_mask, audio_mask))
+
+
+def _near(widths_apart: Any, text_mask: Any, audio_mask: Any) -> Any:
+    """A Gaussian of (B, S, T) distances, counted in its widths; padding is 0."""
+    near = ops.exp(-ops.square(widths_apart) / 2)
+    return near * ops.cast(text_mask, "float32")[:, None, :] * ops.cast(audio_mask, "float32")[:, :, None]

@@ -96,9 +96,7 @@ def make_groups(
 ) -> list[Group]:
     """An optimizer for each learning rate of `config`: the stage's, and one for each pattern of `learning_rate_factors`.
 
-    precision: that of the network, of which muon may make use.
-
-    Raises ConfigError where a pattern fits no variable.
+    precision: that of the network, of which muon makes use. Raises ConfigError where a pattern fits no variable.
     """
     members: dict[str, list[int]] = {"": []}
     for number, variable in enumerate(variables):
@@ -126,11 +124,15 @@ def check_patterns(section: str, patterns: Iterable[str], variables: list[keras.
             raise ConfigError(f"{section}: no weight is called {pattern!r}; names are {', '.join(names[:3])}, … {names[-1]}")
 
 
-class SummedAdamW(keras.optimizers.AdamW):
-    """AdamW whose gradients are sums over the replicas already: the step needs them before, for their global norm."""
+class Summed:
+    """Of an optimizer whose gradients are sums over the replicas already: the step needs them before, for their global norm."""
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
         return grads_and_vars
+
+
+class SummedAdamW(Summed, keras.optimizers.AdamW):
+    """AdamW of summed gradients."""
 
     def update_step(self, gradient, variable, learning_rate):
         """Keras' formula by TensorFlow's one kernel for it: as many passes over the memory as there are tensors, not as operations."""
@@ -150,8 +152,8 @@ class SummedAdamW(keras.optimizers.AdamW):
         )
 
 
-class SummedMuon(keras.optimizers.Muon):
-    """Muon (Jordan et al. 2024; scaled as Liu et al. 2025) whose gradients are sums over the replicas already, as SummedAdamW's.
+class SummedMuon(Summed, keras.optimizers.Muon):
+    """Muon (Jordan et al. 2024; scaled as Liu et al. 2025) of summed gradients.
 
     precision: what the directions are computed in; Jordan's own is bfloat16, at no loss.
     """
@@ -159,9 +161,6 @@ class SummedMuon(keras.optimizers.Muon):
     def __init__(self, *args, precision: str = "float32", **kwargs):
         super().__init__(*args, **kwargs)
         self.precision = precision
-
-    def _all_reduce_sum_gradients(self, grads_and_vars):
-        return grads_and_vars
 
     def zeropower_via_newtonschulz5(self, x, steps):
         return ops.cast(super().zeropower_via_newtonschulz5(ops.cast(x, self.precision), steps), x.dtype)
