@@ -182,9 +182,18 @@ class GPTTraining(StageTraining):
         description="runs of words, of any length, out of each training clip that are trained on besides the whole clip; needs "
         "encode.align. From short texts a small corpus learns to read sooner",
     )
+    text_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the training clips that come without their text: what synthesis.guidance_scale needs"
+    )
     coqui_compatible: bool = Field(
         False, description="targets and masks of the reference implementation, its faults included: for comparison, not for training"
     )
+
+    @model_validator(mode="after")
+    def _texts_of_the_reference(self):
+        if self.coqui_compatible and self.text_dropout:
+            raise ValueError("coqui_compatible has no clips without a text, as the reference: set text_dropout: 0")
+        return self
 
 
 class DecoderTraining(StageTraining):
@@ -271,6 +280,14 @@ class SynthesisConfig(Section):
     top_k: int = Field(50, ge=0, description="0 = all")
     top_p: float = Field(0.85, gt=0, le=1)
     repetition_penalty: float = Field(2.0, ge=1, description="on generated codes only")
+    guidance_scale: float = Field(
+        1.0,
+        ge=1,
+        le=20,
+        description="how much more than the model itself speech follows its text (classifier-free guidance): what the text makes likelier "
+        "than no text would is made so many times likelier, at two rows' work for one. 1 = off; for models trained with "
+        "training.gpt.text_dropout",
+    )
     griffin_lim_iterations: int = Field(32, ge=1)
     vocoder: Literal["griffin_lim", "decoder"] = "griffin_lim"
     coqui_compatible: bool = Field(

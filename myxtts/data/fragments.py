@@ -40,6 +40,11 @@ class Fragment:
         }
 
 
+def without_text(made: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same codes with no text, in whose end they are spoken."""
+    return made | {"text_ids": made["text_ids"][:0], "places": np.minimum(made["places"], 0)}
+
+
 def whole_clip(number: int, tokens: int, codes: int) -> Fragment:
     """The fragment that is all of a clip of so many text tokens, its language's included, and codes."""
     return Fragment(number, 1, tokens, 0, codes)

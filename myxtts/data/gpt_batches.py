@@ -8,7 +8,7 @@ import numpy as np
 from myxtts.config import DataError, XTTSConfig
 from myxtts.data.batches import ONE_WORKER, Batches, Examples, Flow, References, Values
 from myxtts.data.encode import IndexRow, read_index, read_space
-from myxtts.data.fragments import Fragment, cut, whole_clip
+from myxtts.data.fragments import Fragment, cut, whole_clip, without_text
 from myxtts.data.order import Bucket, padding_share, plan_buckets, times_due
 from myxtts.data.records import RecordFile, token_schema
 
@@ -39,6 +39,7 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, t
 
     Ids carry no start or stop tokens; lengths count what is there. `prompt_span` = codes [start, end) of the example that the prompt
     itself was cut from, (0, 0) where the prompt comes from another clip. `places`: which text id is spoken at each code, -1 = not known.
+    In training a share `training.gpt.text_dropout` of the examples has a text of length 0.
     `row`: the clip. For validation also wrong_text_ids, wrong_text_lengths: the text of the next clip in the bucket, whatever batch that
     one is in; length 0 where there is none.
     """
@@ -65,7 +66,10 @@ def gpt_batches(config: XTTSConfig, tokens: Path, split: str, batch_size: int, t
         reference = references.choose(clip, draws[0])
         own = np.clip(own_codes - fragment.first_code, 0, fragment.codes) if reference == clip else 0
         spellings = 1 + len(record["shifted"]) // max(1, len(record["codes"]))
-        made = fragment.of(record, int(draws[1] * spellings) if training else 0)
+        spelling, rest = divmod(draws[1] * spellings, 1)  # what is left of a draw is one
+        made = fragment.of(record, int(spelling) if training else 0)
+        if training and rest < config.training.gpt.text_dropout:
+            made = without_text(made)
         values = {} if training else wrong_text(number, bucket)
         return values | {
             "text_ids": _pad(made["text_ids"], buckets[bucket].text),

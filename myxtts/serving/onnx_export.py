@@ -131,6 +131,7 @@ def _sampling(synthesizer: Synthesizer) -> dict[str, Any]:
         "top_k": settings.top_k,
         "top_p": settings.top_p,
         "repetition_penalty": settings.repetition_penalty,
+        "guidance_scale": settings.guidance_scale,
         "penalised": np.flatnonzero(penalised_at_start(model, settings)).tolist(),
         "forbidden": [] if settings.coqui_compatible else [model.config.start_audio_token],
         "vocode_stop": settings.coqui_compatible,

@@ -11,14 +11,14 @@ import tensorflow as tf
 
 from myxtts.models.gpt import GPT, Cache
 from myxtts.synthesis.generate import IMPOSSIBLE, Generation, Inputs, penalised_at_start
-from myxtts.synthesis.sampling import SamplingSettings, sample
+from myxtts.synthesis.sampling import SamplingSettings, guide, sample
 
 TEXT_BUCKET = 32  # tokens
 CODE_BUCKET = 64  # codes
 
 
 class State(NamedTuple):
-    """Where the loop stands. cache of the GPT; ids (B,) to be fed next; penalised (B, A), ids that the repetition penalty acts on;
+    """Where the loop stands. cache of the GPT, of 2B rows where guided; ids (B,) to be fed next; penalised (B, A) boolean;
     finished, stopped (B,) boolean; lengths (B,) codes so far; step: scalar, audio tokens fed so far."""
 
     cache: Cache
@@ -36,11 +36,14 @@ class CompiledGeneration(Generation):
     def __init__(self, inputs: Inputs, gpt: GPT):
         super().__init__(inputs)
         self.gpt = gpt
-        model, latents, text_ids, text_mask = inputs.model, inputs.latents, inputs.text_ids, inputs.text_mask
+        model = inputs.model
         capacity = _round_up(self.last_step, CODE_BUCKET, model.config.gpt.max_audio_tokens)
         batch = 1 << (self.rows - 1).bit_length()  # the next power of two; rows that fill it up are finished from the start
-        text = _round_up(text_ids.shape[1], TEXT_BUCKET, model.config.gpt.max_text_tokens)
-        parts = (_pad_rows(part, batch) for part in (latents, _pad_columns(text_ids, text), _pad_columns(text_mask, text)))
+        text = _round_up(inputs.text_ids.shape[1], TEXT_BUCKET, model.config.gpt.max_text_tokens)
+        latents, text_ids, text_mask = inputs.prefix
+        parts = [latents, _pad_columns(text_ids, text), _pad_columns(text_mask, text)]
+        halves = [np.split(part, 2) if inputs.guided else [part] for part in parts]
+        parts = [np.concatenate([_pad_rows(half, batch) for half in part]) for part in halves]
         self.padded_limits, self.min_codes = tf.constant(_pad_rows(self.limits, batch)), tf.constant(inputs.min_codes, tf.int32)
         self.padded_uniform = tf.constant(_pad_rows(_pad_columns(self.uniform, capacity), batch))
         self.sampling = SamplingSettings.of(inputs.settings)
@@ -90,6 +93,7 @@ class CompiledGeneration(Generation):
             self.sampling,
             tf.constant(until),
             stop=config.stop_audio_token,
+            guided=self.inputs.guided,
             precision=self.precision,
         )
         made = int(self.state.step) - first
@@ -117,6 +121,7 @@ def _advance(
     settings: SamplingSettings,
     until: tf.Tensor,
     stop: int,
+    guided: bool,
     precision: str,
 ) -> tuple[tf.Tensor, tf.Tensor, State]:
     """The loop, from state.step to `until` or until all rows are finished. Returns codes (steps, B), latents (steps, B, D), State.
@@ -133,7 +138,8 @@ def _advance(
     codes = tf.TensorArray(tf.int32, size=until - first, element_shape=(batch,))
     latents = tf.TensorArray(tf.float32, size=until - first, element_shape=(batch, gpt.config.dim))
     while t < until and not tf.reduce_all(finished):
-        logits, latent, cache = step(cache, ids, t)
+        logits, latent, cache = step(cache, tf.tile(ids, (2,)) if guided else ids, t)
+        logits = guide(logits, settings.guidance_scale) if guided else logits
         logits = tf.cast(logits, tf.float32) + never + tf.where(t < min_codes, too_early, 0.0)
         ids = sample(logits, penalised, settings, tf.gather(uniform, t, axis=1))
         ends = ids == stop
@@ -144,7 +150,7 @@ def _advance(
         penalised |= tf.one_hot(ids, size, on_value=True, off_value=False) & accepted[:, None]
         lengths += tf.cast(accepted, tf.int32)
         codes = codes.write(t - first, ids)
-        latents = latents.write(t - first, tf.cast(latent, tf.float32))
+        latents = latents.write(t - first, tf.cast(latent[:batch], tf.float32))
         t += 1
     return codes.stack(), latents.stack(), State(cache, ids, penalised, finished, stopped, lengths, t)
 

@@ -54,6 +54,22 @@ class Inputs:
     limits: np.ndarray
     min_codes: int
 
+    @property
+    def guided(self) -> bool:
+        """Whether each text is said beside no text: classifier-free guidance (Ho & Salimans 2022; of speech codes, Hussain et al. 2025)."""
+        return self.settings.guidance_scale != 1
+
+    @property
+    def prefix(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """latents, text_ids, text_mask of what is fed first; where guided, the same rows without their texts come after the rows."""
+        if not self.guided:
+            return self.latents, self.text_ids, self.text_mask
+        ids, mask = np.zeros_like(self.text_ids), np.zeros_like(self.text_mask)
+        ids[:, 0], mask[:, :2] = self.text_ids[:, 0], True  # [START]
+        ids[:, 1] = np.take_along_axis(self.text_ids, self.text_mask.sum(axis=1, keepdims=True) - 1, axis=1)[:, 0]  # [STOP]
+        texts, masks = np.concatenate([self.text_ids, ids]), np.concatenate([self.text_mask, mask])
+        return np.concatenate([self.latents, self.latents]), texts, masks
+
 
 class Generation(abc.ABC):
     """Texts being spoken, in codes: `advance` makes some more of them."""

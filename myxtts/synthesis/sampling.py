@@ -19,16 +19,25 @@ class SamplingSettings(NamedTuple):
     top_k: tf.Tensor  # 0 = all
     top_p: tf.Tensor
     repetition_penalty: tf.Tensor
+    guidance_scale: tf.Tensor
 
     @classmethod
     def of(cls, settings: SynthesisConfig) -> "SamplingSettings":
-        """The four numbers of a configuration, on the device."""
+        """The numbers of a configuration, on the device."""
         return cls(
             temperature=tf.constant(settings.temperature, tf.float32),
             top_k=tf.constant(settings.top_k, tf.int32),
             top_p=tf.constant(settings.top_p, tf.float32),
             repetition_penalty=tf.constant(settings.repetition_penalty, tf.float32),
+            guidance_scale=tf.constant(settings.guidance_scale, tf.float32),
         )
+
+
+def guide(logits: tf.Tensor | np.ndarray, scale: tf.Tensor | float) -> tf.Tensor | np.ndarray:
+    """Logits (2B, A) of rows and of the same rows without their texts -> (B, A), `scale` times as far from the second as the first."""
+    half = logits.shape[0] // 2
+    with_text, without = logits[:half], logits[half:]
+    return without + scale * (with_text - without)
 
 
 def sample(logits: tf.Tensor, generated: tf.Tensor, settings: SamplingSettings | SynthesisConfig, uniform: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 
 from myxtts.models.gpt_onnx import GPTSession
 from myxtts.synthesis.generate import IMPOSSIBLE, Generation, Inputs, penalised_at_start
-from myxtts.synthesis.sampling import sample_numpy
+from myxtts.synthesis.sampling import guide, sample_numpy
 
 
 class StepwiseGeneration(Generation):
@@ -18,7 +18,7 @@ class StepwiseGeneration(Generation):
         config = inputs.model.config
         self.session, self.step_number = session, 0
         self.active = np.arange(self.rows)
-        self.cache = session.prefill(inputs.latents, inputs.text_ids, inputs.text_mask, self.last_step)
+        self.cache = session.prefill(*inputs.prefix, self.last_step)
         self.ids = np.full(self.rows, config.start_audio_token, np.int32)
         self.penalised = np.repeat(penalised_at_start(inputs.model, inputs.settings), self.rows, axis=0)
         self._ended = np.zeros(self.rows, bool)
@@ -66,13 +66,23 @@ class StepwiseGeneration(Generation):
     def _leave_out_ended(self) -> None:
         going = ~self._ended[self.active]
         if not going.all():
-            self.active, self.cache = self.active[going], self.cache.rows(np.flatnonzero(going))
+            rows = np.tile(going, 2) if self.inputs.guided else going
+            self.active, self.cache = self.active[going], self.cache.rows(np.flatnonzero(rows))
+
+    def _feed(self, ids: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """logits (B, A), latents (B, D) and looks (B,) of the active rows, after ids (B,)."""
+        count, guided = len(ids), self.inputs.guided
+        logits, states = self.session.step(self.cache, np.tile(ids, 2) if guided else ids, number)
+        looks = self.session.looks(self.cache)
+        if guided:
+            logits = guide(logits, np.float32(self.inputs.settings.guidance_scale))
+        return logits, states[:count], None if looks is None else looks[:count]
 
     def _step(self) -> tuple[np.ndarray, np.ndarray]:
         """One code for each active row. Returns (B,) and (B, D)."""
         rows, number, stop = self.active, self.step_number, self.inputs.model.config.stop_audio_token
-        logits, states = self.session.step(self.cache, self.ids[rows], number)
-        if (looks := self.session.looks(self.cache)) is not None:
+        logits, states, looks = self._feed(self.ids[rows], number)
+        if looks is not None:
             self._looks.append(np.zeros(self.rows, np.int32))
             self._looks[-1][rows] = looks
         logits = logits + self.never

@@ -108,6 +108,24 @@ def test_the_prompt_of_a_fragment_covers_those_of_its_codes_that_it_was_cut_from
     assert spans == {(0, own), (0, 2), (0, 0)}
 
 
+def test_a_share_of_the_training_examples_comes_without_text(aligned, config):
+    always, sometimes, rows = changed(config, fragments=3), changed(config, fragments=3, text_dropout=0.3), 2
+    whole, some = (gpt_batches(asked, aligned, "train", rows, True) for asked in (always, sometimes))
+    left_out = kept = 0
+    for number in range(8 * len(some)):
+        full, batch = whole.load(number), some.load(number)
+        np.testing.assert_array_equal(batch["codes"], full["codes"])
+        silent = (batch["text_lengths"] == 0) & (batch["code_lengths"] > 0)
+        assert not batch["text_ids"][silent].any() and (batch["places"][silent].max(axis=1, initial=0) == 0).all()
+        heard = batch["text_lengths"] > 0
+        for name in ("text_ids", "text_lengths", "places"):
+            np.testing.assert_array_equal(batch[name][heard], full[name][heard])
+        left_out, kept = left_out + silent.sum(), kept + (batch["text_lengths"] > 0).sum()
+    assert 0.2 < left_out / (left_out + kept) < 0.4
+    validation = gpt_batches(sometimes, aligned, "train", 1, False)
+    assert all(validation.load(number)["text_lengths"].all() for number in range(len(validation)))
+
+
 def test_fragments_without_alignment_are_refused(config):
     tree = config.to_dict()
     tree["training"]["gpt"]["fragments"] = 2

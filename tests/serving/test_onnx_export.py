@@ -170,10 +170,11 @@ def _with_pause(wanted):
     [
         {"top_k": 7, "top_p": 0.8, "repetition_penalty": 3.0},
         {"top_k": 0, "top_p": 1.0, "coqui_compatible": True},
+        {"top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0, "guidance_scale": 3.0},
         {"repetition_penalty": 1.0, "guards": UNGUARDED | {"duration_factor": 0.01}},
         {"repetition_penalty": 1.0, "guards": UNGUARDED | {"duration_factor": None}},
     ],
-    ids=["top-k and top-p", "as Coqui", "cut by its duration", "cut where the model has no room"],
+    ids=["top-k and top-p", "as Coqui", "guided", "cut by its duration", "cut where the model has no room"],
 )
 def test_the_bundles_settings_are_those_of_the_program(wide_bundle, voice, tmp_path, changes):
     bundle = Path(shutil.copytree(wide_bundle, tmp_path / "bundle"))

@@ -86,6 +86,49 @@ def test_greedy_codes_and_latents_equal_a_full_pass(never_stopping):
     np.testing.assert_allclose(made.latents[0], np.array(output.audio_latents)[0], atol=2e-5)
 
 
+GUIDED = GREEDY.model_copy(update={"guidance_scale": 3.0})
+
+
+def guided_greedy(model, latents, ids, count):
+    codes, nothing = [], np.array([[ids[0, 0], ids[0, -1]]], np.int32)  # [START][STOP]
+    for _ in range(count):
+        fed = np.array([[model.config.start_audio_token, *codes]], np.int32)
+        known, blind = (
+            np.array(model.gpt(latents, text, np.ones(text.shape, bool), fed, np.ones(fed.shape, bool)).audio_logits)[0, -1]
+            for text in (ids, nothing)
+        )
+        logits = blind + 3 * (known - blind)
+        logits[model.config.start_audio_token] = -np.inf
+        codes.append(int(logits.argmax()))
+    return codes
+
+
+def test_guidance_says_what_the_text_makes_likelier_than_none(never_stopping):
+    """Each row equals the two full passes, though one beside it is longer, and one ends earlier."""
+    model = never_stopping
+    lengths, limits = (7, 30, 12), (14, 20, 9)
+    ids, mask = texts(*lengths)
+    made = generate_codes(model, voice(rows=3), ids, mask, GUIDED, seed=0, max_codes=limits)
+    plain = generate_codes(model, voice(rows=3)[:1], ids[:1], mask[:1], GREEDY, seed=0, max_codes=limits[0])
+    for row, (length, limit) in enumerate(zip(lengths, limits, strict=True)):
+        said = ids[row : row + 1, :length]
+        assert made.codes[row].tolist() == guided_greedy(model, voice(rows=3)[row : row + 1], said, limit)
+        fed = np.array([[model.config.start_audio_token, *made.codes[row][:-1]]], np.int32)
+        output = model.gpt(voice(rows=3)[row : row + 1], said, np.ones(said.shape, bool), fed, np.ones(fed.shape, bool))
+        np.testing.assert_allclose(made.latents[row], np.array(output.audio_latents)[0], atol=2e-5)  # of the text, not of none
+    assert made.codes[0].tolist() != plain.codes[0].tolist()
+
+
+def test_guided_rows_do_not_depend_on_their_neighbours(model):
+    undo = stop_bias(model, 0.3)
+    drawn = RANDOM.model_copy(update={"guidance_scale": 1.5})
+    ids, mask = texts(5, 40, 11)
+    together = generate_codes(model, voice(rows=3), ids, mask, drawn, [4, 5, 6], [9, 70, 30])
+    alone = generate_codes(model, voice(rows=3)[1:2], ids[1:2], mask[1:2], drawn, 5, 70)
+    assert alone.codes[0].tolist() == together.codes[1].tolist() and alone.stopped[0] == together.stopped[1]
+    undo()
+
+
 def test_a_row_does_not_depend_on_its_neighbours(model):
     """Text lengths, limits, seeds, voices and the batch size all differ; each row equals itself alone."""
     undo = stop_bias(model, 0.3)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 from myxtts.config.stages import SynthesisConfig
 
 # settings of synthesis that a request may choose for itself, as far as there are such
-OPTIONS = ("temperature", "top_k", "top_p", "repetition_penalty", "speed", "pause_seconds", "vocoder")
+OPTIONS = ("temperature", "top_k", "top_p", "repetition_penalty", "guidance_scale", "speed", "pause_seconds", "vocoder")
 # narrower than a model's owner may choose: a request must not ask for hours of silence
 _BOUNDS = {"speed": Field(ge=0.25, le=4), "pause_seconds": Field(ge=0, le=5)}
 _SPACE = "\n\r\t"

@@ -39,22 +39,24 @@ class Sequences:
     audio_target_mask: tf.Tensor
 
 
-def _wrap(ids: tf.Tensor, lengths: tf.Tensor, start: int, stop: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """ids (B, L) of `lengths` -> (B, L+2): START ids STOP, then STOP as filler; and their lengths (0 stays 0)."""
+def _wrap(ids: tf.Tensor, lengths: tf.Tensor, real: tf.Tensor, start: int, stop: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """ids (B, L) of `lengths` -> (B, L+2): START ids STOP, then STOP as filler; and their lengths, 0 where a row is not `real`."""
     size = ids.shape[1]
     inside = sequence_mask(lengths, size)
     body = ops.where(inside, ids, ops.full_like(ids, stop))
     rows = ops.ones_like(body[:, :1])
-    return ops.concatenate([rows * start, body, rows * stop], axis=1), ops.where(lengths > 0, lengths + 2, 0)
+    return ops.concatenate([rows * start, body, rows * stop], axis=1), ops.where(real, lengths + 2, 0)
 
 
 def sequences(batch: Batch, config: XTTSConfig, start: int, stop: int) -> Sequences:
     """Adds start and stop tokens, shifts targets, masks padding and the codes that the prompt itself was cut from."""
     model = config.model
-    text, text_lengths = _wrap(batch["text_ids"], batch["text_lengths"], start, stop)
-    codes, code_lengths = _wrap(batch["codes"], batch["code_lengths"], model.start_audio_token, model.stop_audio_token)
+    real = batch["code_lengths"] > 0  # the rest fills the batch up
+    text, text_lengths = _wrap(batch["text_ids"], batch["text_lengths"], real, start, stop)
+    codes, code_lengths = _wrap(batch["codes"], batch["code_lengths"], real, model.start_audio_token, model.stop_audio_token)
     text_mask = sequence_mask(text_lengths, text.shape[1])
-    text_target_mask = sequence_mask(ops.maximum(text_lengths - 1, 0), text.shape[1])
+    # a clip whose text was left out (text_dropout) is no example of one
+    text_target_mask = sequence_mask(ops.where(batch["text_lengths"] > 0, text_lengths - 1, 0), text.shape[1])
     text_targets = ops.concatenate([text[:, 1:], text[:, -1:]], axis=1)
     audio_ids, audio_targets = codes[:, :-1], codes[:, 1:]
     audio_mask = sequence_mask(ops.maximum(code_lengths - 1, 0), audio_ids.shape[1])
@@ -161,7 +163,7 @@ class GPTTask(Task):
         # a batch of nothing but own-prompt clips shorter than the prompt has no audio target at all
         audio_count = ops.maximum(counts["audio"], 1.0)
         terms = {
-            "text_loss": masked_sum(text, made.text_target_mask) / counts["text"],
+            "text_loss": masked_sum(text, made.text_target_mask) / ops.maximum(counts["text"], 1.0),
             "mel_loss": masked_sum(audio, made.audio_target_mask) / audio_count,
             "mel_accuracy": count(hits & made.audio_target_mask) / audio_count,
         }
