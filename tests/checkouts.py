@@ -34,7 +34,7 @@ training:
   gpt: {max_steps: 30, effective_batch_size: 8, val_step: 30, num_buckets: 1}
   decoder: {max_steps: 2, effective_batch_size: 2, val_step: 2, segment_codes: 4}
 loop: {log_step: 1, save_step: 5}
-hardware: {}
+hardware: {trial_step: false} # a trace more of each network; the demo and tests/training have it
 synthesis: {}
 evaluate: {num_sentences: 2, num_logged: 1, num_opinions: 0, whisper: never}
 bundle: {name: route}

@@ -183,7 +183,10 @@ class GPTTraining(StageTraining):
         "encode.align. From short texts a small corpus learns to read sooner",
     )
     text_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of the training clips that come without their text: what synthesis.guidance_scale needs"
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of clips and fragments that come without their text: what synthesis.guidance_scale needs",
     )
     coqui_compatible: bool = Field(
         False, description="targets and masks of the reference implementation, its faults included: for comparison, not for training"
@@ -284,9 +287,8 @@ class SynthesisConfig(Section):
         1.0,
         ge=1,
         le=20,
-        description="how much more than the model itself speech follows its text (classifier-free guidance): what the text makes likelier "
-        "than no text would is made so many times likelier, at two rows' work for one. 1 = off; for models trained with "
-        "training.gpt.text_dropout",
+        description="classifier-free guidance: how much likelier its text makes a code than no text would counts so many times, in "
+        "logarithms, at two rows' work for one. 1 = off; for models trained with training.gpt.text_dropout",
     )
     griffin_lim_iterations: int = Field(32, ge=1)
     vocoder: Literal["griffin_lim", "decoder"] = "griffin_lim"
@@ -316,7 +318,9 @@ class SynthesisConfig(Section):
     guards: GuardsConfig = GuardsConfig()
 
     @model_validator(mode="after")
-    def _weights_of_the_engine(self):
+    def _settings_go_together(self):
+        if self.coqui_compatible and self.guidance_scale != 1:
+            raise ValueError(f"coqui_compatible has no guidance, as the reference: set guidance_scale: 1, got {self.guidance_scale:g}")
         only = {"bfloat16": "tensorflow", "int8": "onnxruntime"}.get(self.weights, self.engine)
         if self.engine not in ("auto", only):
             raise ValueError(f"weights: {self.weights} needs engine: {only}, got {self.engine}; set engine: auto, or other weights")

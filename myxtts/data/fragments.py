@@ -41,8 +41,8 @@ class Fragment:
 
 
 def without_text(made: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same codes with no text, in whose end they are spoken."""
-    return made | {"text_ids": made["text_ids"][:0], "places": np.minimum(made["places"], 0)}
+    """The same codes with no text. Its [STOP] is all that they can look at, whether places were known or not."""
+    return made | {"text_ids": made["text_ids"][:0], "places": np.zeros(len(made["codes"]), np.int32)}
 
 
 def whole_clip(number: int, tokens: int, codes: int) -> Fragment:

@@ -249,6 +249,8 @@ def _notes_on_voices(config: XTTSConfig, values: Mapping[str, Any]) -> Iterator[
 def _notes_on_sampling(config: XTTSConfig) -> Iterator[str]:
     if config.synthesis.temperature == 0:
         yield "synthesis.temperature is 0, always the likeliest code: the reference draws codes and refuses 0; give it another temperature"
+    if config.synthesis.guidance_scale != 1:
+        yield f"synthesis.guidance_scale is {config.synthesis.guidance_scale:g}: the reference has none, and follows the text less"
     if not config.synthesis.coqui_compatible:
         yield (
             "synthesis.coqui_compatible is false: there, the repetition penalty counts code 1 and [START] from the first step on, "

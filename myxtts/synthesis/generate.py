@@ -61,7 +61,7 @@ class Inputs:
 
     @property
     def prefix(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """latents, text_ids, text_mask of what is fed first; where guided, the same rows without their texts come after the rows."""
+        """latents (B, L, D), text_ids and text_mask (B, T) of what is fed first; where guided 2B rows, the second half without text."""
         if not self.guided:
             return self.latents, self.text_ids, self.text_mask
         ids, mask = np.zeros_like(self.text_ids), np.zeros_like(self.text_mask)

@@ -1,6 +1,6 @@
 """Choosing the next code. Legend: B batch, A audio tokens (codes, [START], [STOP]), K candidates.
 
-The order is that of the Hugging Face generation loop which XTTS uses: repetition penalty, temperature, top-k, top-p, draw.
+The order is that of the Hugging Face generation loop which XTTS uses: guidance, repetition penalty, temperature, top-k, top-p, draw.
 Randomness comes in as one uniform number for each row, so that a row's codes depend on its own seed and on nothing else.
 """
 
@@ -34,7 +34,10 @@ class SamplingSettings(NamedTuple):
 
 
 def guide(logits: tf.Tensor | np.ndarray, scale: tf.Tensor | float) -> tf.Tensor | np.ndarray:
-    """Logits (2B, A) of rows and of the same rows without their texts -> (B, A), `scale` times as far from the second as the first."""
+    """Classifier-free guidance (Ho & Salimans 2022).
+
+    logits (2B, A), of rows and then of the same rows without their texts. Returns (B, A): the first, `scale` times as far from the second.
+    """
     half = logits.shape[0] // 2
     with_text, without = logits[:half], logits[half:]
     return without + scale * (with_text - without)

@@ -3,9 +3,11 @@
 B rows of a batch, S codes, D width, N samples.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +26,7 @@ from myxtts.synthesis.voice import Voice
 if TYPE_CHECKING:
     from myxtts.synthesis.speech import Synthesizer
 
+log = logging.getLogger("myxtts.synthesis")
 SEED_STEP = 1_000_003  # between the candidates of one sentence
 NOISE_SECONDS, NOISE_MARGIN = 0.4, 0.15  # after the last speech: more than the first is cut, the second is left
 SHORT_SECONDS = 1.5  # at an ordinary pace: no text is short that lasts longer, in a language that writes words together
@@ -59,6 +62,8 @@ class Take:
 def guarded(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: SynthesisConfig) -> Guarded:
     """Begins to speak jobs together. Raises DataError as `begin`."""
     gpt = synthesizer.engine.gpt(settings)
+    if settings.guidance_scale != 1 and not synthesizer.config.training.gpt.text_dropout:
+        _warn_of_guidance(settings.guidance_scale)
     rows = [synthesizer.text_ids(job.piece.text, job.piece.language) for job in jobs]
     room = synthesizer.config.model.gpt.max_text_tokens // 2
     twice = [len(ids) <= room and _said_twice(job.piece, settings, gpt) for job, ids in zip(jobs, rows, strict=True)]
@@ -81,6 +86,16 @@ def guarded(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: Synthesis
         gpt=gpt,
     )
     return Guarded(generation, settings.guards, synthesizer.config.model.codes_per_second, [len(ids) for ids in rows], heard_from)
+
+
+@lru_cache(maxsize=1)
+def _warn_of_guidance(scale: float) -> None:
+    """Once, not for each sentence."""
+    log.warning(
+        "synthesis.guidance_scale is %g, but this model never met a clip without its text (training.gpt.text_dropout is 0): what it takes "
+        "for speech without one is a guess; set guidance_scale: 1 unless you hear that it helps",
+        scale,
+    )
 
 
 def _said_twice(piece: Piece, settings: SynthesisConfig, gpt: GPT | GPTSession) -> bool:

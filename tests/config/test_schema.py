@@ -51,6 +51,8 @@ def test_unknown_key_names_path_and_nearest_valid_key(tmp_path):
         ("data: {source: {layout: vcdk}}", r"data\.source\.layout: got 'vcdk'; .*'sample'"),
         ("prepare: {min_seconds: 5, max_seconds: 2}", r"min_seconds 5.0 is not below max_seconds 2.0"),
         ("model: {audio: {mel_fmax: 12000}}", r"mel_fmax 12000.0 Hz lies above half"),
+        ("synthesis: {coqui_compatible: true, guidance_scale: 2}", r"synthesis: coqui_compatible has no guidance.*got 2"),
+        ("training: {gpt: {coqui_compatible: true, text_dropout: 0.1}}", r"training\.gpt: coqui_compatible has no clips without a text"),
         ("[1, 2]", r"must hold sections"),
         ("a: [", r"not valid YAML"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from myxtts.config import ConfigError, XTTSConfig
 from myxtts.data.encode import read_index
-from myxtts.data.fragments import Fragment, cut, whole_clip
+from myxtts.data.fragments import Fragment, cut, whole_clip, without_text
 from myxtts.data.gpt_batches import gpt_batches
 from myxtts.data.records import read_records, token_schema, write_records
 
@@ -116,12 +116,16 @@ def test_a_share_of_the_training_examples_comes_without_text(aligned, config):
         full, batch = whole.load(number), some.load(number)
         np.testing.assert_array_equal(batch["codes"], full["codes"])
         silent = (batch["text_lengths"] == 0) & (batch["code_lengths"] > 0)
-        assert not batch["text_ids"][silent].any() and (batch["places"][silent].max(axis=1, initial=0) == 0).all()
+        assert not batch["text_ids"][silent].any()
+        for places, count in zip(batch["places"][silent], batch["code_lengths"][silent], strict=True):
+            assert not places[:count].any() and (places[count:] == -1).all()
         heard = batch["text_lengths"] > 0
         for name in ("text_ids", "text_lengths", "places"):
             np.testing.assert_array_equal(batch[name][heard], full[name][heard])
         left_out, kept = left_out + silent.sum(), kept + (batch["text_lengths"] > 0).sum()
     assert 0.2 < left_out / (left_out + kept) < 0.4
+    record = {**RECORD, "places": np.full(12, -1, np.int32)}  # of a clip that could not be aligned
+    assert not without_text(whole_clip(0, 8, 12).of(record, 0))["places"].any()
     validation = gpt_batches(sometimes, aligned, "train", 1, False)
     assert all(validation.load(number)["text_lengths"].all() for number in range(len(validation)))
 

@@ -191,6 +191,12 @@ def test_what_the_reference_does_otherwise_is_noted(english, section, changes, e
     assert len(notes) == 1 and re.search(expected, notes[0]), notes
 
 
+def test_guidance_which_the_reference_lacks_is_noted(english):
+    guided = LIKE_THEIRS["synthesis"] | {"coqui_compatible": False, "guidance_scale": 2.5}
+    _, notes = from_params(XTTSConfig.from_dict({"model": {}, **LIKE_THEIRS, "synthesis": guided}), english)
+    assert len(notes) == 2 and "guidance_scale is 2.5" in notes[0]
+
+
 def test_languages_that_the_reference_reads_otherwise_or_not_at_all_are_noted(english):
     """German merges act on English words there; Persian ones do not."""
     config = XTTSConfig.from_dict({"model": {}, **LIKE_THEIRS})

@@ -121,12 +121,30 @@ def test_guidance_says_what_the_text_makes_likelier_than_none(never_stopping):
 
 def test_guided_rows_do_not_depend_on_their_neighbours(model):
     undo = stop_bias(model, 0.3)
-    drawn = RANDOM.model_copy(update={"guidance_scale": 1.5})
+    drawn = RANDOM.model_copy(update={"guidance_scale": 1.5, "repetition_penalty": 2.0})
     ids, mask = texts(5, 40, 11)
     together = generate_codes(model, voice(rows=3), ids, mask, drawn, [4, 5, 6], [9, 70, 30])
     alone = generate_codes(model, voice(rows=3)[1:2], ids[1:2], mask[1:2], drawn, 5, 70)
-    assert alone.codes[0].tolist() == together.codes[1].tolist() and alone.stopped[0] == together.stopped[1]
     undo()
+    assert alone.codes[0].tolist() == together.codes[1].tolist() and alone.stopped[0] == together.stopped[1]
+
+
+def test_a_guided_row_is_heard_where_it_looks_and_not_where_no_text_does(never_stopping):
+    model = never_stopping
+    session = GPTSession(model.gpt, "float32", 1, watched=(0, 0))
+    ids, mask = texts(20)
+    known = begin(model, voice(), ids, mask, GUIDED, 0, 12, gpt=session)
+    codes, _ = known.advance()
+    fed = np.array([[model.config.start_audio_token, *codes[:-1, 0]]], np.int32)
+    heads = np.asarray(model.gpt.looks(voice(), ids, mask, fed, np.ones(fed.shape, bool)))
+    assert known.looks[:, 0].tolist() == heads[0, 0, 0].tolist() and known.looks.max() > 1
+
+
+def test_the_repetition_penalty_acts_on_what_guidance_made(never_stopping):
+    ids, mask = texts(9)
+    strict = GUIDED.model_copy(update={"repetition_penalty": 1e6})
+    made = generate_codes(never_stopping, voice(), ids, mask, strict, 0, 12).codes[0].tolist()
+    assert len(set(made)) == len(made) and made[0] == guided_greedy(never_stopping, voice(), ids, 1)[0]
 
 
 def test_a_row_does_not_depend_on_its_neighbours(model):

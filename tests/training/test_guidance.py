@@ -9,7 +9,7 @@ from myxtts.config import XTTSConfig
 from myxtts.models.xtts import XTTS
 from myxtts.training.guidance import near_diagonal, near_places
 from myxtts.training.losses import count
-from myxtts.training.tasks.gpt import GPTTask, sequences
+from myxtts.training.tasks.gpt import GPTTask
 
 TEXT = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], bool)
 AUDIO = np.array([[1] * 9, [1, 1, 1, 1, 1, 0, 0, 0, 0]], bool)
@@ -68,18 +68,3 @@ def test_a_task_asks_for_the_places_behind_start_and_for_stop_at_the_end(task, t
         np.testing.assert_array_equal(places[row, :length], known[row, :length] + 1)
         assert places[row, length] == text + 1, "the code behind the last is STOP, spoken at the text's STOP"
         assert (places[row, length + 1 :] == -1).all()
-
-
-def test_a_clip_without_text_has_start_and_stop_and_is_no_example_of_a_text(task, tokens):
-    batch = {name: np.array(value) for name, value in task.batches(tokens, "train", 4).load(0).items()}
-    (kept, left_out, filler), texts = (0, 1, 2), batch["text_lengths"]
-    texts[left_out] = texts[filler] = batch["code_lengths"][filler] = 0
-    made = sequences(batch, task.config, task.start_id, task.stop_id)
-    assert np.asarray(made.text_mask).sum(axis=1)[:3].tolist() == [texts[kept] + 2, 2, 0]
-    assert np.asarray(made.text_ids)[left_out, :2].tolist() == [task.start_id, task.stop_id]
-    assert np.asarray(made.text_target_mask).sum(axis=1)[:3].tolist() == [texts[kept] + 1, 0, 0]
-    lengths = batch["code_lengths"]
-    assert np.asarray(made.audio_mask).sum(axis=1)[:3].tolist() == [lengths[kept] + 1, lengths[left_out] + 1, 0]
-    counts = task.targets({**batch, "text_lengths": np.zeros_like(texts)})
-    _, terms, _ = task.loss("gpt", {**batch, "text_lengths": np.zeros_like(texts)}, counts)
-    assert all(np.isfinite(value) for value in terms.values()) and terms["text_loss"] == 0, "a batch without any text"
