@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from myxtts.models.gpt import GPT, Cache
-from myxtts.synthesis.generate import IMPOSSIBLE, Generation, Inputs, penalised_at_start
+from myxtts.synthesis.generate import IMPOSSIBLE, Generation, Inputs, beside_no_text, penalised_at_start
 from myxtts.synthesis.sampling import SamplingSettings, guide, sample
 
 TEXT_BUCKET = 32  # tokens
@@ -36,14 +36,12 @@ class CompiledGeneration(Generation):
     def __init__(self, inputs: Inputs, gpt: GPT):
         super().__init__(inputs)
         self.gpt = gpt
-        model = inputs.model
+        model, latents, text_ids, text_mask = inputs.model, inputs.latents, inputs.text_ids, inputs.text_mask
         capacity = _round_up(self.last_step, CODE_BUCKET, model.config.gpt.max_audio_tokens)
         batch = 1 << (self.rows - 1).bit_length()  # the next power of two; rows that fill it up are finished from the start
-        text = _round_up(inputs.text_ids.shape[1], TEXT_BUCKET, model.config.gpt.max_text_tokens)
-        latents, text_ids, text_mask = inputs.prefix
-        parts = [latents, _pad_columns(text_ids, text), _pad_columns(text_mask, text)]
-        halves = [np.split(part, 2) if inputs.guided else [part] for part in parts]
-        parts = [np.concatenate([_pad_rows(half, batch) for half in part]) for part in halves]
+        text = _round_up(text_ids.shape[1], TEXT_BUCKET, model.config.gpt.max_text_tokens)
+        parts = tuple(_pad_rows(part, batch) for part in (latents, _pad_columns(text_ids, text), _pad_columns(text_mask, text)))
+        parts = beside_no_text(*parts) if inputs.guided else parts
         self.padded_limits, self.min_codes = tf.constant(_pad_rows(self.limits, batch)), tf.constant(inputs.min_codes, tf.int32)
         self.padded_uniform = tf.constant(_pad_rows(_pad_columns(self.uniform, capacity), batch))
         self.sampling = SamplingSettings.of(inputs.settings)

@@ -59,16 +59,13 @@ class Inputs:
         """Whether each text is said beside no text: classifier-free guidance (Ho & Salimans 2022; of speech codes, Hussain et al. 2025)."""
         return self.settings.guidance_scale != 1
 
-    @property
-    def prefix(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """latents (B, L, D), text_ids and text_mask (B, T) of what is fed first; where guided 2B rows, the second half without text."""
-        if not self.guided:
-            return self.latents, self.text_ids, self.text_mask
-        ids, mask = np.zeros_like(self.text_ids), np.zeros_like(self.text_mask)
-        ids[:, 0], mask[:, :2] = self.text_ids[:, 0], True  # [START]
-        ids[:, 1] = np.take_along_axis(self.text_ids, self.text_mask.sum(axis=1, keepdims=True) - 1, axis=1)[:, 0]  # [STOP]
-        texts, masks = np.concatenate([self.text_ids, ids]), np.concatenate([self.text_mask, mask])
-        return np.concatenate([self.latents, self.latents]), texts, masks
+
+def beside_no_text(latents: np.ndarray, text_ids: np.ndarray, text_mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """latents (B, L, D), text_ids and text_mask (B, T) -> the same of 2B rows, the second half with [START] and [STOP] alone."""
+    ids, mask = np.zeros_like(text_ids), np.zeros_like(text_mask)
+    ids[:, 0], mask[:, :2] = text_ids[:, 0], True  # [START]
+    ids[:, 1] = np.take_along_axis(text_ids, text_mask.sum(axis=1, keepdims=True) - 1, axis=1)[:, 0]  # [STOP]
+    return np.concatenate([latents, latents]), np.concatenate([text_ids, ids]), np.concatenate([text_mask, mask])
 
 
 class Generation(abc.ABC):

@@ -6,7 +6,7 @@ B batch, S codes, D width, A audio tokens. Rows that have ended are taken out of
 import numpy as np
 
 from myxtts.models.gpt_onnx import GPTSession
-from myxtts.synthesis.generate import IMPOSSIBLE, Generation, Inputs, penalised_at_start
+from myxtts.synthesis.generate import IMPOSSIBLE, Generation, Inputs, beside_no_text, penalised_at_start
 from myxtts.synthesis.sampling import guide, sample_numpy
 
 
@@ -18,7 +18,8 @@ class StepwiseGeneration(Generation):
         config = inputs.model.config
         self.session, self.step_number = session, 0
         self.active = np.arange(self.rows)
-        self.cache = session.prefill(*inputs.prefix, self.last_step)
+        prefix = inputs.latents, inputs.text_ids, inputs.text_mask
+        self.cache = session.prefill(*(beside_no_text(*prefix) if inputs.guided else prefix), self.last_step)
         self.ids = np.full(self.rows, config.start_audio_token, np.int32)
         self.penalised = np.repeat(penalised_at_start(inputs.model, inputs.settings), self.rows, axis=0)
         self._ended = np.zeros(self.rows, bool)

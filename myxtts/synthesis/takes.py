@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,7 +63,7 @@ def guarded(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: Synthesis
     """Begins to speak jobs together. Raises DataError as `begin`."""
     gpt = synthesizer.engine.gpt(settings)
     if settings.guidance_scale != 1 and not synthesizer.config.training.gpt.text_dropout:
-        _warn_of_guidance(settings.guidance_scale)
+        _warn_of_guidance()
     rows = [synthesizer.text_ids(job.piece.text, job.piece.language) for job in jobs]
     room = synthesizer.config.model.gpt.max_text_tokens // 2
     twice = [len(ids) <= room and _said_twice(job.piece, settings, gpt) for job, ids in zip(jobs, rows, strict=True)]
@@ -88,13 +88,12 @@ def guarded(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: Synthesis
     return Guarded(generation, settings.guards, synthesizer.config.model.codes_per_second, [len(ids) for ids in rows], heard_from)
 
 
-@lru_cache(maxsize=1)
-def _warn_of_guidance(scale: float) -> None:
-    """Once, not for each sentence."""
+@cache
+def _warn_of_guidance() -> None:
+    """Once, not for each sentence or scale."""
     log.warning(
-        "synthesis.guidance_scale is %g, but this model never met a clip without its text (training.gpt.text_dropout is 0): what it takes "
-        "for speech without one is a guess; set guidance_scale: 1 unless you hear that it helps",
-        scale,
+        "synthesis.guidance_scale is not 1, but this model never met a clip without its text (training.gpt.text_dropout is 0): what it "
+        "takes for speech without one is a guess; set guidance_scale: 1 unless you hear that it helps"
     )
 
 
