@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from small import small_config
 
 from myxtts.config import XTTSConfig
 
+# in the background or under nohup a shell has them ignored, which every process that is started inherits: tests send these signals
+for ignorable, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(ignorable) is signal.SIG_IGN:
+        signal.signal(ignorable, usual)
 pytest.register_assert_rewrite("readings")  # its checks say what differs, as those of a test file do
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     files = {item.path for item in items if "project" in item.fixturenames and item.path.parent.name == "pipeline"}
     for item in items:
         item.add_marker(pytest.mark.xdist_group(made if item.path in files else str(item.path.relative_to(ROOT))))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Where the run itself is broken off (CI's time is over), the failures until then have been told."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\n{report.nodeid} ({report.when}) failed after {report.duration:.0f} s\n{report.longreprtext[-3000:]}", flush=True)
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,7 @@ def train(place: Path, out: str, *options: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=place)
 
 
+@pytest.mark.slow  # test_a_job_whose_worker_fails_is_stopped_soon is its small sister
 def test_a_killed_worker_ends_the_job_with_its_name_and_the_same_command_goes_on(place):
     job = train(place, "out", "--epochs", "100000")
     for line in job.stdout:
@@ -49,12 +50,12 @@ def test_a_killed_worker_ends_the_job_with_its_name_and_the_same_command_goes_on
     assert len(workers) == 2
     workers[1].send_signal(signal.SIGKILL)
     rest = job.stdout.read()
-    assert job.wait(120) == 1
+    assert job.wait(600) == 1
     assert "worker 1 of 2 was killed by SIGKILL" in rest
     assert "run the same command again to go on from there" in rest
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in workers)
     again = train(place, "out", "--epochs", "1", "--resume")
-    said = again.communicate(timeout=300)[0]
+    said = again.communicate(timeout=900)[0]
     assert again.returncode == 0, said[-3000:]
     assert "resumed dvae from" in said
     assert (place / "out" / "final_model" / "dvae.weights.h5").is_file()
@@ -68,7 +69,7 @@ def test_a_signal_stops_the_whole_job_after_a_checkpoint(place):
             break
     job.send_signal(signal.SIGTERM)
     rest = job.stdout.read()
-    assert job.wait(120) == 130, rest[-2000:]
+    assert job.wait(600) == 130, rest[-2000:]
     assert "saved step" in rest
     assert "--stage dvae" in rest and "go on with: myxtts train" in rest and rest.rstrip().endswith("--resume")
     assert list((place / "stopped/checkpoints/dvae").glob("ckpt-*"))
@@ -118,8 +119,8 @@ def test_a_job_whose_worker_fails_is_stopped_soon(tmp_path, monkeypatch):
     """The others wait for it in vain: they are not given the time that a checkpoint takes."""
     began = time.monotonic()
     with pytest.raises(crew.MyXTTSError, match=r"worker 1 of 2 ended with exit code 3 \(see .*worker-1.log\)"):
-        run_scripts("sys.exit(3) if index else time.sleep(100)", tmp_path, monkeypatch)
-    assert time.monotonic() - began < 30
+        run_scripts("sys.exit(3) if index else time.sleep(600)", tmp_path, monkeypatch)
+    assert time.monotonic() - began < 300
 
 
 # leaves on the first signal, the chief after a checkpoint that takes a while; a second signal acts at once
@@ -131,7 +132,7 @@ def leave(number, frame):
     sys.exit(130)
 signal.signal(signal.SIGTERM, leave)
 pathlib.Path({folder!r}, f"ready-{{index}}").touch()
-time.sleep(100)
+time.sleep(600)
 """
 
 
@@ -160,8 +161,8 @@ def test_a_worker_that_stays_after_a_signal_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(crew, "GRACE", 1.0)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run_scripts("sys.exit(130) if index else time.sleep(100)", tmp_path, monkeypatch)
-    assert time.monotonic() - began < 30
+        run_scripts("sys.exit(130) if index else time.sleep(600)", tmp_path, monkeypatch)
+    assert time.monotonic() - began < 300
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ FOLLOWER = """
 from myxtts.pipeline.crew import follow_parent
 follow_parent()
 pathlib.Path({folder!r}, f"worker-{{index}}").write_text(str(os.getpid()))
-time.sleep(100)
+time.sleep(600)
 """
 
 
@@ -208,7 +209,7 @@ def test_workers_end_when_the_command_that_started_them_is_killed(tmp_path):
     command.kill()
     command.wait()
     workers = [int(path.read_text()) for path in tmp_path.glob("worker-[01]")]
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 120
     while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in workers):
         assert time.monotonic() < ends, "a worker lives on"
         time.sleep(0.2)
@@ -217,7 +218,7 @@ def test_workers_end_when_the_command_that_started_them_is_killed(tmp_path):
 def test_a_signal_that_comes_while_workers_are_started_reaches_them_all(tmp_path, monkeypatch):
     """Between a process and its place in the list, say."""
     start = subprocess.Popen
-    ready = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(130)); time.sleep(60)"
+    ready = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(130)); time.sleep(600)"
     head = "import sys, time, signal\n"
 
     def started(command, **options):
@@ -231,4 +232,4 @@ def test_a_signal_that_comes_while_workers_are_started_reaches_them_all(tmp_path
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         crew.run_crew(["train"], HardwareConfig(workers=2), tmp_path)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 300

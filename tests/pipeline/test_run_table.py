@@ -66,7 +66,7 @@ class Started:
 
     def trainer(self) -> psutil.Process:
         """The process that trains, once it has written a checkpoint."""
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 900
         while time.monotonic() < deadline:
             assert self.dvc.poll() is None, self.log.read_text()[-3000:]
             new = [path for path in self.project.root.glob("checkpoints/gpt/*/*/ckpt-*") if path.stat().st_mtime > self.began]
@@ -90,8 +90,8 @@ def test_a_stopped_training_goes_on_in_its_run_with_every_step_once(project, how
         trainer.kill()
     else:
         os.killpg(started.dvc.pid, signal.SIGINT if how == "ctrl-c" else signal.SIGTERM)
-    assert started.dvc.wait(120) != 0
-    deadline = time.monotonic() + 60
+    assert started.dvc.wait(600) != 0
+    deadline = time.monotonic() + 300
     while trainer.is_running() and trainer.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
         time.sleep(0.1)
     (run,) = [run for run in project.runs("gpt") if run.data.params["training.gpt.max_steps"] == str(steps)]
@@ -107,13 +107,13 @@ def test_a_trainer_that_outlives_dvc_is_not_doubled(project):
     started = Started(project)
     trainer = started.trainer()
     started.dvc.terminate()  # dvc alone: its child goes on
-    started.dvc.wait(60)
+    started.dvc.wait(600)
     assert trainer.is_running()
     output = project.run("dvc", "repro", "gpt", check=False)
     assert re.search(r"(another|already).*train", output, re.IGNORECASE) and str(trainer.pid) in output, output[-2000:]
     assert len([run for run in project.runs("gpt") if run.data.params["training.gpt.max_steps"] == "1500"]) == 1
     trainer.send_signal(signal.SIGTERM)
-    trainer.wait(60)
+    trainer.wait(600)
     (run,) = [run for run in project.runs("gpt") if run.data.params["training.gpt.max_steps"] == "1500"]
     assert run.info.status == "KILLED"
 
@@ -156,7 +156,7 @@ def test_queued_experiments_of_a_fresh_clone_run_beside_each_other_into_the_main
     clone.run("dvc", "exp", "run", "--queue", "-S", "training.decoder.max_steps=5,6")
     clone.run("dvc", "exp", "run", "--queue", "-S", "training.decoder.segment_codes=1", "-n", "bad-value")
     clone.run("dvc", "queue", "start", "-j", "2")
-    deadline = time.monotonic() + 500
+    deadline = time.monotonic() + 6000
     while re.search(r"Queued|Running", table := clone.run("dvc", "queue", "status")) and time.monotonic() < deadline:
         time.sleep(3)
     clone.run("dvc", "queue", "stop", check=False)
@@ -190,7 +190,7 @@ def test_a_server_that_is_dead_at_the_start_stops_no_training_and_gets_the_run_l
     log = (tmp_path / "server.log").open("w")
     server = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while "delivered" not in away.run("myxtts", "sync", check=False):
             assert time.monotonic() < deadline, (tmp_path / "server.log").read_text()[-2000:]
             time.sleep(1)

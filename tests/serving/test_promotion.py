@@ -220,7 +220,7 @@ def test_promotions_at_the_same_time_lose_none(project, register, monkeypatch, p
     monkeypatch.setattr(promotion, "_load_once", lambda *_: None)
     promote(1)
     both = threading.Barrier(2)
-    monkeypatch.setattr(promotion, "_load_once", lambda *_: both.wait(timeout=30))
+    monkeypatch.setattr(promotion, "_load_once", lambda *_: both.wait(timeout=300))
     threads = [threading.Thread(target=promote, args=(version,)) for version in (2, 3)]
     for thread in threads:
         thread.start()

@@ -21,7 +21,7 @@ from myxtts.serving import registry
 from myxtts.serving.promotion import promote
 from myxtts.tracking.store import ensure_store, make_client
 
-START_SECONDS = 180
+START_SECONDS = 900
 
 
 GOOD = {"text": "good morning", "language": "en", "reference_audio": recording()}
@@ -57,7 +57,7 @@ def address(store):
         yield f"http://127.0.0.1:{port}/invocations"
     finally:
         os.killpg(server.pid, 15)
-        server.wait(30)
+        server.wait(300)
 
 
 def curl(url: str, body: dict | None = None) -> tuple[int, str]:

@@ -108,4 +108,4 @@ def test_a_hundred_thousand_characters_of_one_kind(code, unit):
     start = time.process_time()
     text = unit * (100_000 // len(unit))
     normalize(text, code), split_sentences(text, code)
-    assert time.process_time() - start < 8
+    assert time.process_time() - start < 30

@@ -105,4 +105,4 @@ def test_long_texts_take_no_time(code, unit):
     """Nothing is tried again at every digit: 20,000 characters took minutes where it was."""
     start = time.process_time()
     normalize(unit * (20_000 // len(unit)), code)
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 20

@@ -129,8 +129,8 @@ def _run_id(process: subprocess.Popen) -> str:
     ("body", "send", "status", "points"),
     [
         ("raise RuntimeError('broken')", None, "FAILED", 2),
-        ("time.sleep(60)", signal.SIGTERM, "KILLED", 2),
-        ("time.sleep(60)", signal.SIGINT, "KILLED", 2),
+        ("time.sleep(900)", signal.SIGTERM, "KILLED", 2),
+        ("time.sleep(900)", signal.SIGINT, "KILLED", 2),
         ("os.kill(os.getpid(), 9)", None, "RUNNING", 1),
     ],
     ids=["exception", "sigterm", "ctrl-c", "kill -9"],
@@ -141,7 +141,7 @@ def test_however_the_process_ends_the_next_one_resumes_its_run(project, client, 
     if send:
         time.sleep(0.2)
         process.send_signal(send)
-    assert process.wait(timeout=60) != 0
+    assert process.wait(timeout=600) != 0
     assert client.get_run(run_id).info.status == status
     assert len(client.get_metric_history(run_id, "train/loss")) == points
     with stage_run(config(), "gpt", project, folder(project)) as run:
@@ -152,11 +152,11 @@ def test_however_the_process_ends_the_next_one_resumes_its_run(project, client, 
 
 def test_a_run_whose_process_is_gone_is_closed_by_the_next_start_of_anything(project, client):
     """The training is never gone on with: its parameters were changed, say."""
-    alive = _process(project, "time.sleep(60)", "other")
+    alive = _process(project, "time.sleep(900)", "other")
     living = _run_id(alive)
     process = _process(project, "os.kill(os.getpid(), 9)")
     lost = _run_id(process)
-    process.wait(timeout=60)
+    process.wait(timeout=600)
     elsewhere = client.create_run(client.get_run(lost).info.experiment_id, tags={PROCESS: "another machine 1 1000"}).info.run_id
     assert client.get_run(lost).info.status == "RUNNING"
     try:
@@ -179,7 +179,7 @@ def test_a_run_whose_process_is_gone_is_closed_by_the_next_start_of_anything(pro
 def test_the_project_run_of_mlflow_is_not_ours_to_close(project, client):
     process = _process(project, "os.kill(os.getpid(), 9)")
     run_id = _run_id(process)
-    process.wait(timeout=60)
+    process.wait(timeout=600)
     experiment = client.get_run(run_id).info.experiment_id
     assert close_stale(client, experiment, own=run_id) == []
     assert close_stale(client, experiment) == [run_id]

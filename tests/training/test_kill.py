@@ -54,7 +54,7 @@ class Process:
             time.sleep(0.0005)
 
     def finish(self) -> None:
-        assert self.process.wait(300) == 0, "\n".join(self.lines[-40:])
+        assert self.process.wait(1200) == 0, "\n".join(self.lines[-40:])
 
 
 def kill_at_random(folder: Path, tokens: Path, steps: int, kills: int, seed: int) -> Counter:
@@ -62,8 +62,8 @@ def kill_at_random(folder: Path, tokens: Path, steps: int, kills: int, seed: int
     chance, doing = random.Random(seed), Counter()
     for number in range(kills):
         process = Process(folder, tokens, steps)
-        process.began.wait(120)
-        wanted = (None, "save", "validate", "prune")[number % 4]
+        process.began.wait(600)
+        wanted = ("save", None, "validate", "prune")[number % 4]
         if wanted:  # within what it does seldom and shortly
             process.wait_for(wanted)
             time.sleep(chance.uniform(0.0, 0.02))
@@ -117,8 +117,8 @@ def run(tmp_path: Path, tokens: Path, steps: int, kills: int, seed: int) -> None
     assert_same_and_logged_once(straight, killed, steps)
 
 
-def test_two_kills(tmp_path, tokens):
-    run(tmp_path, tokens, steps=60, kills=2, seed=1)
+def test_a_kill_while_a_checkpoint_is_written(tmp_path, tokens):
+    run(tmp_path, tokens, steps=30, kills=1, seed=1)
 
 
 @pytest.mark.slow

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -48,7 +50,7 @@ def crew(
 
 
 def finish(processes: list[subprocess.Popen], folder: Path) -> None:
-    codes = [process.wait(300) for process in processes]
+    codes = [process.wait(1200) for process in processes]
     assert not any(codes), "\n".join(path.read_text()[-3000:] for path in folder.glob("log-*.txt"))
 
 
@@ -84,32 +86,36 @@ def assert_same_training(one: Path, many: Path, stage: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory, tokens, mels) -> dict[str, Path]:
-    """Trainings by one worker on one device."""
-    folders = {}
-    for stage, records in (("gpt", tokens), ("dvae", mels)):
-        folders[stage] = tmp_path_factory.mktemp(f"alone-{stage}")
-        finish([start(folders[stage], records, stage)], folders[stage])
-    return folders
+def alone(tmp_path_factory, tokens, mels) -> Callable[[str], Path]:
+    """A stage's training by one worker on one device, made once."""
+
+    @cache
+    def make(stage: str) -> Path:
+        folder = tmp_path_factory.mktemp(f"alone-{stage}")
+        finish([start(folder, tokens if stage == "gpt" else mels, stage)], folder)
+        return folder
+
+    return make
 
 
-@pytest.mark.parametrize("stage", ["gpt", "dvae"])
+@pytest.mark.parametrize("stage", ["gpt", pytest.param("dvae", marks=pytest.mark.slow)])
 def test_two_devices_train_as_one(tmp_path, alone, tokens, mels, stage):
     finish([start(tmp_path, tokens if stage == "gpt" else mels, stage, devices=2)], tmp_path)
     assert "2 replicas" in (tmp_path / "log-0.txt").read_text()
-    assert_same_training(alone[stage], tmp_path, stage)
+    assert_same_training(alone(stage), tmp_path, stage)
 
 
-@pytest.mark.parametrize("stage", ["gpt", "dvae"])
+@pytest.mark.parametrize("stage", ["gpt", pytest.param("dvae", marks=pytest.mark.slow)])
 def test_two_workers_train_as_one_and_only_the_chief_writes(tmp_path, alone, tokens, mels, stage):
     finish(crew(tmp_path, tokens if stage == "gpt" else mels, stage), tmp_path)
-    assert_same_training(alone[stage], tmp_path, stage)
+    assert_same_training(alone(stage), tmp_path, stage)
     second = (tmp_path / "log-1.txt").read_text()
     assert "END 1 of 2" in second
     assert "POINT" not in second
     assert not any(word in second for word in ("val:", "train:"))
 
 
+@pytest.mark.slow
 def test_workers_of_unlike_memory_split_the_batch_alike(tmp_path, tokens):
     """Left to themselves one would take 2 x 1 and the other 1 x 2, and validate in batches that do not match."""
     finish(crew(tmp_path, tokens, "gpt", steps=2, memory=(16, 0.1)), tmp_path)
@@ -121,7 +127,7 @@ def test_a_signal_to_one_worker_stops_both_at_one_step_and_they_go_on(tmp_path, 
     processes = crew(tmp_path, tokens, "gpt", steps=400)
     wait_for(tmp_path, '"step": 20,')
     processes[1].send_signal(signal.SIGTERM)
-    assert [process.wait(120) for process in processes] == [1, 1]  # Interrupted, which member.py does not catch
+    assert [process.wait(1200) for process in processes] == [1, 1]  # Interrupted, which member.py does not catch
     steps = {re.search(r"saved step (\d+)", (tmp_path / f"log-{index}.txt").read_text())[1] for index in range(2)}
     assert len(steps) == 1
     (step,) = steps

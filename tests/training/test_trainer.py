@@ -106,7 +106,7 @@ def test_every_step_is_logged_once_and_logs_are_flushed_before_a_checkpoint(tmp_
     assert all(logger.order[position - 1] == "flush" for position in saved[:-1])  # the last only names the best one
 
 
-@pytest.mark.parametrize("stop_at", [1, 4, 5])
+@pytest.mark.parametrize("stop_at", [4, *(pytest.param(step, marks=pytest.mark.slow) for step in (1, 5))])
 def test_an_interrupted_training_ends_with_the_same_weights(tmp_path, tokens, stop_at):
     """Dropout on, in the middle of an epoch: optimizer, schedule, seeds and data position all come back.
 

@@ -52,7 +52,7 @@ class Speaker:
     def _turn(self, what, settings):
         self.threads.add(threading.get_ident())
         self.at_work.set()
-        assert self.go.wait(20)
+        assert self.go.wait(120)
         time.sleep(self.seconds)
         self.turns.append(what)
         self.settings.append(settings)

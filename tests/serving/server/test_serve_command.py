@@ -46,10 +46,10 @@ def test_it_ends_what_is_running_when_it_is_told_to_stop(bench, whole_bundle, tm
         process.send_signal(signal.SIGTERM)
         time.sleep(0.2)
         assert bench.ask(port, "GET", "/health")[0] == 0, "it takes no new ones"
-        request.join(60)
+        request.join(300)
         ((status, content),) = answers
         assert status == 200 and len(np.frombuffer(content, "<i2")) > 1000
-        assert process.wait(30) == 0
+        assert process.wait(300) == 0
     log = (tmp_path / "serve.log").read_text()
     assert "Traceback" not in log and "of-the-environment" not in log
 

@@ -41,7 +41,7 @@ def served(serve):
 def page(browser, served):
     """The page, loaded; a test fails where it asks another machine for anything, or throws."""
     tab, faults = browser.new_page(viewport={"width": 1280, "height": 800}), []
-    tab.set_default_timeout(20_000)
+    tab.set_default_timeout(120_000)
     address = str(served.base_url)
     tab.on("pageerror", lambda error: faults.append(str(error)))
     tab.on(

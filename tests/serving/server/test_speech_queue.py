@@ -43,7 +43,7 @@ async def at_work(speaker):
 
 async def asked(queue, count):
     """Until so many wait."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while queue.length != count:
             await asyncio.sleep(0.001)
 
@@ -203,7 +203,7 @@ async def spoken_beside_streams(queue, speaker, streams, batches):
     """Speaks all these; a batch lasts until every stream that has begun waits for its next piece. Returns the pieces between batches."""
 
     def wait_for_streams():
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while len(queue._pieces) + sum(task.call is not None for task in list(queue._waiting)) < queue.open_streams:
             assert time.monotonic() < deadline
             time.sleep(0.001)
