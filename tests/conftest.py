@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,10 +16,9 @@ from small import small_config
 
 from myxtts.config import XTTSConfig
 
-# in the background or under nohup a shell has them ignored, which every process that is started inherits: tests send these signals
-for ignorable, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
-    if signal.getsignal(ignorable) is signal.SIG_IGN:
-        signal.signal(ignorable, usual)
+# a shell has it ignored for what runs in the background, and whoever is started inherits that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 pytest.register_assert_rewrite("readings")  # its checks say what differs, as those of a test file do
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,6 +38,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Where the run itself is broken off (CI's time is over), the failures until then have been told."""
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
         print(f"\n{report.nodeid} ({report.when}) failed after {report.duration:.0f} s\n{report.longreprtext[-3000:]}", flush=True)
+
+
+@pytest.fixture
+def heeds_hangup() -> Iterator[None]:
+    """SIGHUP as it is at a terminal: under nohup, which the rest of the tests may run under, it is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")

@@ -136,6 +136,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.usefixtures("heeds_hangup")
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_reaches_each_worker_once_and_the_chief_may_finish_its_checkpoint(tmp_path, monkeypatch, kind):
     def stop() -> None:

@@ -194,7 +194,7 @@ def test_thousands_of_merges_over_many_words_take_seconds():
     words = {tuple(rng.choice("abcdefghijklmnop") for _ in range(rng.randrange(3, 8))): rng.randrange(1, 50) for _ in range(20000)}
     began = time.process_time()
     assert len(learn_merges(words, set(), 500)) >= 500
-    assert time.process_time() - began < 120
+    assert time.process_time() - began < 15
 
 
 def test_the_published_vocabulary_with_persian(published, persian):

@@ -23,7 +23,7 @@ def test_samples_are_taken_until_the_run_ends_at_the_second_since_it_began():
     values, step = run.points[0]
     assert {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes", "system/disk_usage_percentage"} <= set(values)
     assert values["system/system_memory_usage_megabytes"] > 10
-    assert 100 <= step < 125
+    assert 100 <= step < 300
     time.sleep(0.2)
     assert count == len(run.points) >= 3
 

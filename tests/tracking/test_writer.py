@@ -88,7 +88,7 @@ def test_logging_neither_raises_nor_waits_while_the_tracker_hangs(spool):
     start = time.monotonic()
     for step in range(2, 102):
         writer.log({"a": 1}, step)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 1
     assert not writer.flush(timeout=0.2)
     assert {step for _, _, step in spooled(spool)} == set(range(1, 102)), "in flight and waiting: all safe on the disk"
     start = time.monotonic()

@@ -32,7 +32,8 @@ class Process:
         )
         self.lines: list[str] = []
         self.began = threading.Event()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self) -> None:
         for line in self.process.stdout:
@@ -54,7 +55,9 @@ class Process:
             time.sleep(0.0005)
 
     def finish(self) -> None:
-        assert self.process.wait(1200) == 0, "\n".join(self.lines[-40:])
+        status = self.process.wait(1200)
+        self.reader.join(60)
+        assert status == 0, "\n".join(self.lines[-40:])
 
 
 def kill_at_random(folder: Path, tokens: Path, steps: int, kills: int, seed: int) -> Counter:
@@ -64,8 +67,10 @@ def kill_at_random(folder: Path, tokens: Path, steps: int, kills: int, seed: int
         process = Process(folder, tokens, steps)
         process.began.wait(600)
         wanted = ("save", None, "validate", "prune")[number % 4]
-        if wanted:  # within what it does seldom and shortly
+        if wanted:  # within what it does seldom and shortly; the first time there is a checkpoint already
             process.wait_for(wanted)
+            if not number:
+                process.wait_for(wanted)
             time.sleep(chance.uniform(0.0, 0.02))
         else:
             time.sleep(chance.uniform(0.0, 1.2))
@@ -73,7 +78,10 @@ def kill_at_random(folder: Path, tokens: Path, steps: int, kills: int, seed: int
         process.process.wait()
         assert process.doing != "done", f"over after {number} kills: give it more steps"
         doing[process.doing] += 1
-    Process(folder, tokens, steps).finish()
+    last = Process(folder, tokens, steps)
+    last.finish()
+    steps_taken = [int(line.split()[1]) for line in last.lines if line.startswith("step ")]
+    assert steps_taken[0] > 1 and steps_taken[-1] == steps, "it went on from a checkpoint"
     return doing
 
 

@@ -153,6 +153,7 @@ def stop_and_go_on(config: XTTSConfig, folder: Path, data: Path, stage: str, sto
     return second
 
 
+@pytest.mark.usefixtures("heeds_hangup")
 def test_a_closed_terminal_asks_to_stop_unless_nohup_says_otherwise():
     before = signal.getsignal(signal.SIGHUP)
     try:

@@ -263,7 +263,7 @@ class DecoderTask(Task):
         # not encoder.stateless_call, which initialises every variable that was ever made without memory: networks whose size alone was
         # wanted (parameter_counts, the advice on batch sizes), gigabytes of them at XTTS v2's size
         with keras.StatelessScope(state_mapping=held + state, initialize_variables=False):
-            return encoder(heard, training=False)
+            return encoder.call(heard, training=False)  # as stateless_call does: without casting what comes in
 
     def validation(self, batch: Batch):
         rows = batch["lengths"] > 0
