@@ -156,17 +156,14 @@ def stop_and_go_on(config: XTTSConfig, folder: Path, data: Path, stage: str, sto
 @pytest.mark.usefixtures("heeds_hangup")
 def test_a_closed_terminal_asks_to_stop_unless_nohup_says_otherwise():
     before = signal.getsignal(signal.SIGHUP)
-    try:
-        with StopSignals() as stop:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert stop.received == "SIGHUP"
-        assert signal.getsignal(signal.SIGHUP) == before
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        with StopSignals() as stop:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert stop.received is None
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    with StopSignals() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.received == "SIGHUP"
+    assert signal.getsignal(signal.SIGHUP) == before
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopSignals() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.received is None
 
 
 def test_a_finished_folder_is_not_overwritten_without_resume(tmp_path, tokens):
