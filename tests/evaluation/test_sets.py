@@ -3,16 +3,19 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from myxtts.audio import wave as wave_io
 from myxtts.config import DataError
-from myxtts.config.stages import EVALUATION_SETS, EvaluateConfig
+from myxtts.config.stages import EVALUATION_SETS, EVALUATION_TEXTS, EvaluateConfig
 from myxtts.data.manifest import Utterance, read_split, write_metadata
 from myxtts.evaluation.choice import choose_sentences
 from myxtts.evaluation.evaluate import evaluate, evaluate_folder
+from myxtts.text.normalize import normalize
 
 RATE = 24000
 SEED = 7
@@ -62,6 +65,20 @@ def test_cross_lingual_takes_the_voice_from_another_language(two_languages, proc
     assert all(item.utterance.language != item.reference.language and item.utterance.audio for item in chosen)
     of_one = choose_sentences(processed, wanted, SEED)  # each of its speakers has one language
     assert not any(item.speech == "speech_cross_lingual" for item in of_one)
+
+
+def test_the_texts_that_come_along_are_alike_in_every_language():
+    """As many of each kind, said with words alone: a number that was not read would be spoken as whatever is left of it."""
+    folder = Path(__file__).parents[2] / EVALUATION_TEXTS
+    files = {path.stem: YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8")) for path in folder.glob("*.yaml")}
+    assert {"en", "fa", "ru", "es", "fr", "it"} <= set(files)
+    for language, lists in files.items():
+        assert {name: len(texts) for name, texts in lists.items()} == {"short": 12, "long": 4, "numbers": 12}, language
+        for text in (text for texts in lists.values() for text in texts):
+            said = normalize(text, language)
+            assert said and not re.search(r"[0-9$€%°]", said), f"{language}: {text!r} is said {said!r}"
+        assert not any(re.search("[0-9۰-۹]", text) for name in ("short", "long") for text in lists[name])
+        assert all(re.search("[0-9۰-۹]", text) for text in lists["numbers"]), language
 
 
 def test_missing_texts_are_said_and_broken_ones_refused(two_languages, texts, tmp_path, capsys):
