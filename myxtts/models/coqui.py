@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-import keras
 import numpy as np
 
 from myxtts.config import ModelConfig, ModelError
 from myxtts.models.folder import COMPONENTS
+from myxtts.models.layers import sizes_alone
 from myxtts.models.xtts import build_component, tensor_faults, tensor_names
 
 MEL_STATS = "mel_stats"
@@ -83,7 +83,7 @@ def canonical(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def tensor_shapes(config: ModelConfig, components: Iterable[str] = COMPONENTS) -> dict[str, dict[str, tuple[int, ...]]]:
     """For each component: our tensor names -> shapes, without allocating a weight."""
-    with keras.StatelessScope(initialize_variables=False):
+    with sizes_alone():
         networks = {component: build_component(component, config) for component in components}
         return {
             component: {name: tuple(variable.shape) for name, variable in tensor_names(network).items()}

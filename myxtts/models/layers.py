@@ -3,14 +3,17 @@
 B batch, H heads, Q queries, P keys, D width, d = D / H. Masks are boolean, True = keep.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
+from keras.src.backend.common import global_state
 
 GROUP_WIDTH = 16  # channels that make an ordinary convolution efficient on a CPU
 REPLICA_STRIDE = 0x9E3779B9  # between the seeds of two replicas: odd, so that no two of 2**32 meet
+UNINITIALISED = "uninitialized_variables"  # Keras' name for its list of variables without memory
 HIDDEN_SCORE = -1e9  # finite, so that a query with every key hidden gives a mean and not NaN
 
 
@@ -18,6 +21,22 @@ def build_layers(*layers_and_widths: tuple[keras.layers.Layer, int], rank: int =
     """Creates the variables of channels-last layers, each from its input width, without data."""
     for layer, width in layers_and_widths:
         layer.build((None,) * (rank - 1) + (width,))
+
+
+@contextmanager
+def sizes_alone() -> Iterator[None]:
+    """Networks that are built within it have names and shapes, and never any memory.
+
+    A variable made in a StatelessScope gets its memory when the next such scope of Keras ends, of which `stateless_call` and every call on
+    symbolic tensors open one: Keras keeps a list, and so would give a network memory, gigabytes at XTTS v2's size, that was to be counted
+    alone. Here what was built is taken off the list again. (No public way leads to it: keras.src, Keras 3.15.)
+    """
+    waiting = list(global_state.get_global_attribute(UNINITIALISED, []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(UNINITIALISED, waiting)
 
 
 def split_heads(x: Any, num_heads: int) -> Any:

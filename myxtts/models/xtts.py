@@ -17,7 +17,7 @@ from myxtts.models.dvae import DVAE
 from myxtts.models.folder import COMPONENTS, MEL_NORM, weight_file
 from myxtts.models.gpt import GPT
 from myxtts.models.hifigan import HiFiGAN
-from myxtts.models.layers import WeightNorm
+from myxtts.models.layers import WeightNorm, sizes_alone
 from myxtts.models.precision import all_layers
 from myxtts.models.speaker_encoder import SpeakerEncoder
 from myxtts.models.tensor_files import open_weights, read_tensor, read_weights
@@ -136,7 +136,7 @@ def build_component(name: str, config: ModelConfig, blocks: bool = True) -> kera
 def parameter_counts(config: ModelConfig) -> dict[str, int]:
     """`XTTS(config).parameter_counts()` without allocating a single weight."""
     counts = {}
-    with keras.StatelessScope(initialize_variables=False):
+    with sizes_alone():
         for name in COMPONENTS:
             counts[name] = _count(build_component(name, config))
     return _with_total(counts)
@@ -226,7 +226,7 @@ def _refuse_faults(wanted: Mapping[str, keras.Variable], found: Mapping[str, tup
 
 def _load_without_blocks(gpt: GPT, config: ModelConfig, path: Path) -> None:
     """Reads what a GPT without blocks has, from a file that must fit the whole one as strictly as for `load_weights`."""
-    with keras.StatelessScope(initialize_variables=False):
+    with sizes_alone():
         whole = tensor_names(build_component("gpt", config))
     with open_weights(path) as datasets:
         _refuse_faults(whole, {name: dataset.shape for name, dataset in datasets.items()}, path, gpt.name)

@@ -9,6 +9,7 @@ from myxtts.config import XTTSConfig
 from myxtts.config.stages import REMATERIALISE
 from myxtts.data.batches import crop_frames
 from myxtts.models.discriminators import Discriminators
+from myxtts.models.layers import sizes_alone
 from myxtts.models.xtts import build_component
 from myxtts.training.hardware import Needs, Suggestion, suggest
 from myxtts.training.machine import Machine
@@ -27,7 +28,7 @@ def needs_of(config: XTTSConfig, stage: str) -> Needs:
     """What a stage needs, from the sizes of its networks alone; no weight is allocated."""
     model = config.model
     networks = {"gpt": ("gpt",), "dvae": ("dvae",), "decoder": ("decoder", "speaker_encoder")}[stage]
-    with keras.StatelessScope(initialize_variables=False):
+    with sizes_alone():
         built = [build_component(name, model) for name in networks]
         if stage == "decoder" and config.training.decoder.has_critics:
             built.append(Discriminators(model.decoder))

@@ -1,8 +1,10 @@
 """Attention and the transformer block against their formulas, masks by polarity."""
 
+import keras
 import numpy as np
+import pytest
 
-from myxtts.models.layers import TransformerBlock, attention, causal_mask, merge_heads, split_heads
+from myxtts.models.layers import TransformerBlock, attention, causal_mask, merge_heads, sizes_alone, split_heads
 
 
 def arrays(*shapes):
@@ -67,3 +69,26 @@ def test_block_equals_its_formula():
     hidden = dense(block.mlp_in, norm(block.mlp_norm, y))
     gelu = 0.5 * hidden * (1 + np.tanh(np.sqrt(2 / np.pi) * (hidden + 0.044715 * hidden**3)))
     np.testing.assert_allclose(block(x, mask), y + dense(block.mlp_out, gelu), atol=1e-4)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_built_for_its_size_never_gets_memory(fails):
+    """Keras gives memory to all that waits for it at the end of any stateless call, and only there."""
+
+    def given_memory(shape, dtype=None):
+        raise AssertionError("a network that was built for its size was given memory")
+
+    with keras.StatelessScope(initialize_variables=False):
+        waiting = keras.layers.Dense(3)
+        waiting.build((None, 2))
+    try:
+        with sizes_alone():
+            counted = keras.layers.Dense(3, kernel_initializer=given_memory)
+            counted.build((None, 2))
+            if fails:
+                raise ZeroDivisionError
+    except ZeroDivisionError:
+        assert fails
+    assert counted.kernel.shape == (2, 3)
+    keras.layers.ReLU().stateless_call([], [], np.zeros((1, 2)))
+    assert np.asarray(waiting.kernel).shape == (2, 3), "what waited before still gets its own"

@@ -5,11 +5,15 @@ import math
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 import pytest
 
-from myxtts.config import ModelConfig, ModelError
+from myxtts.config import ModelConfig, ModelError, XTTSConfig
+from myxtts.models.coqui import tensor_shapes
+from myxtts.models.layers import sizes_alone
 from myxtts.models.xtts import COMPONENTS, XTTS, build_component, load_weights, parameter_counts, save_weights, tensor_names
+from myxtts.training.advice import needs_of
 
 CONFIG = ModelConfig(
     preset="tiny",
@@ -47,8 +51,6 @@ def test_xtts_v2_has_one_tensor_for_each_of_the_reference():
     """Sorted sizes agree, so that a checkpoint can be imported tensor for tensor."""
     if not REFERENCE.is_file():
         pytest.skip(f"needs the reference's list of tensors, {REFERENCE.name}, beside the repository")
-    import keras
-
     roots = {"gpt.": "gpt", "[dvae.pth]": "dvae", "hifigan_decoder.w": "decoder", "hifigan_decoder.s": "speaker_encoder"}
     derived = ("discrete_loss", "num_batches_tracked", "torch_spec")
     expected = {name: [] for name in COMPONENTS}
@@ -58,13 +60,18 @@ def test_xtts_v2_has_one_tensor_for_each_of_the_reference():
                 size = math.prod(int(n) for n in shape.strip("()").split(",") if n.strip())
                 expected[next(name for root, name in roots.items() if key.startswith(root))].append(size)
     config = ModelConfig(preset="xtts_v2")
-    with keras.StatelessScope(initialize_variables=False):
+    with sizes_alone():
         for name in COMPONENTS:
             sizes = [math.prod(variable.shape) for variable in tensor_names(build_component(name, config)).values()]
             assert sorted(sizes) == sorted(expected[name]), name
 
 
-def test_counting_allocates_nothing_but_counts_the_same(model):
+def test_counting_allocates_nothing_but_counts_the_same(model, monkeypatch):
+    monkeypatch.setattr(keras.Variable, "_deferred_initialize", lambda variable: pytest.fail(f"{variable.path} was given memory"))
+    needs_of(XTTSConfig.from_dict({"model": {"preset": "tiny"}}), "decoder")
+    tensor_shapes(CONFIG)
+    parameter_counts(CONFIG)
+    keras.layers.ReLU().stateless_call([], [], np.zeros((1, 2)))  # at whose end Keras gives memory to all that waits for it
     assert parameter_counts(CONFIG) == model.parameter_counts()
     assert model.parameter_counts()["total"] == sum(model.parameter_counts()[name] for name in COMPONENTS)
 

@@ -103,21 +103,6 @@ def test_consistency_compares_the_voices_of_both_segments_and_teaches_the_wave_a
     assert all(gradient is None for gradient in to_encoder)
 
 
-def test_consistency_gives_no_memory_to_networks_whose_size_alone_was_wanted(task):
-    """Keras initialises them at the end of any stateless call: gigabytes after an advice on XTTS v2's size."""
-
-    def given_memory(shape, dtype=None):
-        raise AssertionError("a network that was built without memory was given it")
-
-    with keras.StatelessScope(initialize_variables=False):
-        keras.layers.Dense(3, kernel_initializer=given_memory).build((None, 2))
-    wave = batch(task)["wave"]
-    try:
-        assert task._consistency(wave, wave).shape == (ROWS,)
-    finally:
-        keras.src.backend.common.global_state.set_global_attribute("uninitialized_variables", [])  # for the tests behind this one
-
-
 def test_consistency_is_a_term_of_its_weight_and_costs_nothing_at_zero(task, tokens, tmp_path):
     counts = {"rows": count(np.ones(ROWS, bool))}
     total, terms, _ = task.loss("generator", batch(task), counts)

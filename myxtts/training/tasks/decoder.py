@@ -258,12 +258,9 @@ class DecoderTask(Task):
         not learn to call different voices alike."""
         encoder, mel = self.model.speaker_encoder, speaker_mel(self.config.model.speaker_encoder)
         heard = log_mel(resample_tensor(wave, self.config.model.audio.output_sample_rate, mel.sample_rate), mel)
-        held = [(variable, ops.stop_gradient(ops.convert_to_tensor(variable.value))) for variable in encoder.trainable_variables]
-        state = [(variable, ops.convert_to_tensor(variable.value)) for variable in encoder.non_trainable_variables]
-        # not encoder.stateless_call, which initialises every variable that was ever made without memory: networks whose size alone was
-        # wanted (parameter_counts, the advice on batch sizes), gigabytes of them at XTTS v2's size
-        with keras.StatelessScope(state_mapping=held + state, initialize_variables=False):
-            return encoder.call(heard, training=False)  # as stateless_call does: without casting what comes in
+        held = [ops.stop_gradient(ops.convert_to_tensor(variable.value)) for variable in encoder.trainable_variables]
+        state = [ops.convert_to_tensor(variable.value) for variable in encoder.non_trainable_variables]
+        return encoder.stateless_call(held, state, heard, training=False)[0]
 
     def validation(self, batch: Batch):
         rows = batch["lengths"] > 0
