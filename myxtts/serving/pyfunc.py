@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from myxtts.config import XTTSConfig
+from myxtts.models.folder import TOKENIZER
+from myxtts.text.tokenizer import Tokenizer
 
 _MODEL_FILE = Path(__file__).with_name("pyfunc_model.py")
 # of what pyproject.toml requires, this is for making models, not for speaking
 _NOT_FOR_SPEECH = ("dvc", "matplotlib")
+_READS_PHONES = "espeakng-loader"  # of the extra `sample`
 
 
 def signature(config: XTTSConfig):
@@ -25,9 +28,10 @@ def signature(config: XTTSConfig):
     )
 
 
-def requirements() -> list[str]:
-    """`name==version` of the installed packages that speaking needs. MLflow would take 15 s to infer them, and err."""
-    names = []
+def requirements(units: str) -> list[str]:
+    """`name==version` of the installed packages that speaking needs, with a tokenizer of such `units`. MLflow would take 15 s to infer
+    them, and err."""
+    names = [_READS_PHONES] if units == "phones" else []
     for requirement in metadata.requires("myxtts") or []:
         name = re.match(r"[A-Za-z0-9._-]+", requirement)[0]
         if "extra ==" not in requirement and name not in _NOT_FOR_SPEECH:
@@ -51,7 +55,7 @@ def log_bundle(bundle: Path, config: XTTSConfig, run_id: str, tags: dict[str, An
             artifacts={"bundle": str(bundle)},
             code_paths=[str(_MODEL_FILE.parents[1])],
             signature=signature(config),
-            pip_requirements=requirements(),
+            pip_requirements=requirements(Tokenizer.load(bundle / TOKENIZER).units),
             model_type="voice",
             tags=tags,
         )

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from myxtts.models.gpt import GPT, Cache
 from myxtts.synthesis.generate import IMPOSSIBLE, Generation, Inputs, beside_no_text, penalised_at_start
-from myxtts.synthesis.sampling import SamplingSettings, guide, sample
+from myxtts.synthesis.sampling import SamplingSettings, guide, sample, text_evidence
 
 TEXT_BUCKET = 32  # tokens
 CODE_BUCKET = 64  # codes
@@ -45,6 +45,7 @@ class CompiledGeneration(Generation):
         self.padded_limits, self.min_codes = tf.constant(_pad_rows(self.limits, batch)), tf.constant(inputs.min_codes, tf.int32)
         self.padded_uniform = tf.constant(_pad_rows(_pad_columns(self.uniform, capacity), batch))
         self.sampling = SamplingSettings.of(inputs.settings)
+        self._evidence: list[np.ndarray] = []
         # both functions keep one trace for each network: its precision is an argument, or a change of it would change nothing
         self.precision = gpt.compute_dtype
         self.state = State(
@@ -73,6 +74,10 @@ class CompiledGeneration(Generation):
     def ended(self) -> np.ndarray:
         return self.state.finished.numpy()[: self.rows]
 
+    @property
+    def evidence(self) -> np.ndarray | None:
+        return np.concatenate([np.zeros((0, self.rows), np.float32), *self._evidence]) if self.inputs.weighed else None
+
     def end(self, row: int) -> None:
         ended = tf.one_hot(row, len(self.state.finished), on_value=True, off_value=False)
         self.state = self.state._replace(finished=self.state.finished | ended)
@@ -81,7 +86,7 @@ class CompiledGeneration(Generation):
         first = int(self.state.step)
         until = self.last_step if steps is None else min(first + steps, self.last_step)
         config = self.inputs.model.config
-        codes, latents, self.state = _advance(
+        codes, latents, evidence, self.state = _advance(
             self.gpt,
             self.state,
             self.padded_uniform,
@@ -95,6 +100,8 @@ class CompiledGeneration(Generation):
             precision=self.precision,
         )
         made = int(self.state.step) - first
+        if self.inputs.weighed:
+            self._evidence.append(evidence.numpy()[:made, : self.rows])
         return codes.numpy()[:made, : self.rows], latents.numpy()[:made, : self.rows]
 
 
@@ -121,8 +128,10 @@ def _advance(
     stop: int,
     guided: bool,
     precision: str,
-) -> tuple[tf.Tensor, tf.Tensor, State]:
-    """The loop, from state.step to `until` or until all rows are finished. Returns codes (steps, B), latents (steps, B, D), State.
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, State]:
+    """The loop, from state.step to `until` or until all rows are finished.
+
+    Returns codes (steps, B), latents (steps, B, D), evidence (steps, B) of their texts, zeros where not guided, and State.
 
     Step t feeds audio token t ([START], then the codes) and samples code t. The step after a row's last allowed code is still
     made: it shows whether the model would have stopped there by itself.
@@ -135,11 +144,13 @@ def _advance(
     first = t
     codes = tf.TensorArray(tf.int32, size=until - first, element_shape=(batch,))
     latents = tf.TensorArray(tf.float32, size=until - first, element_shape=(batch, gpt.config.dim))
+    evidence = tf.TensorArray(tf.float32, size=until - first, element_shape=(batch,))
     while t < until and not tf.reduce_all(finished):
-        logits, latent, cache = step(cache, tf.tile(ids, (2,)) if guided else ids, t)
-        logits = guide(logits, settings.guidance_scale) if guided else logits
+        heard, latent, cache = step(cache, tf.tile(ids, (2,)) if guided else ids, t)
+        logits = guide(heard, settings.guidance_scale) if guided else heard
         logits = tf.cast(logits, tf.float32) + never + tf.where(t < min_codes, too_early, 0.0)
         ids = sample(logits, penalised, settings, tf.gather(uniform, t, axis=1))
+        evidence = evidence.write(t - first, text_evidence(heard, ids) if guided else tf.zeros((batch,)))
         ends = ids == stop
         accepted = ~finished & ~ends & (t < limits)
         stopped |= ~finished & ends
@@ -150,7 +161,7 @@ def _advance(
         codes = codes.write(t - first, ids)
         latents = latents.write(t - first, tf.cast(latent[:batch], tf.float32))
         t += 1
-    return codes.stack(), latents.stack(), State(cache, ids, penalised, finished, stopped, lengths, t)
+    return codes.stack(), latents.stack(), evidence.stack(), State(cache, ids, penalised, finished, stopped, lengths, t)
 
 
 def _impossible(token: int, size: int, really: bool = True) -> tf.Tensor:

@@ -59,6 +59,11 @@ class Inputs:
         """Whether each text is said beside no text: classifier-free guidance (Ho & Salimans 2022; of speech codes, Hussain et al. 2025)."""
         return self.settings.guidance_scale != 1
 
+    @property
+    def weighed(self) -> bool:
+        """Whether it is noted how much likelier its text makes each code: candidates are chosen by it, and only a guided row knows it."""
+        return self.guided and self.settings.candidates > 1
+
 
 def beside_no_text(latents: np.ndarray, text_ids: np.ndarray, text_mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """latents (B, L, D), text_ids and text_mask (B, T) -> the same of 2B rows, the second half with [START] and [STOP] alone."""
@@ -99,6 +104,12 @@ class Generation(abc.ABC):
     @property
     def looks(self) -> np.ndarray | None:
         """(steps, B) which text token each code looks at; None where that is not known."""
+        return None
+
+    @property
+    def evidence(self) -> np.ndarray | None:
+        """(steps, B) by how many nats its text made each code likelier (`sampling.text_evidence`), valid up to a row's lengths; None where
+        it is not asked for."""
         return None
 
     @abc.abstractmethod

@@ -81,6 +81,15 @@ class Guarded:
         looks = self._all_looks(row)
         return None if looks is None else coverage(*self._reading(row, looks))
 
+    def evidence(self, row: int) -> float | None:
+        """By how many nats a row's text made its codes likelier, on the average of what is wanted; None where that is not known, or where
+        what is wanted never came: what is said for the second time has less of it than what was not said before."""
+        evidence, first = self.generation.evidence, self._first(row)
+        if evidence is None or (self.heard_from[row] and row not in self._found):
+            return None
+        wanted = evidence[: len(self._all_codes(row)), row][first:]
+        return float(wanted.mean()) if len(wanted) else 0.0
+
     def _reading(self, row: int, looks: np.ndarray) -> tuple[np.ndarray, int]:
         """Looks at what is wanted of a row's text, as if it began there, and its tokens; before that has come, those at its context."""
         heard, tokens, first = self.heard_from[row], self.text_lengths[row], self._first(row)

@@ -43,6 +43,15 @@ def guide(logits: tf.Tensor | np.ndarray, scale: tf.Tensor | float) -> tf.Tensor
     return without + scale * (with_text - without)
 
 
+def text_evidence(logits: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    """By how many nats its text made each code likelier: logits (2B, A) as for `guide`, ids (B,) of the codes drawn -> (B,) float32."""
+    likelihood = tf.nn.log_softmax(tf.cast(logits, tf.float32), axis=1)
+    with_text, without = tf.unstack(
+        tf.gather(tf.reshape(likelihood, (2, -1, likelihood.shape[1])), tf.tile(ids[None], (2, 1)), axis=2, batch_dims=2)
+    )
+    return with_text - without
+
+
 def sample(logits: tf.Tensor, generated: tf.Tensor, settings: SamplingSettings | SynthesisConfig, uniform: tf.Tensor) -> tf.Tensor:
     """One token id for each row: logits and generated as in `candidates`.
 
@@ -112,3 +121,11 @@ def sample_numpy(logits: np.ndarray, generated: np.ndarray, settings: SynthesisC
     cumulative = np.cumsum(weights, axis=1)
     choice = (cumulative > uniform[:, None] * cumulative[:, -1:]).argmax(axis=1)
     return np.take_along_axis(ids, choice[:, None], axis=1)[:, 0].astype(np.int32)
+
+
+def text_evidence_numpy(logits: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """`text_evidence` without TensorFlow. Arguments and result as there."""
+    highest = logits.max(axis=1, keepdims=True)
+    likelihood = logits - highest - np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))
+    with_text, without = np.take_along_axis(likelihood, np.tile(ids, 2)[:, None], axis=1).reshape(2, -1)
+    return with_text - without

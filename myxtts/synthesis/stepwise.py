@@ -7,7 +7,7 @@ import numpy as np
 
 from myxtts.models.gpt_onnx import GPTSession
 from myxtts.synthesis.generate import IMPOSSIBLE, Generation, Inputs, beside_no_text, penalised_at_start
-from myxtts.synthesis.sampling import guide, sample_numpy
+from myxtts.synthesis.sampling import guide, sample_numpy, text_evidence_numpy
 
 
 class StepwiseGeneration(Generation):
@@ -24,6 +24,7 @@ class StepwiseGeneration(Generation):
         self.penalised = np.repeat(penalised_at_start(inputs.model, inputs.settings), self.rows, axis=0)
         self._ended = np.zeros(self.rows, bool)
         self._looks: list[np.ndarray] = []
+        self._evidence: list[np.ndarray] = []
         self._lengths, self._stopped = np.zeros(self.rows, np.int32), np.zeros(self.rows, bool)
         self.never = np.zeros(config.num_audio_tokens, np.float32)
         if not inputs.settings.coqui_compatible:
@@ -49,6 +50,10 @@ class StepwiseGeneration(Generation):
     def looks(self) -> np.ndarray | None:
         return None if self.session.watched is None else np.array(self._looks, np.int32).reshape(-1, self.rows)
 
+    @property
+    def evidence(self) -> np.ndarray | None:
+        return np.array(self._evidence, np.float32).reshape(-1, self.rows) if self.inputs.weighed else None
+
     def end(self, row: int) -> None:
         self._ended[row] = True
 
@@ -71,25 +76,27 @@ class StepwiseGeneration(Generation):
             self.active, self.cache = self.active[going], self.cache.rows(np.flatnonzero(rows))
 
     def _feed(self, ids: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """logits (B, A), latents (B, D) and looks (B,) of the active rows, after ids (B,)."""
-        count, guided = len(ids), self.inputs.guided
-        logits, states = self.session.step(self.cache, np.tile(ids, 2) if guided else ids, number)
+        """logits (B, A), or (2B, A) where guided, latents (B, D) and looks (B,) of the active rows, after ids (B,)."""
+        count = len(ids)
+        logits, states = self.session.step(self.cache, np.tile(ids, 2) if self.inputs.guided else ids, number)
         looks = self.session.looks(self.cache)
-        if guided:
-            logits = guide(logits, np.float32(self.inputs.settings.guidance_scale))
         return logits, states[:count], None if looks is None else looks[:count]
 
     def _step(self) -> tuple[np.ndarray, np.ndarray]:
         """One code for each active row. Returns (B,) and (B, D)."""
         rows, number, stop = self.active, self.step_number, self.inputs.model.config.stop_audio_token
-        logits, states, looks = self._feed(self.ids[rows], number)
+        heard, states, looks = self._feed(self.ids[rows], number)
         if looks is not None:
             self._looks.append(np.zeros(self.rows, np.int32))
             self._looks[-1][rows] = looks
-        logits = logits + self.never
+        guided = self.inputs.guided
+        logits = (guide(heard, np.float32(self.inputs.settings.guidance_scale)) if guided else heard) + self.never
         if number < self.inputs.min_codes:
             logits[:, stop] += IMPOSSIBLE
         ids = sample_numpy(logits, self.penalised[rows], self.inputs.settings, self.uniform[rows, number])
+        if self.inputs.weighed:
+            self._evidence.append(np.zeros(self.rows, np.float32))
+            self._evidence[-1][rows] = text_evidence_numpy(heard, ids)
         ends = ids == stop
         accepted = ~ends & (number < self.limits[rows])
         self._stopped[rows] |= ends

@@ -34,7 +34,9 @@ def phones(text: str, language: str) -> str:
     """
     code = get_language(language).code
     if code not in PHONE_LANGUAGES:
-        raise DataError(f"there are no phones of {code!r}: eSpeak NG reads {', '.join(PHONE_LANGUAGES)}; set tokenizer.units to letters")
+        raise DataError(
+            f"there are no phones of {code!r}: eSpeak NG reads {', '.join(PHONE_LANGUAGES)}; set tokenizer.units to letters, and model.num_text_tokens to what they need"
+        )
     said = []
     for index, part in enumerate(_MARK.split(text)):
         if index % 2:  # a mark

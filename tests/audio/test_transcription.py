@@ -50,9 +50,9 @@ def test_no_more_words_are_written_than_can_be_said_and_no_fewer(monkeypatch):
             return [], None
 
     monkeypatch.setattr(transcription, "_recogniser", Recogniser)
-    for seconds in (0.5, 3, 20, 90):
+    for seconds in (0.5, 3, 14, 90):
         assert transcription.transcribe(np.ones(round(seconds * 16000), np.float32), 16000, "fa") == ""
-    assert asked == [30, 80, 420, 440]
+    assert asked == [45, 120, 440, 440]
 
 
 def test_without_the_packages_the_remedy_is_named(monkeypatch):

@@ -15,7 +15,7 @@ from myxtts.config.stages import EVALUATION_SETS, EVALUATION_TEXTS, EvaluateConf
 from myxtts.data.manifest import Utterance, read_split, write_metadata
 from myxtts.evaluation.choice import choose_sentences
 from myxtts.evaluation.evaluate import evaluate, evaluate_folder
-from myxtts.text.normalize import normalize
+from myxtts.text.normalize import normalize, unknown_characters
 
 RATE = 24000
 SEED = 7
@@ -76,7 +76,7 @@ def test_the_texts_that_come_along_are_alike_in_every_language():
         assert {name: len(texts) for name, texts in lists.items()} == {"short": 12, "long": 4, "numbers": 12}, language
         for text in (text for texts in lists.values() for text in texts):
             said = normalize(text, language)
-            assert said and not re.search(r"[0-9$€%°]", said), f"{language}: {text!r} is said {said!r}"
+            assert said and not unknown_characters(said, language) and not re.search(r"[0-9۰-۹]", said), f"{language}: {text!r}: {said!r}"
         assert not any(re.search("[0-9۰-۹]", text) for name in ("short", "long") for text in lists[name])
         assert all(re.search("[0-9۰-۹]", text) for text in lists["numbers"]), language
 

@@ -119,6 +119,35 @@ def test_guidance_says_what_the_text_makes_likelier_than_none(never_stopping):
     assert made.codes[0].tolist() != plain.codes[0].tolist()
 
 
+def test_the_evidence_of_a_text_is_how_much_likelier_it_makes_the_codes_that_were_drawn(never_stopping):
+    """Against two full passes, with the text and without, of rows of which the middle one ends first; in parts as in one."""
+    model, limits, lengths = never_stopping, (9, 6, 12), (9, 20, 14)
+    ids, mask = texts(*lengths)
+    weighed = RANDOM.model_copy(update={"guidance_scale": 1.5, "candidates": 2})
+    gpt = GPTSession(model.gpt, "float32", 1) if engine == "onnxruntime" else None
+    made = begin(model, voice(rows=3), ids, mask, weighed, [3, 4, 5], limits, gpt=gpt)
+    codes = np.concatenate([made.advance(5)[0], made.advance()[0]])
+    for row, (length, limit) in enumerate(zip(lengths, limits, strict=True)):
+        fed = np.array([[model.config.start_audio_token, *codes[: limit - 1, row]]], np.int32)
+        nothing = ids[row : row + 1][:, [0, length - 1]]
+        known, blind = (
+            log_softmax(
+                np.array(
+                    model.gpt(voice(rows=3)[row : row + 1], text, np.ones(text.shape, bool), fed, np.ones(fed.shape, bool)).audio_logits
+                )[0]
+            )
+            for text in (ids[row : row + 1, :length], nothing)
+        )
+        expected = (known - blind)[np.arange(limit), codes[:limit, row]]
+        np.testing.assert_allclose(made.evidence[:limit, row], expected, atol=2e-4)
+        assert np.abs(expected).max() > 0.01
+    assert begin(model, voice(rows=3), ids, mask, weighed.model_copy(update={"candidates": 1}), [3, 4, 5], limits, gpt=gpt).evidence is None
+
+
+def log_softmax(logits):
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
 def test_guided_rows_do_not_depend_on_their_neighbours(model):
     undo = stop_bias(model, 0.3)
     drawn = RANDOM.model_copy(update={"guidance_scale": 1.5, "repetition_penalty": 2.0})

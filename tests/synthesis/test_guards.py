@@ -79,6 +79,8 @@ def test_coverage_counts_what_was_read_and_not_what_was_leapt_over():
 class Told:
     """A generation that says what it is told, with looks."""
 
+    evidence = None
+
     def __init__(self, codes, looks, stopped=False):
         self.all, self.all_looks, self.done, self.ended_by = codes, looks, 0, False
         self.rows, self.limits, self._stopped = 1, np.array([len(codes)]), stopped
@@ -191,6 +193,24 @@ def test_what_was_said_before_a_short_text_is_left_out():
     np.testing.assert_array_equal(speaking.codes(0), codes[64:])
     assert len(speaking.latents(0)) == len(codes) - 64
     assert speaking.covered(0) == 1 and speaking.stopped(0)
+
+
+def test_the_evidence_of_a_text_is_that_of_what_is_wanted_of_it():
+    looks, each = twice(), np.repeat([[1.0], [3.0]], [64, 56], axis=0)
+    plain, again, never, cut = (Told(speech(len(looks)), seen, stopped=True) for seen in (looks, looks, np.minimum(looks, 14), looks))
+    for told in (plain, again, never, cut):
+        told.evidence = each
+    known = []
+    for told, heard_from, guards in ((plain, 0, {}), (again, 16, {}), (never, 16, {"tail_seconds": None})):
+        speaking = Guarded(told, GuardsConfig(**guards), RATE, [30], [heard_from])
+        speaking.advance()
+        known.append(speaking.evidence(0))
+    assert known == [pytest.approx((64 + 3 * 56) / 120), 3.0, None], "what never came has none"
+    speaking = Guarded(cut, GuardsConfig(), RATE, [30])
+    speaking.advance()
+    speaking._kept[0] = 64
+    assert speaking.evidence(0) == 1.0, "nothing of what was cut"
+    assert Guarded(Told(speech(3), None), GuardsConfig(), RATE, [30]).evidence(0) is None
 
 
 def test_a_text_that_is_not_said_a_second_time_is_kept_as_it_is():
