@@ -35,7 +35,8 @@ def phones(text: str, language: str) -> str:
     code = get_language(language).code
     if code not in PHONE_LANGUAGES:
         raise DataError(
-            f"there are no phones of {code!r}: eSpeak NG reads {', '.join(PHONE_LANGUAGES)}; set tokenizer.units to letters, and model.num_text_tokens to what they need"
+            f"there are no phones of {code!r}: eSpeak NG reads {', '.join(PHONE_LANGUAGES)}; set tokenizer.units to letters, and "
+            "model.num_text_tokens to 512, for a language of thousands of characters to some hundreds more than these"
         )
     said = []
     for index, part in enumerate(_MARK.split(text)):
