@@ -100,9 +100,19 @@ def _judge(row: Row, kind: str, name: str, metric: Metric) -> None:
         else:
             value = metric.function(sound)
     except DataError as error:
-        row.omitted[f"{named}/{name}"] = str(error)
+        unfit = metric.needs == "reference" and truth is not None and not _can_judge(metric, truth)
+        row.omitted[name if unfit else f"{named}/{name}"] = str(error)  # of a sentence that is unfit for it, it says nothing of its kinds
     else:
         row.metrics[f"{named}/{name}"] = float(value)
+
+
+def _can_judge(metric: Metric, recording: Sound) -> bool:
+    """Whether a metric that needs a reference can compare a recording with itself: a word alone is too short for some."""
+    try:
+        metric.function(recording, recording, aligned=False)
+    except DataError:
+        return False
+    return True
 
 
 def _recognise_voice(row: Row, kind: str, sound: Sound, voices: Mapping[str, np.ndarray]) -> None:

@@ -84,8 +84,9 @@ def _shares(rows: list[Row], kind: str) -> dict[str, float]:
 def judged_share(rows: list[Row], kind: str = "speech") -> float:
     """Sentences that were spoken and judged by every metric, by all. Means are over what could be judged: a model could hide its failures.
 
-    A metric that could judge none of them (its package is missing) says nothing of the model.
+    A metric that judged nothing at all, not even a recording or a copy (its package is missing), says nothing of the model, nor does one
+    that the recording itself is too short for (`rows.measure`).
     """
     lacking = [{name for name in row.omitted if name == kind or name.startswith(f"{kind}/")} for row in rows]
-    never = set.intersection(*lacking) - {kind}
-    return sum(not names - never for names in lacking) / len(rows)
+    measured = {kind, *(name.rpartition("/")[2] for row in rows for name in row.metrics)}
+    return sum(not any(name.rpartition("/")[2] in measured for name in names) for names in lacking) / len(rows)

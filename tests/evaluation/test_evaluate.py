@@ -15,7 +15,8 @@ from myxtts.data.manifest import Utterance, read_split, write_metadata
 from myxtts.evaluation.choice import choose_reference, choose_rows, choose_sentences
 from myxtts.evaluation.evaluate import clip_codes, decoder_copy, evaluate
 from myxtts.evaluation.metrics import METRICS
-from myxtts.evaluation.rows import Row
+from myxtts.evaluation.rows import Row, _judge
+from myxtts.evaluation.sound import Sound
 from myxtts.evaluation.summary import judged_share
 
 RATE = 24000
@@ -275,14 +276,39 @@ def test_a_sentence_that_cannot_be_spoken_is_reported_not_fatal(synthesizer, pro
 
 
 def test_sentences_that_could_not_be_judged_are_counted():
-    def row(**omitted) -> Row:
-        return Row(None, None, omitted=omitted)
+    def row(*measured, **omitted) -> Row:
+        return Row(None, None, omitted=omitted, metrics=dict.fromkeys(measured, 0.5))
 
-    fine, unspoken, short = {}, {"speech": "too long"}, {"speech/speaker_similarity": "too short"}
-    other = {"phone_error_rate": "judges en", "decoder_copy": "too long"}
-    assert judged_share([row(**item) for item in (fine, other, unspoken, short)]) == 0.5
-    assert judged_share([row(**item) for item in (short, short)]) == 1.0, "a metric that judged none says nothing"
+    unspoken, short = {"speech": "too long"}, {"speech/speaker_similarity": "too short"}
+    other = row(phone_error_rate="judges en", decoder_copy="too long")
+    fine = row("speech/speaker_similarity", "copy/speaker_similarity")
+    assert judged_share([fine, other, row(**unspoken), row(**short)]) == 0.5
+    assert judged_share([row(**short), row(**short)]) == 1.0, "a metric that judged nothing (its package is missing) says nothing"
+    assert judged_share([row("copy/speaker_similarity", **short)]) == 0.0, "it could judge the copy"
     assert judged_share([row(**unspoken)]) == 0.0
+    # one sentence that was not spoken lacks no package, and the others are not judged worse for it
+    missing = {"speech/predicted_naturalness": "its package is not installed"}
+    assert judged_share([row(**missing), row(**missing), row(**missing), row(**unspoken)]) == 0.75
+
+
+def test_a_word_too_short_for_a_metric_says_nothing_of_the_model():
+    """Neither of its recording nor of what was spoken is there enough: the sentence is left out of the metric by its own name."""
+
+    def sound(seconds: float) -> Sound:
+        time = np.arange(round(seconds * 24000)) / 24000
+        return Sound((0.3 * np.sin(2 * np.pi * 220 * time)).astype(np.float32), 24000, "en")
+
+    clip = Utterance("a", "a.wav", "No.", "no.", "ann", "en")
+    for recorded, spoken, where in ((0.5, 0.5, "mel_distance"), (0.5, 2.0, None), (2.0, 0.01, "speech/mel_distance")):
+        row = Row(clip, clip, sounds={"ground_truth": sound(recorded), "speech": sound(spoken)})
+        _judge(row, "speech", "mel_distance", replace(METRICS["mel_distance"], function=_needs_a_second))
+        assert list(row.omitted) == ([where] if where else []) and ("speech/mel_distance" in row.metrics) == (where is None)
+
+
+def _needs_a_second(sound: Sound, _reference: Sound, aligned: bool) -> float:
+    if sound.seconds < 1:
+        raise DataError(f"needs a second, here are {sound.seconds:.2f} s")
+    return float(aligned)
 
 
 def test_nothing_to_evaluate_is_an_error(synthesizer, tmp_path):
