@@ -31,6 +31,9 @@ SEED_STEP = 1_000_003  # between the candidates of one sentence
 NOISE_SECONDS, NOISE_MARGIN = 0.4, 0.15  # after the last speech: more than the first is cut, the second is left
 SHORT_SECONDS = 1.5  # at an ordinary pace: no text is short that lasts longer, in a language that writes words together
 USUAL_PACE = 1.5  # by so much faster or slower than the ordinary pace costs a candidate nothing
+EVIDENCE_WEIGHT = (
+    2.0  # in a candidate's score, of a nat for each code; the rest of it chooses hardly better than the dice (docs/showcase.md)
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Job:
 class Take:
     """A job once spoken: codes (S,), latents (S, D), wave (N,), whether the model ended it by itself, what the guards did to it.
 
-    covered: share of the text that the codes looked at, None where that is not known. score: higher is better, see `_score`.
+    covered: share of the text that the codes looked at; evidence: by how many nats a code the text made them likelier; None where that is
+    not known. score: higher is better, see `_score`.
     """
 
     job: Job
@@ -55,6 +59,7 @@ class Take:
     stopped: bool
     interventions: list[Intervention]
     covered: float | None
+    evidence: float | None = None
     wave: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), repr=False)
     score: float = 0.0
 
@@ -143,7 +148,8 @@ def _generate(synthesizer: "Synthesizer", jobs: Sequence[Job], settings: Synthes
     takes = []
     for row, job in enumerate(jobs):
         noted = [replace(item, seconds=item.seconds / settings.speed) for item in speaking.interventions[row]]
-        takes.append(Take(job, speaking.codes(row), speaking.latents(row), speaking.stopped(row), noted, speaking.covered(row)))
+        known = speaking.covered(row), speaking.evidence(row)
+        takes.append(Take(job, speaking.codes(row), speaking.latents(row), speaking.stopped(row), noted, *known))
     return takes
 
 
@@ -174,15 +180,15 @@ def without_noise(wave: np.ndarray, sample_rate: int) -> int:
 def _score(synthesizer: "Synthesizer", take: Take, settings: SynthesisConfig) -> float:
     """How good a take seems, by what can be measured without knowing the right one; higher is better.
 
-    Likeness to the voice (cosine, by the model's own speaker encoder), the share of the text that was looked at, less what its
-    duration is off an ordinary pace (beyond a usual factor, in natural logarithms), less 1 where it did not end by itself and 0.5 for
-    each intervention.
+    How much likelier the text made its codes (where guided: EVIDENCE_WEIGHT), likeness to the voice (cosine, by the model's own speaker
+    encoder), the share of the text that was looked at, less what its duration is off an ordinary pace (beyond a usual factor, in natural
+    logarithms), less 1 where it did not end by itself and 0.5 for each intervention.
     """
     ratio = len(take.codes) / synthesizer.config.model.codes_per_second / take.job.piece.ordinary_seconds
     off_pace = max(0.0, abs(np.log(max(ratio, 1e-3))) - np.log(USUAL_PACE))
     covered = 1.0 if take.covered is None else take.covered
     faults = (0 if take.stopped else 1) + 0.5 * len(take.interventions)
-    return _likeness(synthesizer, take) + covered - off_pace - faults
+    return EVIDENCE_WEIGHT * (take.evidence or 0.0) + _likeness(synthesizer, take) + covered - off_pace - faults
 
 
 def _likeness(synthesizer: "Synthesizer", take: Take) -> float:

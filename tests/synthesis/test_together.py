@@ -95,13 +95,14 @@ def test_the_best_of_several_candidates_is_kept(synthesizer, monkeypatch):
 
 
 def test_a_score_falls_with_what_is_wrong(synthesizer):
-    """Off its pace, cut, not read to the end, or in another voice: each costs."""
+    """Off its pace, cut, not read to the end, in another voice, or what no text made likelier: each costs."""
     job = takes.Job(synthesizer.pieces("Good morning, how are you today?", "en")[0], voice(1), 0)
     ordinary = round(job.piece.ordinary_seconds * synthesizer.config.model.codes_per_second)
     wave = np.random.default_rng(0).normal(size=24000).astype(np.float32) * 0.1
 
-    def score(codes=ordinary, stopped=True, interventions=(), covered=1.0, speaker=job.voice):
-        take = takes.Take(takes.Job(job.piece, speaker, 0), np.zeros(codes, int), None, stopped, list(interventions), covered, wave)
+    def score(codes=ordinary, stopped=True, interventions=(), covered=1.0, evidence=None, speaker=job.voice):
+        spoken = takes.Job(job.piece, speaker, 0), np.zeros(codes, int), None
+        take = takes.Take(*spoken, stopped, list(interventions), covered, evidence, wave)
         return takes._score(synthesizer, take, changed(synthesizer))
 
     good = score()
@@ -109,7 +110,24 @@ def test_a_score_falls_with_what_is_wrong(synthesizer):
     assert good - score(codes=4 * ordinary) == pytest.approx(np.log(4 / 1.5), abs=0.05)
     assert good - score(stopped=False, interventions=["x"]) == pytest.approx(1.5)
     assert good - score(covered=0.25) == pytest.approx(0.75)
+    assert score(evidence=1.5) - good == pytest.approx(3.0) and score(evidence=0.0) == good
     assert good != score(speaker=voice(7))
+
+
+def test_guided_candidates_are_chosen_by_how_much_likelier_their_text_makes_them(synthesizer, monkeypatch):
+    monkeypatch.setattr(takes, "_likeness", lambda *_: 0.0)
+    heard, finish = [], takes._finish
+
+    def finished(synthesizer, take, settings):
+        finish(synthesizer, take, settings)
+        heard.append(take)
+
+    monkeypatch.setattr(takes, "_finish", finished)
+    for guidance in (1.0, 2.0):
+        heard.clear()
+        synthesizer.speak("Good morning.", voice(1), "en", settings=changed(synthesizer, candidates=3, guidance_scale=guidance))
+        assert len(heard) == 3 and all((take.evidence is None) == (guidance == 1) for take in heard)
+    assert len({take.evidence for take in heard}) == 3, "each its own"
 
 
 @pytest.mark.parametrize("vocoder", ["decoder", "griffin_lim"])
