@@ -123,6 +123,7 @@ def test_workers_of_unlike_memory_split_the_batch_alike(tmp_path, tokens):
         assert "SPLIT 1 x 2, 2 neighbours" in (tmp_path / f"log-{index}.txt").read_text()
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_worker_stops_both_at_one_step_and_they_go_on(tmp_path, tokens):
     processes = crew(tmp_path, tokens, "gpt", steps=400)
     wait_for(tmp_path, '"step": 20,')
