@@ -20,7 +20,7 @@ PICTURED = ("ground_truth", "copy", *SPEECH_OF.values())
 SHARES = {
     "voice_recognised": "share of sentences that are more like their own speaker's other clips than like any other speaker's",
     "failure_rate": f"share of sentences not spoken, not ended by the model itself, or of which {FAILED_ERROR:.0%} was heard wrongly",
-    "judged_share": "share of sentences that were spoken and that every metric could judge",
+    "judged_share": "share of sentences that were spoken and judged by every metric that is installed and could judge their recording",
     "stopped_share": "share of sentences that the model ended by itself",
     "length_ratio": "duration by the recording's, near 1 is right",
     "real_time_factor": "seconds of work for a second of speech, without compilation",

@@ -100,7 +100,7 @@ def _judge(row: Row, kind: str, name: str, metric: Metric) -> None:
         else:
             value = metric.function(sound)
     except DataError as error:
-        unfit = metric.needs == "reference" and truth is not None and not _can_judge(metric, truth)
+        unfit = metric.needs == "reference" and not _can_judge(metric, truth or row.voice)
         row.omitted[name if unfit else f"{named}/{name}"] = str(error)  # of a sentence that is unfit for it, it says nothing of its kinds
     else:
         row.metrics[f"{named}/{name}"] = float(value)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from myxtts.evaluation.choice import SPEECH_OF
+from myxtts.evaluation.metrics import METRICS
 from myxtts.evaluation.rows import Row
 
 RESAMPLES = 2000
@@ -84,9 +85,13 @@ def _shares(rows: list[Row], kind: str) -> dict[str, float]:
 def judged_share(rows: list[Row], kind: str = "speech") -> float:
     """Sentences that were spoken and judged by every metric, by all. Means are over what could be judged: a model could hide its failures.
 
-    A metric that judged nothing at all, not even a recording or a copy (its package is missing), says nothing of the model, nor does one
-    that the recording itself is too short for (`rows.measure`).
+    A metric that judged nothing at all, not even a recording (its package is missing), says nothing of the model. Nor does one that needs a
+    reference and cannot judge even that: `rows.measure` leaves it out of the sentence, not of its speech.
     """
-    lacking = [{name for name in row.omitted if name == kind or name.startswith(f"{kind}/")} for row in rows]
-    measured = {kind, *(name.rpartition("/")[2] for row in rows for name in row.metrics)}
-    return sum(not any(name.rpartition("/")[2] in measured for name in names) for names in lacking) / len(rows)
+    measured = {name.rpartition("/")[2] for row in rows for name in row.metrics}
+
+    def lacks(name: str) -> bool:
+        of, _, metric = name.rpartition("/")
+        return name == kind or (of == kind and (metric in measured or METRICS[metric].needs == "reference"))
+
+    return sum(not any(map(lacks, row.omitted)) for row in rows) / len(rows)

@@ -82,13 +82,13 @@ class Guarded:
         return None if looks is None else coverage(*self._reading(row, looks))
 
     def evidence(self, row: int) -> float | None:
-        """By how many nats a row's text made its codes likelier, on the average of what is wanted; None where that is not known, or where
-        what is wanted never came: what is said for the second time has less of it than what was not said before."""
-        evidence, first = self.generation.evidence, self._first(row)
-        if evidence is None or (self.heard_from[row] and row not in self._found):
+        """By how many nats its text made a row's codes likelier, on their average; None where that is not known. Its context included: what
+        is said for the second time has less of it than what is new, so that a row without a second saying would seem better."""
+        evidence = self.generation.evidence
+        if evidence is None:
             return None
-        wanted = evidence[: len(self._all_codes(row)), row][first:]
-        return float(wanted.mean()) if len(wanted) else 0.0
+        said = evidence[: len(self._all_codes(row)), row]
+        return float(said.mean()) if len(said) else 0.0
 
     def _reading(self, row: int, looks: np.ndarray) -> tuple[np.ndarray, int]:
         """Looks at what is wanted of a row's text, as if it began there, and its tokens; before that has come, those at its context."""

@@ -336,9 +336,11 @@ class Synthesizer:
         return fits and piece.ordinary_seconds <= room
 
     def vocode_codes(self, codes: np.ndarray, iterations: int, seed: int = 0, speed: float = 1.0) -> np.ndarray:
-        """codes (S,) -> wave (N,) float32 in [-1, 1] at `sample_rate`: audio tokenizer, then `iterations` of Griffin-Lim."""
+        """codes (S,) -> wave (N,) float32 in [-1, 1] at `sample_rate`, empty of no codes: audio tokenizer, `iterations` of Griffin-Lim."""
         audio = self.config.model.audio
         codes = sound_codes(codes, self.config.model.dvae.num_codes)  # `coqui_compatible` may draw [START]
+        if not len(codes):
+            return np.zeros(0, np.float32)
         mel = np.asarray(self.model.dvae.decode(codes[None]))[0] * self.model.mel_norm  # (F, M)
         if speed != 1:
             mel = np.asarray(interpolate(mel[None], max(1 / speed, 2 / len(mel))))[0]  # Griffin-Lim needs two frames

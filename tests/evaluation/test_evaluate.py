@@ -283,12 +283,12 @@ def test_sentences_that_could_not_be_judged_are_counted():
     other = row(phone_error_rate="judges en", decoder_copy="too long")
     fine = row("speech/speaker_similarity", "copy/speaker_similarity")
     assert judged_share([fine, other, row(**unspoken), row(**short)]) == 0.5
-    assert judged_share([row(**short), row(**short)]) == 1.0, "a metric that judged nothing (its package is missing) says nothing"
-    assert judged_share([row("copy/speaker_similarity", **short)]) == 0.0, "it could judge the copy"
+    assert judged_share([row(**short), row(**short)]) == 0.0, "it could have judged the references"
     assert judged_share([row(**unspoken)]) == 0.0
     # one sentence that was not spoken lacks no package, and the others are not judged worse for it
     missing = {"speech/predicted_naturalness": "its package is not installed"}
     assert judged_share([row(**missing), row(**missing), row(**missing), row(**unspoken)]) == 0.75
+    assert judged_share([row("ground_truth/predicted_naturalness", **missing)]) == 0.0, "it could judge the recording"
 
 
 def test_a_word_too_short_for_a_metric_says_nothing_of_the_model():
@@ -302,6 +302,7 @@ def test_a_word_too_short_for_a_metric_says_nothing_of_the_model():
     for recorded, spoken, where in ((0.5, 0.5, "mel_distance"), (0.5, 2.0, None), (2.0, 0.01, "speech/mel_distance")):
         row = Row(clip, clip, sounds={"ground_truth": sound(recorded), "speech": sound(spoken)})
         _judge(row, "speech", "mel_distance", replace(METRICS["mel_distance"], function=_needs_a_second))
+        assert not (where or "").startswith("speech") or judged_share([row]) == 0
         assert list(row.omitted) == ([where] if where else []) and ("speech/mel_distance" in row.metrics) == (where is None)
 
 

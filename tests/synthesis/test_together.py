@@ -114,6 +114,27 @@ def test_a_score_falls_with_what_is_wrong(synthesizer):
     assert good != score(speaker=voice(7))
 
 
+@pytest.mark.parametrize("vocoder", ["decoder", "griffin_lim"])
+def test_a_candidate_without_a_code_is_silence_and_not_chosen(synthesizer, monkeypatch, vocoder):
+    """A guard may cut all of it (a short text that never came to its second saying): that is no reason to lose the others."""
+    generate = takes._generate
+
+    def first_empty(*arguments):
+        spoken = generate(*arguments)
+        for take in spoken:
+            if take.job.seed == 5:
+                take.codes, take.latents = take.codes[:0], take.latents[:0]
+        return spoken
+
+    monkeypatch.setattr(takes, "_generate", first_empty)
+    one, two = (
+        synthesizer.speak("Good morning.", voice(1), "en", seed=5, settings=changed(synthesizer, candidates=count, vocoder=vocoder))
+        for count in (1, 2)
+    )
+    assert not len(one.sentences[0].codes) and one.seconds == 0
+    assert len(two.sentences[0].codes) and two.seconds > 0
+
+
 def test_guided_candidates_are_chosen_by_how_much_likelier_their_text_makes_them(synthesizer, monkeypatch):
     monkeypatch.setattr(takes, "_likeness", lambda *_: 0.0)
     heard, finish = [], takes._finish
