@@ -73,7 +73,8 @@ def seal_bundle(
     """
     folder = Path(folder)
     # what speaking needs and no more: where the corpus lay is nobody's business who gets the bundle
-    XTTSConfig.from_dict({name: config.to_dict()[name] for name in SECTIONS}).dump(folder / PARAMS)
+    learnt = {"gpt": {"text_dropout": config.training.gpt.text_dropout}}  # whether guidance has something to go by: speaking asks for it
+    XTTSConfig.from_dict({name: config.to_dict()[name] for name in SECTIONS} | {"training": learnt}).dump(folder / PARAMS)
     values = _describe(config, folder, dict(metrics or {}), dict(runs or {})) | dict(origin or {})
     (folder / BUNDLE_FILE).write_text(json.dumps(values, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     (folder / CARD).write_text(model_card(values), encoding="utf-8")

@@ -28,6 +28,14 @@ def test_a_bundle_holds_all_that_the_synthesizer_reads(whole_bundle):
     assert "speech/phone_error_rate | 0.25" in card and "`abc123`" in card and "- fa\n" in card
 
 
+def test_a_bundle_knows_whether_its_model_met_clips_without_their_texts(trained, tmp_path):
+    """Or a model made for guidance would be warned of it wherever it speaks."""
+    config = make_config()
+    learnt = config.training.model_copy(update={"gpt": config.training.gpt.model_copy(update={"text_dropout": 0.1})})
+    make_bundle(config.model_copy(update={"training": learnt}), trained, {}, tmp_path / "out")
+    assert XTTSConfig.load(tmp_path / "out" / "params.yaml").training.gpt.text_dropout == 0.1
+
+
 def test_the_same_inputs_give_the_same_bytes_and_replace_the_old_bundle(trained, whole_bundle, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
