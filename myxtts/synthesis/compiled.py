@@ -97,6 +97,7 @@ class CompiledGeneration(Generation):
             tf.constant(until),
             stop=config.stop_audio_token,
             guided=self.inputs.guided,
+            weighed=self.inputs.weighed,
             precision=self.precision,
         )
         made = int(self.state.step) - first
@@ -127,11 +128,12 @@ def _advance(
     until: tf.Tensor,
     stop: int,
     guided: bool,
+    weighed: bool,
     precision: str,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, State]:
     """The loop, from state.step to `until` or until all rows are finished.
 
-    Returns codes (steps, B), latents (steps, B, D), evidence (steps, B) of their texts, zeros where not guided, and State.
+    Returns codes (steps, B), latents (steps, B, D), evidence (steps, B) of their texts, zeros where it is not weighed, and State.
 
     Step t feeds audio token t ([START], then the codes) and samples code t. The step after a row's last allowed code is still
     made: it shows whether the model would have stopped there by itself.
@@ -150,7 +152,7 @@ def _advance(
         logits = guide(heard, settings.guidance_scale) if guided else heard
         logits = tf.cast(logits, tf.float32) + never + tf.where(t < min_codes, too_early, 0.0)
         ids = sample(logits, penalised, settings, tf.gather(uniform, t, axis=1))
-        evidence = evidence.write(t - first, text_evidence(heard, ids) if guided else tf.zeros((batch,)))
+        evidence = evidence.write(t - first, text_evidence(heard, ids) if weighed else tf.zeros((batch,)))
         ends = ids == stop
         accepted = ~finished & ~ends & (t < limits)
         stopped |= ~finished & ends

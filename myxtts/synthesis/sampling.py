@@ -46,9 +46,7 @@ def guide(logits: tf.Tensor | np.ndarray, scale: tf.Tensor | float) -> tf.Tensor
 def text_evidence(logits: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
     """By how many nats its text made each code likelier: logits (2B, A) as for `guide`, ids (B,) of the codes drawn -> (B,) float32."""
     likelihood = tf.nn.log_softmax(tf.cast(logits, tf.float32), axis=1)
-    with_text, without = tf.unstack(
-        tf.gather(tf.reshape(likelihood, (2, -1, likelihood.shape[1])), tf.tile(ids[None], (2, 1)), axis=2, batch_dims=2)
-    )
+    with_text, without = tf.split(tf.gather(likelihood, tf.tile(ids, (2,)), axis=1, batch_dims=1), 2)
     return with_text - without
 
 
@@ -125,7 +123,7 @@ def sample_numpy(logits: np.ndarray, generated: np.ndarray, settings: SynthesisC
 
 def text_evidence_numpy(logits: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """`text_evidence` without TensorFlow. Arguments and result as there."""
-    highest = logits.max(axis=1, keepdims=True)
-    likelihood = logits - highest - np.log(np.exp(logits - highest).sum(axis=1, keepdims=True))
-    with_text, without = np.take_along_axis(likelihood, np.tile(ids, 2)[:, None], axis=1).reshape(2, -1)
+    from scipy.special import log_softmax  # here, for only candidates ask
+
+    with_text, without = np.take_along_axis(log_softmax(logits, axis=1), np.tile(ids, 2)[:, None], axis=1).reshape(2, -1)
     return with_text - without

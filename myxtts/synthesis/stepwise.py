@@ -82,21 +82,25 @@ class StepwiseGeneration(Generation):
         looks = self.session.looks(self.cache)
         return logits, states[:count], None if looks is None else looks[:count]
 
+    def _of_all(self, values: np.ndarray) -> np.ndarray:
+        """values of the active rows -> of all rows, zeros of those that have ended."""
+        whole = np.zeros((self.rows, *values.shape[1:]), values.dtype)
+        whole[self.active] = values
+        return whole
+
     def _step(self) -> tuple[np.ndarray, np.ndarray]:
         """One code for each active row. Returns (B,) and (B, D)."""
         rows, number, stop = self.active, self.step_number, self.inputs.model.config.stop_audio_token
         heard, states, looks = self._feed(self.ids[rows], number)
         if looks is not None:
-            self._looks.append(np.zeros(self.rows, np.int32))
-            self._looks[-1][rows] = looks
+            self._looks.append(self._of_all(looks))
         guided = self.inputs.guided
         logits = (guide(heard, np.float32(self.inputs.settings.guidance_scale)) if guided else heard) + self.never
         if number < self.inputs.min_codes:
             logits[:, stop] += IMPOSSIBLE
         ids = sample_numpy(logits, self.penalised[rows], self.inputs.settings, self.uniform[rows, number])
         if self.inputs.weighed:
-            self._evidence.append(np.zeros(self.rows, np.float32))
-            self._evidence[-1][rows] = text_evidence_numpy(heard, ids)
+            self._evidence.append(self._of_all(text_evidence_numpy(heard, ids)))
         ends = ids == stop
         accepted = ~ends & (number < self.limits[rows])
         self._stopped[rows] |= ends
@@ -106,6 +110,5 @@ class StepwiseGeneration(Generation):
         self.penalised[rows[accepted], ids[accepted]] = True
         self.step_number += 1
         made = np.full(self.rows, stop, np.int32)
-        latents = np.zeros((self.rows, states.shape[1]), np.float32)
-        made[rows], latents[rows] = self.ids[rows], states
-        return made, latents
+        made[rows] = self.ids[rows]
+        return made, self._of_all(states)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.special import log_softmax
 
 from myxtts.config import DataError
 from myxtts.config.stages import SynthesisConfig
@@ -134,7 +135,8 @@ def test_the_evidence_of_a_text_is_how_much_likelier_it_makes_the_codes_that_wer
             log_softmax(
                 np.array(
                     model.gpt(voice(rows=3)[row : row + 1], text, np.ones(text.shape, bool), fed, np.ones(fed.shape, bool)).audio_logits
-                )[0]
+                )[0],
+                axis=1,
             )
             for text in (ids[row : row + 1, :length], nothing)
         )
@@ -142,10 +144,6 @@ def test_the_evidence_of_a_text_is_how_much_likelier_it_makes_the_codes_that_wer
         np.testing.assert_allclose(made.evidence[:limit, row], expected, atol=2e-4)
         assert np.abs(expected).max() > 0.01
     assert begin(model, voice(rows=3), ids, mask, weighed.model_copy(update={"candidates": 1}), [3, 4, 5], limits, gpt=gpt).evidence is None
-
-
-def log_softmax(logits):
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
 def test_guided_rows_do_not_depend_on_their_neighbours(model):
